@@ -1,0 +1,72 @@
+//! What a client runs with.
+
+use std::time::Duration;
+
+use anyproxy_transport::{DialConfig, Method, Transport};
+use anyproxy_wire::handshake::Secret;
+
+use crate::egress::Policy;
+
+/// A client.
+#[derive(Debug)]
+pub struct ClientConfig {
+    /// Where its gateway is, and how to know it.
+    pub gateway: DialConfig,
+    /// What carries the tunnel.
+    pub transport: Transport,
+    /// The group that it serves.
+    pub group: String,
+    /// Its stable name in the group.
+    pub client_id: String,
+    /// The group's secret.
+    pub secret: Secret,
+    /// How the secret is proven.
+    pub method: Method,
+    /// Ports of the gateway that it asks for.
+    pub forwards: Vec<Forward>,
+    /// Which targets may be dialled.
+    pub policy: Policy,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// A port of the gateway whose users reach one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// Its name in logs.
+    pub name: String,
+    /// `ip:port` of the gateway.
+    pub listen: String,
+    /// `host:port` as seen from the client.
+    pub target: String,
+}
+
+/// Bounds of time and memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the first packet to Welcome; and from an Open to its answer.
+    pub proxy_timeout: Duration,
+    /// Bytes that stalled streams may hold.
+    pub stall_budget: u64,
+    /// The mean of the first pause between two attempts is half of this.
+    pub first_pause: Duration,
+    /// The longest pause between two attempts.
+    pub longest_pause: Duration,
+    /// The shortest pause after the gateway refused us: a person has to change something.
+    pub refused_pause: Duration,
+    /// The pause before a refused port is asked for again.
+    pub forward_pause: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            proxy_timeout: Duration::from_secs(30),
+            stall_budget: 256 * 1024 * 1024,
+            first_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(30),
+            refused_pause: Duration::from_secs(30),
+            forward_pause: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a gateway runs with: everything checked, nothing optional that must be there.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use anyproxy_transport::ListenConfig;
+use anyproxy_wire::handshake::Verifier;
+
+/// A gateway.
+#[derive(Debug)]
+pub struct GatewayConfig {
+    /// Where clients connect.
+    pub tunnels: ListenConfig,
+    /// Where the HTTP proxy listens.
+    pub http: Vec<SocketAddr>,
+    /// Where the SOCKS5 proxy listens.
+    pub socks5: Vec<SocketAddr>,
+    /// The groups.
+    pub groups: Vec<GroupConfig>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// A group: its credentials and what its clients may ask for.
+#[derive(Debug, Clone)]
+pub struct GroupConfig {
+    /// Its name; proxy users authenticate with it.
+    pub name: String,
+    /// What its clients prove.
+    pub tunnel: Credential,
+    /// What its proxy users present.
+    pub user: Credential,
+    /// Ports of the gateway that its clients may ask for.
+    pub ports: Vec<PortRule>,
+}
+
+/// What is kept of a secret.
+#[derive(Clone)]
+pub enum Credential {
+    /// A keyed hash of a generated secret; checking it takes microseconds.
+    Verifier(Verifier),
+    /// An Argon2id hash in PHC form of a password that a person chose; checking it takes tens of
+    /// milliseconds.
+    Argon2id(String),
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Verifier(_) => "Verifier(..)",
+            Self::Argon2id(_) => "Argon2id(..)",
+        })
+    }
+}
+
+/// Ports that a group's clients may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRule {
+    /// The only address; `None`: any.
+    pub address: Option<IpAddr>,
+    /// The first port; 0 stands for "the system chooses".
+    pub first: u16,
+    /// The last port.
+    pub last: u16,
+}
+
+impl PortRule {
+    /// Whether a client may listen at `addr`.
+    #[must_use]
+    pub fn allows(&self, addr: SocketAddr) -> bool {
+        self.address.is_none_or(|only| only == addr.ip())
+            && (self.first..=self.last).contains(&addr.port())
+    }
+}
+
+/// Bounds of time, memory and numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Handshake, request head, wait for the target: each takes this long at most.
+    pub proxy_timeout: Duration,
+    /// Bytes that stalled streams of one session may hold.
+    pub stall_budget: u64,
+    /// Live data streams of one session.
+    pub max_streams: usize,
+    /// Tunnel handshakes under way.
+    pub max_handshakes: usize,
+    /// Live sessions.
+    pub max_sessions: usize,
+    /// Live user connections, over all ingresses.
+    pub max_users: usize,
+    /// Forwards of one session.
+    pub max_forwards: usize,
+    /// Silence after which a side sends a Ping.
+    pub ping_interval: Duration,
+    /// Silence after which a peer is dead.
+    pub dead_after: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            proxy_timeout: Duration::from_secs(30),
+            stall_budget: 256 * 1024 * 1024,
+            max_streams: 4096,
+            max_handshakes: 1024,
+            max_sessions: 4096,
+            max_users: 65_536,
+            max_forwards: 256,
+            ping_interval: Duration::from_secs(10),
+            dead_after: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Argon2id (RFC 9106), rationed: it costs memory and time by design.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use argon2::{Argon2, PasswordVerifier as _, password_hash::phc::PasswordHash};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    time::Instant,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Account,
+    throttle::{Throttle, Turn},
+};
+use crate::ingress::Denied;
+
+/// Hashes under way at once: each holds tens of megabytes.
+const AT_ONCE: usize = 2;
+
+/// Checks that may wait for one of those; more are told to come back.
+const MAX_WAITING: usize = 64;
+
+/// Right passwords that are known again.
+const MAX_KNOWN: usize = 4096;
+
+/// What stands for a password in memory: its keyed hash.
+type Mark = [u8; 32];
+
+#[derive(Debug)]
+pub(super) struct Passwords {
+    key: Zeroizing<[u8; 32]>,
+    state: Mutex<State>,
+    turns: Arc<Semaphore>,
+    runs: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: HashMap<Mark, Instant>,
+    /// Checks under way: a second one for the same password joins the first.
+    flights: HashMap<Mark, Flight>,
+    throttle: Throttle,
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    verdict: Arc<OnceCell<Verdict>>,
+    waiting: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Right,
+    Wrong,
+}
+
+impl Passwords {
+    pub(super) fn new() -> Result<Self, getrandom::Error> {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(key.as_mut())?;
+        Ok(Self {
+            key,
+            state: Mutex::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            runs: AtomicU64::new(0),
+        })
+    }
+
+    /// How often Argon2id ran.
+    #[cfg(test)]
+    pub(super) fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn check(
+        &self,
+        hash: &str,
+        account: Account<'_>,
+        password: &[u8],
+        peer: IpAddr,
+    ) -> Result<(), Denied> {
+        let mark = self.mark(hash, account, password);
+        let Some(landing) = self.join(mark, peer)? else { return Ok(()) };
+        let verdict = *landing.verdict.get_or_init(|| self.run(hash, password)).await;
+        landing.settle(verdict, peer);
+        match verdict {
+            Verdict::Right => Ok(()),
+            Verdict::Wrong => Err(Denied::Wrong),
+        }
+    }
+
+    /// A place in the check of `mark`; `None` when it is known to be right.
+    fn join(&self, mark: Mark, peer: IpAddr) -> Result<Option<Landing<'_>>, Denied> {
+        let now = Instant::now();
+        let mut state = self.state();
+        if let Some(seen) = state.known.get_mut(&mark) {
+            *seen = now;
+            return Ok(None);
+        }
+        let full = state.flights.len() >= MAX_WAITING && !state.flights.contains_key(&mark);
+        if full || state.throttle.turn(peer, now) == Turn::Later {
+            return Err(Denied::Busy);
+        }
+        let flight = state.flights.entry(mark).or_default();
+        flight.waiting = flight.waiting.saturating_add(1);
+        let verdict = Arc::clone(&flight.verdict);
+        Ok(Some(Landing { passwords: self, mark, verdict }))
+    }
+
+    async fn run(&self, hash: &str, password: &[u8]) -> Verdict {
+        let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else { return Verdict::Wrong };
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let hash = hash.to_owned();
+        let password = Zeroizing::new(password.to_vec());
+        let hashing = tokio::task::spawn_blocking(move || {
+            // The turn ends with the hash, even if nobody waits for the result any more.
+            let _turn = turn;
+            verify(&hash, &password)
+        });
+        hashing.await.unwrap_or(Verdict::Wrong)
+    }
+
+    /// The hash is part of it: when a password is changed, the old one is not known any more.
+    fn mark(&self, hash: &str, account: Account<'_>, password: &[u8]) -> Mark {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.as_ref()) else { return [0; 32] };
+        for part in [account.kind.as_bytes(), account.name.as_bytes(), hash.as_bytes(), password] {
+            mac.update(&part.len().to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn verify(hash: &str, password: &[u8]) -> Verdict {
+    let Ok(hash) = PasswordHash::new(hash) else { return Verdict::Wrong };
+    match Argon2::default().verify_password(password, &hash) {
+        Ok(()) => Verdict::Right,
+        Err(_) => Verdict::Wrong,
+    }
+}
+
+/// One caller's share of a check; the last one to leave takes the flight away.
+struct Landing<'a> {
+    passwords: &'a Passwords,
+    mark: Mark,
+    verdict: Arc<OnceCell<Verdict>>,
+}
+
+impl Landing<'_> {
+    fn settle(&self, verdict: Verdict, peer: IpAddr) {
+        let now = Instant::now();
+        let mut state = self.passwords.state();
+        match verdict {
+            Verdict::Wrong => state.throttle.failed(peer, now),
+            Verdict::Right => {
+                state.throttle.succeeded(peer);
+                if state.known.len() >= MAX_KNOWN {
+                    let oldest = state.known.iter().min_by_key(|(_, seen)| **seen);
+                    if let Some(mark) = oldest.map(|(mark, _)| *mark) {
+                        state.known.remove(&mark);
+                    }
+                }
+                state.known.insert(self.mark, now);
+            }
+        }
+    }
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        let mut state = self.passwords.state();
+        let Some(flight) = state.flights.get_mut(&self.mark) else { return };
+        flight.waiting = flight.waiting.saturating_sub(1);
+        if flight.waiting == 0 {
+            state.flights.remove(&self.mark);
+        }
+    }
+}

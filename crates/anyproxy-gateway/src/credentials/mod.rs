@@ -1,0 +1,160 @@
+//! Who may use a group, and who may serve it.
+//!
+//! ```text
+//! generated secret   keyed hash, microseconds                       ─▶ right or wrong
+//! chosen password    seen right before (keyed hash)? ─▶ right
+//!                    too many failures lately?       ─▶ busy, nothing is hashed
+//!                    Argon2id, two at once, one per credential       ─▶ right or wrong
+//! ```
+//!
+//! A right password is known again by a keyed hash whose key lives as long as the process, so a
+//! proxied request costs microseconds and never waits for somebody else's failures. An unknown group
+//! costs what a known one does, and nothing says which of both was wrong.
+
+mod argon;
+mod throttle;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::Arc,
+};
+
+use anyproxy_transport::Challenged;
+use anyproxy_wire::handshake::{
+    METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Verifier, check_client_proof, gateway_proof,
+};
+
+use crate::{
+    config::{Credential, GroupConfig},
+    ingress::{Authenticate, Denied, User},
+};
+use argon::Passwords;
+
+/// Checks clients and proxy users.
+#[derive(Debug)]
+pub struct Credentials {
+    groups: HashMap<Arc<str>, Entry>,
+    passwords: Passwords,
+    /// Stands in for unknown groups.
+    nobody: Entry,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    tunnel: Credential,
+    user: Credential,
+}
+
+/// A client that proved itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    pub(crate) group: Arc<str>,
+    /// What goes into Welcome; only method 1 has one.
+    pub(crate) proof: Option<[u8; 32]>,
+}
+
+impl Credentials {
+    /// Takes the groups' credentials over.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(groups: &[GroupConfig]) -> Result<Self, getrandom::Error> {
+        let entries = groups.iter().map(|group| {
+            let entry = Entry { tunnel: group.tunnel.clone(), user: group.user.clone() };
+            (Arc::from(group.name.as_str()), entry)
+        });
+        let mut nobody = [0; 32];
+        getrandom::fill(&mut nobody)?;
+        let verifier = Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec())));
+        // If any group's check is slow, an unknown group's must be as well.
+        let slow = |pick: fn(&GroupConfig) -> &Credential| {
+            let slow = groups.iter().map(pick).find(|kept| matches!(kept, Credential::Argon2id(_)));
+            slow.cloned().unwrap_or_else(|| verifier.clone())
+        };
+        Ok(Self {
+            nobody: Entry { tunnel: slow(|group| &group.tunnel), user: slow(|group| &group.user) },
+            groups: entries.collect(),
+            passwords: Passwords::new()?,
+        })
+    }
+
+    /// Methods with which a client of `group` may log in, the preferred first.
+    pub(crate) fn methods(&self, group: &str) -> &'static [u64] {
+        match self.entry(group).1.tunnel {
+            Credential::Verifier(_) => &[METHOD_SECRET, METHOD_PASSWORD],
+            Credential::Argon2id(_) => &[METHOD_PASSWORD],
+        }
+    }
+
+    /// Checks a client's proof. Cancel safe.
+    pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, Denied> {
+        let hello = client.hello();
+        let (name, entry) = self.entry(&hello.principal);
+        let proof = client.auth().proof.expose();
+        let proven = match (client.method(), &entry.tunnel) {
+            (METHOD_SECRET, Credential::Verifier(verifier)) => {
+                match check_client_proof(verifier, client.transcript(), proof) {
+                    ProofCheck::Right => Ok(Some(gateway_proof(verifier, client.transcript()))),
+                    ProofCheck::Wrong => Err(Denied::Wrong),
+                }
+            }
+            (METHOD_PASSWORD, kept) => {
+                let account = Account { kind: "client", name: &hello.principal };
+                self.check(kept, account, proof, client.peer().ip()).await.map(|()| None)
+            }
+            _ => Err(Denied::Wrong),
+        };
+        match (proven, name) {
+            (Ok(proof), Some(group)) => Ok(Admitted { group: Arc::clone(group), proof }),
+            (Ok(_), None) => Err(Denied::Wrong),
+            (Err(denied), _) => Err(denied),
+        }
+    }
+
+    /// The group's credentials, or nobody's, which nothing matches.
+    fn entry(&self, group: &str) -> (Option<&Arc<str>>, &Entry) {
+        match self.groups.get_key_value(group) {
+            Some((name, entry)) => (Some(name), entry),
+            None => (None, &self.nobody),
+        }
+    }
+
+    async fn check(
+        &self,
+        kept: &Credential,
+        account: Account<'_>,
+        presented: &[u8],
+        peer: IpAddr,
+    ) -> Result<(), Denied> {
+        match kept {
+            Credential::Verifier(verifier) => {
+                // Compares in constant time.
+                let presented = Verifier::from_secret(&Secret::new(presented.to_vec()));
+                if presented == *verifier { Ok(()) } else { Err(Denied::Wrong) }
+            }
+            Credential::Argon2id(hash) => {
+                self.passwords.check(hash, account, presented, peer).await
+            }
+        }
+    }
+}
+
+/// What a password is for; the same text for another account is another credential.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'a str,
+}
+
+impl Authenticate for Credentials {
+    async fn check_user(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<User, Denied> {
+        let (group, entry) = self.entry(name);
+        self.check(&entry.user, Account { kind: "user", name }, password, peer).await?;
+        let group = group.ok_or(Denied::Wrong)?;
+        Ok(User { group: Arc::clone(group), name: Arc::clone(group) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! The gateway: binds everything, serves, and shuts down in order.
+//!
+//! ```text
+//! root ─┬─ users       connections from every ingress and forwarded port
+//!       ├─ accepting   the ingresses' accept loops
+//!       └─ sessions    tunnels: handshakes, control loops, drivers
+//! ```
+//!
+//! Shutting down: everybody stops accepting and clients are told (Goaway); users may finish until
+//! the drain is over; then the rest is cancelled, the tunnels are closed with a code, and the close
+//! packets get 20 ms to leave.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_transport::{
+    ListenError, TunnelListener,
+    net::{Listener, Net},
+};
+use anyproxy_wire::codes::CloseCode;
+use tokio::sync::Semaphore;
+
+use crate::{
+    config::GatewayConfig,
+    credentials::Credentials,
+    ingress::{Acceptor, Ingress},
+    ports::Ports,
+    registry::Registry,
+    session::Sessions,
+};
+
+/// How long cancelled tasks may take to end. They only drop what they hold.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// The pause after a tunnel could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a gateway does not start. Whatever was bound is free again.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The tunnels' address cannot be had.
+    #[error(transparent)]
+    Tunnels(#[from] ListenError),
+    /// An ingress' address cannot be had.
+    #[error("cannot listen on {addr}/tcp for the {ingress} proxy: {source}")]
+    Ingress {
+        /// Which ingress.
+        ingress: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gave no random bytes.
+    #[error("no random numbers: {0}")]
+    Random(String),
+}
+
+/// Where a running gateway listens, with the ports that the system chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// For clients.
+    pub tunnels: SocketAddr,
+    /// The HTTP proxy.
+    pub http: Vec<SocketAddr>,
+    /// The SOCKS5 proxy.
+    pub socks5: Vec<SocketAddr>,
+}
+
+/// How a gateway ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All connections had ended by themselves.
+    Drained,
+    /// This many connections were cut.
+    Cut(usize),
+    /// This many tasks did not end.
+    Stuck(usize),
+}
+
+/// A running gateway.
+pub struct Gateway {
+    addresses: Addresses,
+    registry: Arc<Registry>,
+    root: Scope,
+    users: Scope,
+    tunnels: Arc<TunnelListener>,
+    accepting: Scope,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Binds every address, then serves. `drain` is what clients are told to expect at shutdown.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is bound and nothing runs then.
+    pub fn start(
+        config: &GatewayConfig,
+        net: Arc<dyn Net>,
+        drain: Duration,
+    ) -> Result<Self, StartError> {
+        let tunnels = Arc::new(TunnelListener::bind(&*net, &config.tunnels)?);
+        let http = bind(&*net, "HTTP", &config.http)?;
+        let socks5 = bind(&*net, "SOCKS5", &config.socks5)?;
+        let addresses = Addresses {
+            tunnels: tunnels.local_addr(),
+            http: local(&http),
+            socks5: local(&socks5),
+        };
+        let credentials = Credentials::new(&config.groups)
+            .map_err(|error| StartError::Random(error.to_string()))?;
+        let gateway = Self::assemble(addresses, tunnels, config);
+        let parts = Parts {
+            credentials: Arc::new(credentials),
+            permits: Arc::new(Semaphore::new(config.limits.max_users)),
+            net,
+            drain,
+        };
+        gateway.serve_tunnels(config, &parts);
+        gateway.serve_users(config, &parts, http, socks5);
+        Ok(gateway)
+    }
+
+    fn assemble(addresses: Addresses, tunnels: Arc<TunnelListener>, config: &GatewayConfig) -> Self {
+        let names = config.groups.iter().map(|group| Arc::from(group.name.as_str()));
+        let root = Scope::root("gateway");
+        Self {
+            addresses,
+            registry: Arc::new(Registry::new(names)),
+            users: root.child("users"),
+            accepting: root.child("accepting"),
+            root,
+            tunnels,
+        }
+    }
+
+    fn serve_tunnels(&self, config: &GatewayConfig, parts: &Parts) {
+        let rules = config.groups.iter().map(|group| {
+            (Arc::from(group.name.as_str()), group.ports.clone())
+        });
+        let ports = Ports::new(
+            Arc::clone(&parts.net),
+            rules.collect::<HashMap<_, _>>(),
+            self.users.clone(),
+            parts.acceptor("forward"),
+            config.limits.proxy_timeout,
+        );
+        let sessions = Arc::new(Sessions {
+            registry: Arc::clone(&self.registry),
+            credentials: Arc::clone(&parts.credentials),
+            ports,
+            limits: config.limits,
+            scope: self.root.child("sessions"),
+            drain: parts.drain,
+        });
+        let accept = accept_tunnels(Arc::clone(&self.tunnels), sessions, config.limits.max_handshakes);
+        self.accepting.spawn("tunnels", accept);
+    }
+
+    fn serve_users(
+        &self,
+        config: &GatewayConfig,
+        parts: &Parts,
+        http: Vec<Listener>,
+        socks5: Vec<Listener>,
+    ) {
+        let ingress = Arc::new(Ingress {
+            route: Arc::clone(&self.registry),
+            credentials: Arc::clone(&parts.credentials),
+            proxy_timeout: config.limits.proxy_timeout,
+            name: "anyproxy".into(),
+        });
+        for listener in http {
+            let (ingress, accept) = (Arc::clone(&ingress), parts.acceptor("http"));
+            self.accepting.spawn("http", ingress.serve_http(listener, self.users.clone(), accept));
+        }
+        for listener in socks5 {
+            let (ingress, accept) = (Arc::clone(&ingress), parts.acceptor("socks5"));
+            let serving = ingress.serve_socks5(listener, self.users.clone(), accept);
+            self.accepting.spawn("socks5", serving);
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Live sessions.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.registry.sessions()
+    }
+
+    /// Tasks that live now; for tests and figures.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.root.tasks()
+    }
+
+    /// Live user connections, with their accept loops of forwarded ports.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.users.tasks()
+    }
+
+    /// Cuts a drain short when cancelled: everything still live ends now.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.root.clone()
+    }
+
+    /// Stops accepting, lets live connections finish for at most `drain`, then cuts the rest. All
+    /// TCP ports are free when this returns, the UDP port as soon as quinn has let its last
+    /// connection go. Dropping the future cuts everything.
+    pub async fn shutdown(self, drain: Duration) -> Ended {
+        self.root.drain();
+        let drained = tokio::select! {
+            biased;
+            () = self.root.cancelled() => false,
+            finished = Deadline::after(drain).bound(self.users.finished()) => finished.is_ok(),
+        };
+        let left = self.users.tasks();
+        self.registry.close_all(CloseCode::Shutdown, "the gateway is shutting down");
+        self.root.cancel();
+        let ended = Deadline::after(CLOSE).bound(self.root.finished()).await;
+        self.tunnels.close().await;
+        match (ended, drained) {
+            (Err(_), _) => Ended::Stuck(self.root.tasks()),
+            (Ok(()), true) => Ended::Drained,
+            (Ok(()), false) => Ended::Cut(left),
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.root.cancel();
+    }
+}
+
+struct Parts {
+    credentials: Arc<Credentials>,
+    permits: Arc<Semaphore>,
+    net: Arc<dyn Net>,
+    drain: Duration,
+}
+
+impl Parts {
+    /// All ingresses share one bound.
+    fn acceptor(&self, name: &'static str) -> Acceptor {
+        Acceptor { name, permits: Arc::clone(&self.permits) }
+    }
+}
+
+/// Accepts tunnels until dropped. A permit stands for a handshake under way: beyond them arrivals
+/// are turned away silently, since waiting for strangers would keep clients out.
+async fn accept_tunnels(listener: Arc<TunnelListener>, sessions: Arc<Sessions>, handshakes: usize) {
+    let permits = Arc::new(Semaphore::new(handshakes));
+    loop {
+        let arrival = match listener.accept().await {
+            Ok(arrival) => arrival,
+            Err(error) => {
+                tracing::warn!(%error, "a tunnel could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        match Arc::clone(&permits).try_acquire_owned() {
+            Ok(permit) => {
+                let serving = Arc::clone(&sessions).serve(arrival, permit);
+                sessions.scope.spawn_to_end("session", serving);
+            }
+            Err(_) => arrival.drop_silently(),
+        }
+    }
+}
+
+fn bind(
+    net: &dyn Net,
+    ingress: &'static str,
+    addrs: &[SocketAddr],
+) -> Result<Vec<Listener>, StartError> {
+    let listen = |addr: &SocketAddr| {
+        net.listen(*addr).map_err(|source| StartError::Ingress { ingress, addr: *addr, source })
+    };
+    addrs.iter().map(listen).collect()
+}
+
+fn local(listeners: &[Listener]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+}

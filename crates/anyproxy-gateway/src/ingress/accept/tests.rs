@@ -1,0 +1,122 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::Instant,
+};
+
+use super::*;
+use crate::ingress::testing;
+
+fn acceptor(permits: usize) -> Acceptor {
+    Acceptor { name: "test", permits: Arc::new(Semaphore::new(permits)) }
+}
+
+/// Echoes one byte, then ends.
+async fn echo_one(mut conn: Conn, _: SocketAddr) {
+    let mut byte = [0];
+    if conn.read_exact(&mut byte).await.is_ok() {
+        let _ = conn.write_all(&byte).await;
+    }
+}
+
+async fn echoes(near: &mut testing::Near) {
+    near.io.write_all(b"x").await.unwrap();
+    let mut byte = [0];
+    near.io.read_exact(&mut byte).await.unwrap();
+    assert_eq!(&byte, b"x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_does_not_hold_up_the_next() {
+    let (feed, listener) = testing::listener();
+    let scope = Scope::root("test");
+    scope.spawn("accept", serve(listener, scope.clone(), acceptor(8), echo_one));
+    let _silent = feed.connect().await;
+    let mut lively = feed.connect().await;
+    echoes(&mut lively).await;
+    scope.cancel();
+    scope.finished().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn overload_waits_instead_of_turning_away() {
+    let (feed, listener) = testing::listener();
+    let scope = Scope::root("test");
+    scope.spawn("accept", serve(listener, scope.clone(), acceptor(1), echo_one));
+    let mut first = feed.connect().await;
+    let mut second = feed.connect().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(feed.accepts.load(Ordering::SeqCst), 1, "the second waits in the kernel");
+    echoes(&mut first).await;
+    echoes(&mut second).await;
+    scope.cancel();
+    scope.finished().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_accept_keeps_the_listener_and_backs_off() {
+    let (feed, listener) = testing::listener();
+    let scope = Scope::root("test");
+    scope.spawn("accept", serve(listener, scope.clone(), acceptor(8), echo_one));
+    let start = Instant::now();
+    for _ in 0..8 {
+        feed.fail(io::Error::other("too many open files")).await;
+    }
+    let mut user = feed.connect().await;
+    echoes(&mut user).await;
+    // 50, 100, 200, 400, 800, 1000, 1000, 1000 ms
+    assert_eq!(start.elapsed().as_millis(), 4550);
+    scope.cancel();
+    scope.finished().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_left_costs_no_pause() {
+    let (feed, listener) = testing::listener();
+    let scope = Scope::root("test");
+    scope.spawn("accept", serve(listener, scope.clone(), acceptor(8), echo_one));
+    let start = Instant::now();
+    feed.fail(io::ErrorKind::ConnectionAborted.into()).await;
+    let mut user = feed.connect().await;
+    echoes(&mut user).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    scope.cancel();
+    scope.finished().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_frees_the_port_and_leaves_connections_alone() {
+    let (feed, listener) = testing::listener();
+    let scope = Scope::root("test");
+    let ended = Arc::new(AtomicUsize::new(0));
+    let count = ended.clone();
+    let accept = serve(listener, scope.clone(), acceptor(8), move |conn, peer| {
+        let count = count.clone();
+        async move {
+            echo_one(conn, peer).await;
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let accepting = tokio::time::timeout_at(Instant::now() + Duration::from_secs(5), async {
+        let user = feed.connect().await;
+        tokio::join!(accept, async {
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            scope.drain();
+        });
+        user
+    });
+    let mut user = accepting.await.unwrap();
+    assert!(feed.closed.load(Ordering::SeqCst), "the listener is gone");
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+    echoes(&mut user).await;
+    scope.finished().await;
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+}

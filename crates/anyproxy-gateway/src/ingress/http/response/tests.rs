@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn proxy_status_is_a_legal_field() {
+    let line = proxy_status("anyproxy", "dns_error", "no \"db\" in C:\\ \u{1f4a9}\u{7}").unwrap();
+    let expected = r#"anyproxy; error=dns_error; details="no \"db\" in C:\\ ??""#;
+    assert_eq!(line.to_str().unwrap(), expected);
+    let named = proxy_status("gate way", "dns_error", "").unwrap();
+    assert_eq!(named.to_str().unwrap(), r#""gate way"; error=dns_error; details="""#);
+    let long = proxy_status("a", "dns_error", &"x".repeat(100_000)).unwrap();
+    assert!(long.len() < MOST_DETAILS + 50);
+}
+
+#[tokio::test]
+async fn a_peer_cannot_add_lines() {
+    let problem = Problem::bad_gateway("dns_error", "a\r\nSet-Cookie: b\nc".into());
+    let response = problem.response("anyproxy", &Pace::new(Duration::from_secs(1)));
+    assert_eq!(
+        response.headers().get("proxy-status").unwrap(),
+        r#"anyproxy; error=dns_error; details="a  Set-Cookie: b c""#
+    );
+    assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "text/plain; charset=utf-8");
+}
+
+#[tokio::test]
+async fn a_407_challenges_and_a_429_names_a_time() {
+    let pace = Pace::new(Duration::from_secs(1));
+    let response = Problem::login_needed("x").response("anyproxy", &pace);
+    assert_eq!(response.status(), 407);
+    let challenge = response.headers().get(PROXY_AUTHENTICATE).unwrap();
+    assert_eq!(challenge, "Basic realm=\"anyproxy\", charset=\"UTF-8\"");
+    let response = Problem::busy().response("anyproxy", &pace);
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "5");
+    assert!(response.headers().get("proxy-status").is_none());
+}

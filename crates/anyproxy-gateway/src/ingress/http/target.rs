@@ -1,0 +1,107 @@
+//! What a request to the proxy asks for (RFC 9112 section 3.2).
+//!
+//! ```text
+//! CONNECT host:443            authority-form: a tunnel
+//! GET http://host/path        absolute-form:  a request to pass on
+//! GET /path, OPTIONS *        meant for a web server, which this is not
+//! ```
+
+use http::{
+    Method, Uri,
+    request::Parts,
+    uri::{PathAndQuery, Scheme},
+};
+
+use crate::ingress::target::{BadTarget, TargetAddr};
+
+/// A request that can be served.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// CONNECT.
+    Tunnel(TargetAddr),
+    /// A plain request.
+    Forward(Origin),
+}
+
+/// Where a plain request goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// Whom to connect to.
+    pub(super) target: TargetAddr,
+    /// The value of `Host`: the authority of the URI, without user information.
+    pub(super) host: String,
+    /// The origin-form of the URI.
+    pub(super) path: PathAndQuery,
+}
+
+/// Why a request cannot be served. Its display is the text for the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotAsked {
+    /// Origin-form or asterisk-form.
+    #[error(
+        "this is a proxy, not a web server; use it as one, for example: \
+         curl --proxy http://user:password@gateway:port http://host/"
+    )]
+    NotAProxyRequest,
+    /// A plain request for `https://`.
+    #[error(
+        "a proxy cannot make the TLS connection for you; ask for a tunnel with CONNECT host:443"
+    )]
+    Https,
+    /// Any other scheme.
+    #[error(
+        "only http:// can be passed on; for anything else ask for a tunnel with CONNECT host:port"
+    )]
+    Scheme,
+    /// No usable target.
+    #[error("the target {0}")]
+    Target(#[from] BadTarget),
+}
+
+impl Asked {
+    /// Reads the request line.
+    pub(super) fn of(request: &Parts) -> Result<Self, NotAsked> {
+        if request.method == Method::CONNECT {
+            return tunnel(&request.uri).map(Self::Tunnel);
+        }
+        let (Some(scheme), Some(authority)) = (request.uri.scheme(), request.uri.authority())
+        else {
+            return Err(NotAsked::NotAProxyRequest);
+        };
+        if *scheme == Scheme::HTTPS {
+            return Err(NotAsked::Https);
+        }
+        if *scheme != Scheme::HTTP {
+            return Err(NotAsked::Scheme);
+        }
+        // RFC 9110 section 4.2.4: user information is not passed on.
+        let host = without_userinfo(authority.as_str());
+        let target = TargetAddr::parse(host, Some(80))?;
+        Ok(Self::Forward(Origin { target, host: host.to_owned(), path: origin_form(&request.uri) }))
+    }
+}
+
+/// RFC 9112 section 3.2.3: host and port, nothing else.
+fn tunnel(uri: &Uri) -> Result<TargetAddr, NotAsked> {
+    match (uri.scheme(), uri.authority(), uri.path_and_query()) {
+        (None, Some(authority), None) => Ok(TargetAddr::parse(authority.as_str(), None)?),
+        _ => Err(NotAsked::Target(BadTarget::NoPort)),
+    }
+}
+
+/// Path and query. RFC 9112 section 3.2.1: an empty path is sent as `/`, also before a query.
+fn origin_form(uri: &Uri) -> PathAndQuery {
+    let root = || PathAndQuery::from_static("/");
+    match uri.path_and_query() {
+        Some(path) if path.as_str().starts_with('/') => path.clone(),
+        Some(query) => format!("/{}", query.as_str()).parse().unwrap_or_else(|_| root()),
+        None => root(),
+    }
+}
+
+fn without_userinfo(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Where users come in.
+//!
+//! ```text
+//! listener ─ accept ─▶ http ───┐
+//! listener ─ accept ─▶ socks5 ─┴▶ authenticate ─▶ Route::open ─▶ answer the user ─▶ relay
+//! ```
+//!
+//! The user is answered only after the target is connected, and a failure is told as what it is:
+//! [`outcome`] maps it once, to HTTP and to SOCKS5. Names are never looked up here.
+//!
+//! Every connection runs in a task of the caller's scope that is spawned before its first byte is
+//! read. A user who leaves takes everything with it: the futures of one connection hang on its
+//! task, so a pending open is dropped and its data stream reset.
+
+mod accept;
+mod close;
+pub mod http;
+mod outcome;
+mod route;
+pub mod socks5;
+mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyproxy_runtime::{Deadline, IoSide, Scope};
+use anyproxy_transport::{
+    Opening,
+    net::{Conn, Listener},
+};
+use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
+use bytes::Bytes;
+
+pub use accept::{Acceptor, serve};
+pub use outcome::Outcome;
+pub use route::{Authenticate, Denied, OpenFailure, OpenRequest, Opened, Route, User};
+
+/// What the HTTP and SOCKS5 proxies of one gateway share.
+pub struct Ingress<R, A> {
+    /// Opens connections.
+    pub route: Arc<R>,
+    /// Checks users.
+    pub credentials: Arc<A>,
+    /// Bounds each step before bytes are relayed: reading a proxy request's head, the wait for the
+    /// target, and writing an error reply. 30 s by default.
+    pub proxy_timeout: Duration,
+    /// This gateway's name in `Proxy-Status`, such as `anyproxy`.
+    pub name: Arc<str>,
+}
+
+impl<R, A> fmt::Debug for Ingress<R, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingress")
+            .field("proxy_timeout", &self.proxy_timeout)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A user's connection as one side of a relay; what was read from it already goes first.
+pub(crate) fn side(conn: Conn, early: Bytes) -> IoSide<Conn> {
+    // An empty slice of a read buffer would keep the whole buffer for as long as the relay lasts.
+    match early.is_empty() {
+        true => IoSide::new(conn),
+        false => IoSide::with_prefix(conn, early),
+    }
+}
+
+/// The two ends of a user's connection to the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// The user's address.
+    pub(crate) peer: SocketAddr,
+    /// The gateway's address that the user reached.
+    pub(crate) local: Option<SocketAddr>,
+}
+
+impl<R: Route, A: Authenticate> Ingress<R, A> {
+    /// Serves HTTP proxy users until `scope` drains; then the port is free. Connections live on in
+    /// `scope`. Never fails: errors of accepting are waited out.
+    pub async fn serve_http(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
+        let users = scope.clone();
+        serve(listener, scope, accept, move |conn: Conn, peer| {
+            http::serve(conn, peer, self.clone(), users.clone())
+        })
+        .await;
+    }
+
+    /// Serves SOCKS5 users until `scope` drains; otherwise as [`Ingress::serve_http`].
+    pub async fn serve_socks5(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
+        serve(listener, scope, accept, move |conn: Conn, peer| {
+            socks5::serve(conn, peer, self.clone())
+        })
+        .await;
+    }
+
+    /// A deadline for the next step of a user's connection.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.proxy_timeout)
+    }
+
+    /// Opens a connection to `target` for `user`, within the proxy deadline. Cancel safe.
+    pub(crate) async fn open(
+        &self,
+        entrance: Entrance,
+        target: &str,
+        user: &User,
+        ends: Ends,
+    ) -> Result<Opened, OpenFailure> {
+        let request = OpenRequest {
+            group: user.group.clone(),
+            opening: Opening {
+                ingress: entrance,
+                target: Target::Name(target.to_owned()),
+                source: Some(ends.peer),
+                destination: ends.local,
+                user: user.name.to_string(),
+                protocol: Protocol::Tcp,
+            },
+        };
+        let deadline = self.deadline();
+        // The route keeps the deadline itself; bounding it here as well means that no fault of a
+        // session can make a user wait for ever.
+        deadline
+            .bound(self.route.open(&request, deadline))
+            .await
+            .unwrap_or(Err(OpenFailure::TimedOut))
+    }
+}

@@ -1,0 +1,96 @@
+//! What an ingress asks of the rest of the gateway.
+//!
+//! Ingress and sessions meet only here: an ingress knows who asks and for what, not which session
+//! serves it nor how secrets are kept.
+
+use std::{future::Future, net::IpAddr, net::SocketAddr, sync::Arc};
+
+use anyproxy_runtime::Deadline;
+use anyproxy_transport::{Opening, Stream};
+use anyproxy_wire::codes::OpenCode;
+
+/// A connection that a user wants.
+#[derive(Debug, Clone)]
+pub struct OpenRequest {
+    /// The group whose sessions may serve it.
+    pub group: Arc<str>,
+    /// What goes into the Open.
+    pub opening: Opening,
+}
+
+/// A connection that the target has accepted.
+#[derive(Debug)]
+pub struct Opened {
+    /// Carries the connection's bytes.
+    pub stream: Stream,
+    /// The address that the client dialled, when it says so.
+    pub address: Option<SocketAddr>,
+}
+
+/// Why a connection was not opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenFailure {
+    /// The group has no session.
+    NoSession,
+    /// The client answered with a code other than connected.
+    Refused {
+        /// The client's code.
+        code: OpenCode,
+        /// The client's words, for people. Whatever a peer wrote: not to be trusted.
+        detail: String,
+    },
+    /// The session ended before it answered, and no other took over.
+    Lost,
+    /// No answer within the deadline.
+    TimedOut,
+}
+
+/// Opens connections through the sessions of a group.
+pub trait Route: Send + Sync + 'static {
+    /// Opens a connection and waits for the client's answer, at most until `deadline`.
+    ///
+    /// Cancel safe: dropping the future gives the open up, so that neither a data stream nor a
+    /// connection to the target is left behind.
+    ///
+    /// # Errors
+    /// The [`OpenFailure`] that the user is told.
+    fn open(
+        &self,
+        request: &OpenRequest,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Opened, OpenFailure>> + Send;
+}
+
+/// Who authenticated at an ingress.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct User {
+    /// The group whose sessions the user may use.
+    pub group: Arc<str>,
+    /// The user's name.
+    pub name: Arc<str>,
+}
+
+/// Why a user was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// Unknown user or wrong password; which of both is never said.
+    Wrong,
+    /// Too many failures, or too many checks at once. Another try later may succeed.
+    Busy,
+}
+
+/// Checks the passwords of users.
+pub trait Authenticate: Send + Sync + 'static {
+    /// Who `name` with `password` is. `peer` is where the attempt comes from.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// [`Denied`], which says as little as possible.
+    fn check_user(
+        &self,
+        name: &str,
+        password: &[u8],
+        peer: IpAddr,
+    ) -> impl Future<Output = Result<User, Denied>> + Send;
+}

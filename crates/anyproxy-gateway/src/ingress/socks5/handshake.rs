@@ -1,0 +1,211 @@
+//! The bytes of the SOCKS5 handshake, without I/O.
+//!
+//! [`Handshake::next`] takes whole messages off the front of a buffer and leaves everything else
+//! there, however the bytes were cut up on the way: a user may send all messages at once, and the
+//! target's first bytes behind them.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use bytes::{Buf as _, BytesMut};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::ingress::target::{BadTarget, TargetAddr};
+
+const VERSION: u8 = 5;
+const LOGIN_VERSION: u8 = 1;
+/// Log-in by user name and password.
+const PASSWORD: u8 = 0x02;
+const CONNECT: u8 = 0x01;
+const IPV4: u8 = 0x01;
+const NAME: u8 = 0x03;
+const IPV6: u8 = 0x04;
+
+/// To a greeting: log in by user name and password.
+pub(super) const CHOOSE_PASSWORD: [u8; 2] = [VERSION, PASSWORD];
+/// To a greeting: no method that is acceptable here.
+pub(super) const NO_METHOD: [u8; 2] = [VERSION, 0xFF];
+/// To a log-in.
+pub(super) const LOGIN_RIGHT: [u8; 2] = [LOGIN_VERSION, 0x00];
+/// To a log-in; the connection is then closed (RFC 1929 section 2).
+pub(super) const LOGIN_WRONG: [u8; 2] = [LOGIN_VERSION, 0x01];
+
+/// Reply: general failure.
+pub(super) const FAILED: u8 = 0x01;
+/// Reply: command not supported.
+pub(super) const NO_COMMAND: u8 = 0x07;
+/// Reply: address type not supported.
+pub(super) const NO_ADDRESS_TYPE: u8 = 0x08;
+
+/// The reply to a request.
+///
+/// The bound address is 0.0.0.0:0. The real one is the client's address at the target, which is
+/// nobody's business here, and no user of CONNECT needs it.
+pub(super) const fn reply(code: u8) -> [u8; 10] {
+    [VERSION, code, 0, IPV4, 0, 0, 0, 0, 0, 0]
+}
+
+/// A message of the user's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    /// The methods on offer.
+    Greeting(Methods),
+    /// User name and password.
+    Login(Login),
+    /// What the user wants.
+    Request(Command),
+}
+
+/// What a greeting offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Methods {
+    /// Log-in by user name and password, perhaps among others.
+    WithPassword,
+    /// Anything else.
+    Other,
+}
+
+/// A log-in as it came.
+#[derive(PartialEq, Eq)]
+pub(super) struct Login {
+    /// The user's name. Bytes that are not UTF-8 are replaced, which matches no user.
+    pub(super) name: String,
+    /// The password; wiped when dropped.
+    pub(super) password: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").finish_non_exhaustive()
+    }
+}
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// A connection.
+    Connect(Result<TargetAddr, BadTarget>),
+    /// BIND, UDP ASSOCIATE or an unknown command.
+    Unsupported(u8),
+    /// An address whose end cannot be found.
+    UnknownAddress(u8),
+}
+
+/// Bytes that are not SOCKS5. There is no reply for these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Violation {
+    /// Not version 5; 4 is the older SOCKS, a letter is most likely HTTP.
+    #[error("not SOCKS5: the version byte is {0:#04x}")]
+    Version(u8),
+    /// A log-in of another version than 1.
+    #[error("the version byte of the log-in is {0:#04x}")]
+    LoginVersion(u8),
+    /// A message that does not belong here.
+    #[error("a message out of order")]
+    Order,
+}
+
+/// Where the handshake stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Handshake {
+    /// The greeting comes next.
+    #[default]
+    Greeting,
+    /// The log-in comes next.
+    Login,
+    /// The request comes next.
+    Request,
+    /// The rest is the target's.
+    Done,
+}
+
+impl Handshake {
+    /// Takes the next message off `input`. `None`: more bytes are needed; no message is longer
+    /// than 513 bytes.
+    ///
+    /// # Errors
+    /// [`Violation`]: nothing sensible can follow.
+    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Message>, Violation> {
+        let (message, following) = match self {
+            Self::Greeting => (greeting(input)?, Self::Login),
+            Self::Login => (login(input)?, Self::Request),
+            Self::Request => (request(input)?, Self::Done),
+            Self::Done => return Err(Violation::Order),
+        };
+        if message.is_some() {
+            *self = following;
+        }
+        Ok(message)
+    }
+}
+
+/// `05 | count | methods`
+fn greeting(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
+    version(input, VERSION).map_err(Violation::Version)?;
+    let Some(methods) = counted(input, 1) else { return Ok(None) };
+    let offer = match methods.contains(&PASSWORD) {
+        true => Methods::WithPassword,
+        false => Methods::Other,
+    };
+    let taken = 2 + methods.len();
+    input.advance(taken);
+    Ok(Some(Message::Greeting(offer)))
+}
+
+/// `01 | length | user name | length | password`
+fn login(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
+    version(input, LOGIN_VERSION).map_err(Violation::LoginVersion)?;
+    let Some(name) = counted(input, 1) else { return Ok(None) };
+    let Some(password) = counted(input, 2 + name.len()) else { return Ok(None) };
+    let taken = 3 + name.len() + password.len();
+    let login = Login {
+        name: String::from_utf8_lossy(name).into_owned(),
+        password: Zeroizing::new(password.to_vec()),
+    };
+    if let Some(read) = input.get_mut(..taken) {
+        read.zeroize();
+    }
+    input.advance(taken);
+    Ok(Some(Message::Login(login)))
+}
+
+/// `05 | command | 00 | address type | address | port`
+fn request(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
+    version(input, VERSION).map_err(Violation::Version)?;
+    let &[_, command, _, kind, ref rest @ ..] = input.as_ref() else { return Ok(None) };
+    let address = match kind {
+        IPV4 => rest.first_chunk::<4>().map(|octets| (Ipv4Addr::from(*octets).to_string(), 4)),
+        IPV6 => rest.first_chunk::<16>().map(|octets| (Ipv6Addr::from(*octets).to_string(), 16)),
+        NAME => counted(rest, 0).map(|name| {
+            // What is not UTF-8 becomes a character that the check of targets refuses.
+            (String::from_utf8(name.to_vec()).unwrap_or_else(|_| "\0".into()), 1 + name.len())
+        }),
+        unknown => return Ok(Some(Message::Request(Command::UnknownAddress(unknown)))),
+    };
+    let Some((host, length)) = address else { return Ok(None) };
+    let Some(port) = rest.get(length..).and_then(<[u8]>::first_chunk::<2>) else {
+        return Ok(None);
+    };
+    let target = TargetAddr::new(&host, u16::from_be_bytes(*port));
+    input.advance(4 + length + 2);
+    Ok(Some(Message::Request(match command {
+        CONNECT => Command::Connect(target),
+        other => Command::Unsupported(other),
+    })))
+}
+
+/// Checks the first byte, if it is there.
+fn version(input: &[u8], expected: u8) -> Result<(), u8> {
+    match input.first() {
+        Some(&found) if found != expected => Err(found),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The bytes behind a length byte at `at`; `None` until all of them are there.
+fn counted(input: &[u8], at: usize) -> Option<&[u8]> {
+    let length = usize::from(*input.get(at)?);
+    input.get(at + 1..at + 1 + length)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! The SOCKS5 proxy (RFC 1928, log-in by RFC 1929); CONNECT only.
+//!
+//! ```text
+//! user                                     gateway
+//!   | 05 methods                              |
+//!   |---------------------------------------->|
+//!   |                    05 02, or 05 FF      |
+//!   |<----------------------------------------|
+//!   | 01 user name, password                  |
+//!   |---------------------------------------->|
+//!   |                    01 00, or 01 01      |
+//!   |<----------------------------------------|
+//!   | 05 CONNECT target                       |
+//!   |---------------------------------------->|   Route::open
+//!   |                    05 reply             |
+//!   |<----------------------------------------|
+//!   | raw bytes                               |
+//! ```
+//!
+//! UDP ASSOCIATE is refused rather than served from the gateway: datagrams that left here would
+//! bypass the tunnel and the client's policy.
+
+mod handshake;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use anyproxy_runtime::{Deadline, RelayTimeouts};
+use anyproxy_transport::{Near, Spliced, net::Conn, splice};
+use anyproxy_wire::{codes::StreamCode, message::Ingress as Entrance};
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use self::handshake::{Command, Handshake, Login, Message, Methods, Violation};
+use super::{
+    Authenticate, Denied, Ends, Ingress, OpenFailure, Opened, Outcome, Route, User, close, side,
+    target::TargetAddr,
+};
+
+/// Bytes read ahead at most: every message of the handshake fits, whatever comes behind.
+const MOST_AHEAD: usize = 4096;
+
+/// Why a connection ended before bytes were relayed.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// The user's connection broke or was closed.
+    #[error("the user left: {0}")]
+    Left(#[from] io::Error),
+    /// What the user sent is not SOCKS5.
+    #[error("{0}")]
+    Violation(#[from] Violation),
+    /// Refused, and the user was told.
+    #[error("{0}")]
+    Refused(String),
+    /// The user took too long.
+    #[error("the user was too slow")]
+    Slow,
+}
+
+/// Serves one user's connection to its end.
+///
+/// Dropping it ends everything that belongs to the connection.
+pub async fn serve<R: Route, A: Authenticate>(
+    conn: Conn,
+    peer: SocketAddr,
+    ingress: Arc<Ingress<R, A>>,
+) {
+    let ends = Ends { peer, local: conn.local_addr().ok() };
+    let mut visit = Visit { conn, ends, ahead: BytesMut::new(), handshake: Handshake::default() };
+    match visit.begin(&*ingress).await {
+        Ok(opened) => visit.relay(opened).await,
+        Err(ended) => {
+            tracing::debug!(%peer, %ended, "a socks5 connection ended early");
+            match ended {
+                Ended::Left(_) => {}
+                Ended::Violation(_) | Ended::Refused(_) | Ended::Slow => {
+                    close::gently(visit.conn).await;
+                }
+            }
+        }
+    }
+}
+
+/// One user's connection.
+#[derive(Debug)]
+struct Visit {
+    conn: Conn,
+    ends: Ends,
+    /// Read but not used. After the request these are the first bytes for the target.
+    ahead: BytesMut,
+    handshake: Handshake,
+}
+
+impl Visit {
+    /// Everything up to the reply.
+    async fn begin<R: Route, A: Authenticate>(
+        &mut self,
+        ingress: &Ingress<R, A>,
+    ) -> Result<Opened, Ended> {
+        let head = ingress.deadline();
+        let asked = head.bound(self.head(ingress)).await.unwrap_or(Err(Ended::Slow))?;
+        let (user, target) = asked;
+        let opened = self.open(ingress, &user, &target).await?;
+        let written = ingress.deadline().bound(self.send(&handshake::reply(0))).await;
+        match written {
+            Ok(Ok(())) => Ok(opened),
+            Ok(Err(error)) => Err(user_gone(opened, Ended::Left(error))),
+            Err(_) => Err(user_gone(opened, Ended::Slow)),
+        }
+    }
+
+    /// Greeting, log-in and request.
+    async fn head<R: Route, A: Authenticate>(
+        &mut self,
+        ingress: &Ingress<R, A>,
+    ) -> Result<(User, TargetAddr), Ended> {
+        let mut user = None;
+        loop {
+            match self.message().await? {
+                Message::Greeting(Methods::WithPassword) => {
+                    self.send(&handshake::CHOOSE_PASSWORD).await?;
+                }
+                Message::Greeting(Methods::Other) => {
+                    self.send(&handshake::NO_METHOD).await?;
+                    return Err(Ended::Refused("no log-in by user name and password".into()));
+                }
+                Message::Login(login) => user = Some(self.log_in(ingress, &login).await?),
+                Message::Request(command) => {
+                    // The handshake gives a request only behind a log-in.
+                    let Some(user) = user else { return Err(Violation::Order.into()) };
+                    return Ok((user, self.target(command).await?));
+                }
+            }
+        }
+    }
+
+    async fn log_in<R: Route, A: Authenticate>(
+        &mut self,
+        ingress: &Ingress<R, A>,
+        login: &Login,
+    ) -> Result<User, Ended> {
+        let peer = self.ends.peer;
+        match ingress.credentials.check_user(&login.name, &login.password, peer.ip()).await {
+            Ok(user) => {
+                self.send(&handshake::LOGIN_RIGHT).await?;
+                Ok(user)
+            }
+            Err(denied) => {
+                self.send(&handshake::LOGIN_WRONG).await?;
+                Err(Ended::Refused(match denied {
+                    Denied::Wrong => {
+                        tracing::info!(%peer, "a proxy log-in failed");
+                        "unknown user or wrong password".into()
+                    }
+                    Denied::Busy => "too many log-in attempts".into(),
+                }))
+            }
+        }
+    }
+
+    async fn target(&mut self, command: Command) -> Result<TargetAddr, Ended> {
+        let (code, text) = match command {
+            Command::Connect(Ok(target)) => return Ok(target),
+            Command::Connect(Err(bad)) => (handshake::FAILED, format!("the target {bad}")),
+            Command::Unsupported(number) => {
+                (handshake::NO_COMMAND, format!("command {number} is not supported"))
+            }
+            Command::UnknownAddress(kind) => {
+                (handshake::NO_ADDRESS_TYPE, format!("address type {kind} is not known"))
+            }
+        };
+        self.send(&handshake::reply(code)).await?;
+        Err(Ended::Refused(text))
+    }
+
+    /// Opens the target while watching whether the user is still there.
+    async fn open<R: Route, A: Authenticate>(
+        &mut self,
+        ingress: &Ingress<R, A>,
+        user: &User,
+        target: &TargetAddr,
+    ) -> Result<Opened, Ended> {
+        let opening = ingress.open(Entrance::Socks5, target.as_str(), user, self.ends);
+        let opened = tokio::select! {
+            biased;
+            opened = opening => opened,
+            error = left(&mut self.conn, &mut self.ahead) => return Err(Ended::Left(error)),
+        };
+        match opened {
+            Ok(opened) => Ok(opened),
+            Err(failure) => Err(self.refuse(ingress.deadline(), &failure, target).await),
+        }
+    }
+
+    async fn refuse(&mut self, by: Deadline, failure: &OpenFailure, target: &TargetAddr) -> Ended {
+        let outcome = Outcome::of(failure, target.as_str());
+        match by.bound(self.send(&handshake::reply(outcome.socks))).await {
+            Ok(Ok(())) => Ended::Refused(outcome.text),
+            Ok(Err(error)) => Ended::Left(error),
+            Err(_) => Ended::Slow,
+        }
+    }
+
+    async fn relay(self, opened: Opened) {
+        let peer = self.ends.peer;
+        let side = side(self.conn, self.ahead.freeze());
+        let Spliced { sent, received, end } =
+            splice(opened.stream, side, Near::User, RelayTimeouts::default()).await;
+        tracing::debug!(%peer, sent, received, ?end, "a socks5 connection ended");
+    }
+
+    /// The next whole message of the handshake.
+    async fn message(&mut self) -> Result<Message, Ended> {
+        loop {
+            if let Some(message) = self.handshake.next(&mut self.ahead)? {
+                return Ok(message);
+            }
+            read_ahead(&mut self.conn, &mut self.ahead).await?;
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.conn.write_all(bytes).await
+    }
+}
+
+/// Drops an opened connection that its user did not wait for.
+fn user_gone(mut opened: Opened, ended: Ended) -> Ended {
+    opened.stream.reset(StreamCode::UserGone);
+    ended
+}
+
+/// Reads some more, up to [`MOST_AHEAD`] in all. Cancel safe.
+async fn read_ahead(conn: &mut Conn, ahead: &mut BytesMut) -> io::Result<()> {
+    let room = MOST_AHEAD.saturating_sub(ahead.len());
+    if room == 0 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    ahead.reserve(room);
+    match conn.take(room as u64).read_buf(ahead).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Ends when the user does. Once the user has sent something ahead, only the relay can tell an end
+/// from a half-close, so then this never ends. Cancel safe.
+async fn left(conn: &mut Conn, ahead: &mut BytesMut) -> io::Error {
+    if ahead.is_empty()
+        && let Err(error) = read_ahead(conn, ahead).await
+    {
+        return error;
+    }
+    std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests;

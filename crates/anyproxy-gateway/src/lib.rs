@@ -1,0 +1,20 @@
+//! The public side of AnyProxy.
+//!
+//! ```text
+//! users ─▶ ingress (HTTP, SOCKS5, forwarded ports) ─▶ registry ─▶ session ─▶ tunnel ─▶ client
+//! ```
+//!
+//! [`Gateway::start`] binds everything or nothing; [`Gateway::shutdown`] ends it in order.
+
+mod config;
+mod credentials;
+mod gateway;
+pub mod ingress;
+mod ports;
+mod registry;
+mod session;
+
+pub use config::{Credential, GatewayConfig, GroupConfig, Limits, PortRule};
+pub use credentials::Credentials;
+pub use gateway::{Addresses, Ended, Gateway, StartError};
+pub use registry::Registry;

@@ -1,0 +1,233 @@
+//! Forwarded ports.
+//!
+//! ```text
+//! ForwardRequest ─ allowed? ─ bound by this group already? ─┬─ yes: one more holder
+//!                                                           └─ no:  bind, accept loop
+//! user ─▶ port ─▶ least loaded holder ─▶ Open(forward) ─▶ relay, while the answer is still to come
+//! ```
+//!
+//! A port belongs to a group as long as one of its sessions holds it. A client that reconnects
+//! therefore finds its port open, and replicas share it.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyproxy_runtime::{Deadline, IoSide, RelayTimeouts, Scope};
+use anyproxy_transport::{
+    Near, Opening, splice,
+    net::{Conn, Net},
+};
+use anyproxy_wire::{
+    codes::ForwardCode,
+    message::{ForwardReply, ForwardRequest, Ingress, Protocol, Target},
+};
+
+use crate::{
+    config::PortRule,
+    ingress::{Acceptor, serve},
+    registry::{Session, least_loaded},
+};
+
+/// All forwarded ports of a gateway.
+pub(crate) struct Ports {
+    net: Arc<dyn Net>,
+    rules: HashMap<Arc<str>, Vec<PortRule>>,
+    bound: Mutex<HashMap<SocketAddr, Arc<Port>>>,
+    scope: Scope,
+    acceptor: Acceptor,
+    proxy_timeout: Duration,
+}
+
+struct Port {
+    group: Arc<str>,
+    addr: SocketAddr,
+    holders: Mutex<Vec<Holder>>,
+    turn: AtomicUsize,
+    /// Ends the accept loop when the last holder is gone.
+    accepting: Scope,
+}
+
+struct Holder {
+    session: Arc<Session>,
+    forward: u64,
+}
+
+/// A session's hold on a port; dropping it lets go.
+pub(crate) struct Hold {
+    ports: Arc<Ports>,
+    port: Arc<Port>,
+    session: u64,
+    forward: u64,
+}
+
+impl Ports {
+    pub(crate) fn new(
+        net: Arc<dyn Net>,
+        rules: HashMap<Arc<str>, Vec<PortRule>>,
+        scope: Scope,
+        acceptor: Acceptor,
+        proxy_timeout: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self { net, rules, bound: Mutex::default(), scope, acceptor, proxy_timeout })
+    }
+
+    /// Answers a request; with a [`Hold`] when the port is the session's.
+    pub(crate) fn request(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        request: &ForwardRequest,
+    ) -> (ForwardReply, Option<Hold>) {
+        match self.hold(session, request) {
+            Ok(hold) => {
+                let bound = Some(hold.port.addr);
+                let reply = reply(request, ForwardCode::Bound, bound, String::new());
+                (reply, Some(hold))
+            }
+            Err((code, detail)) => (reply(request, code, None, detail), None),
+        }
+    }
+
+    fn hold(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        request: &ForwardRequest,
+    ) -> Result<Hold, (ForwardCode, String)> {
+        if request.protocol == Protocol::Udp {
+            return Err((ForwardCode::NotSupported, "UDP forwards are not served".into()));
+        }
+        let addr = parse(&request.listen).ok_or_else(|| {
+            let detail = format!("{:?} is not ip:port", request.listen);
+            (ForwardCode::InvalidAddress, detail)
+        })?;
+        let rules = self.rules.get(&session.group).map(Vec::as_slice).unwrap_or_default();
+        if !rules.iter().any(|rule| rule.allows(addr)) {
+            let detail = format!(
+                "group {:?} may not listen on {addr}; add the port to `forwards` of the group in \
+                 the gateway's configuration",
+                session.group
+            );
+            return Err((ForwardCode::NotAllowed, detail));
+        }
+        let mut bound = self.bound();
+        let port = match bound.get(&addr) {
+            Some(port) if port.group == session.group => Arc::clone(port),
+            Some(_) => {
+                let detail = format!("{addr} is held by another group");
+                return Err((ForwardCode::HeldByOther, detail));
+            }
+            None => {
+                let port = self.bind(&session.group, addr).map_err(|error| {
+                    (ForwardCode::System, format!("cannot listen on {addr}: {error}"))
+                })?;
+                bound.insert(port.addr, Arc::clone(&port));
+                port
+            }
+        };
+        port.holders().push(Holder { session: Arc::clone(session), forward: request.id });
+        drop(bound);
+        let (session, forward) = (session.number, request.id);
+        Ok(Hold { ports: Arc::clone(self), port, session, forward })
+    }
+
+    fn bind(self: &Arc<Self>, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
+        let listener = self.net.listen(addr)?;
+        let addr = listener.local_addr()?;
+        let port = Arc::new(Port {
+            group: Arc::clone(group),
+            addr,
+            holders: Mutex::default(),
+            turn: AtomicUsize::new(0),
+            accepting: self.scope.child("port"),
+        });
+        tracing::info!(%addr, %group, "forwarded port open");
+        let (ports, target) = (Arc::clone(self), Arc::clone(&port));
+        let handler = move |conn, peer| Arc::clone(&ports).relay(Arc::clone(&target), conn, peer);
+        // Users live in the gateway's scope, not in the port's: they stay when the port closes.
+        let accepted = serve(listener, self.scope.clone(), self.acceptor.clone(), handler);
+        port.accepting.spawn("forwarded port", accepted);
+        Ok(port)
+    }
+
+    async fn relay(self: Arc<Self>, port: Arc<Port>, conn: Conn, peer: SocketAddr) {
+        let Some((session, forward)) = port.pick() else {
+            return conn.abort();
+        };
+        let opening = Opening {
+            ingress: Ingress::Forward,
+            target: Target::Forward(forward),
+            source: Some(peer),
+            destination: conn.local_addr().ok(),
+            user: String::new(),
+            protocol: Protocol::Tcp,
+        };
+        let deadline = Deadline::after(self.proxy_timeout);
+        let opened = deadline.bound(session.tunnel.open(&opening)).await;
+        let Ok(Ok(mut stream)) = opened else {
+            tracing::debug!(addr = %port.addr, %peer, ?opened, "forward not opened");
+            return conn.abort();
+        };
+        drop(session);
+        // The first bytes need not wait for the answer; a refusal resets the user.
+        stream.expect_reply(deadline);
+        let ended = splice(stream, IoSide::new(conn), Near::User, RelayTimeouts::default()).await;
+        tracing::debug!(addr = %port.addr, %peer, ?ended, "forwarded connection ended");
+    }
+
+    fn bound(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Port>>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Port {
+    fn holders(&self) -> MutexGuard<'_, Vec<Holder>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pick(&self) -> Option<(Arc<Session>, u64)> {
+        let holders = self.holders();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let session = least_loaded(holders.iter().map(|holder| &holder.session), turn, &[])?;
+        let holder = holders.iter().find(|holder| holder.session.number == session.number)?;
+        Some((session, holder.forward))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut bound = self.ports.bound();
+        let mut holders = self.port.holders();
+        holders.retain(|holder| {
+            (holder.session.number, holder.forward) != (self.session, self.forward)
+        });
+        if holders.is_empty() {
+            bound.remove(&self.port.addr);
+            self.port.accepting.cancel();
+            tracing::info!(addr = %self.port.addr, group = %self.port.group, "forwarded port closed");
+        }
+    }
+}
+
+/// An IP address and port; names are not looked up for listening, but for `localhost`.
+fn parse(listen: &str) -> Option<SocketAddr> {
+    match listen.strip_prefix("localhost:") {
+        Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
+        None => listen.parse().ok(),
+    }
+}
+
+fn reply(
+    request: &ForwardRequest,
+    code: ForwardCode,
+    bound: Option<SocketAddr>,
+    detail: String,
+) -> ForwardReply {
+    ForwardReply { id: request.id, code, bound, detail }
+}

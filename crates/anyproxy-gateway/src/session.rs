@@ -1,0 +1,223 @@
+//! A client's session, from its first byte to its end.
+//!
+//! ```text
+//! Arrival ─ greet ─ challenge ─ check ─┬─ refuse
+//!                                      └─ welcome ─ join the registry ─ control loop ─ leave
+//! ```
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_transport::{
+    Arrival, Challenged, StallBudget, StreamIds, Side, Tunnel, TunnelError, TunnelLimits,
+};
+use anyproxy_wire::{
+    codes::{CloseCode, ForwardCode},
+    frame::Frame,
+    message::{DEFAULT_CREDIT, ForwardReply, ForwardRequest, Goaway, Welcome},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    config::Limits,
+    credentials::Credentials,
+    ingress::Denied,
+    ports::{Hold, Ports},
+    registry::{ClientKey, Joined, Place, Registry},
+};
+
+/// How long a client that was refused should wait: nothing it can do by itself will help.
+const RETRY_REFUSED: Duration = Duration::from_secs(30);
+/// How long a client should wait that met a limit.
+const RETRY_BUSY: Duration = Duration::from_secs(5);
+
+/// What all sessions of a gateway share.
+pub(crate) struct Sessions {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) limits: Limits,
+    pub(crate) scope: Scope,
+    /// How long live connections may go on at shutdown; what clients are told.
+    pub(crate) drain: Duration,
+}
+
+impl Sessions {
+    /// Serves one arrival until its tunnel is over. `permit` bounds the handshakes under way.
+    pub(crate) async fn serve(self: Arc<Self>, arrival: Arrival, permit: OwnedSemaphorePermit) {
+        let peer = arrival.peer();
+        let deadline = Deadline::after(self.limits.proxy_timeout);
+        let admitted = tokio::select! {
+            biased;
+            () = self.scope.cancelled() => return,
+            admitted = deadline.bound(self.admit(arrival, deadline)) => admitted,
+        };
+        drop(permit);
+        match admitted {
+            Ok(Ok(joined)) => self.control(joined).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no session"),
+            Err(_) => tracing::debug!(%peer, "no session: the handshake was too slow"),
+        }
+    }
+
+    async fn admit(&self, arrival: Arrival, deadline: Deadline) -> Result<Joined, TunnelError> {
+        let greeting = arrival.greet(deadline).await?;
+        if self.scope.is_draining() {
+            greeting.refuse(CloseCode::Shutdown, "the gateway is shutting down", RETRY_BUSY).await;
+            return Err(refused(CloseCode::Shutdown));
+        }
+        if self.registry.sessions() >= self.limits.max_sessions {
+            greeting.refuse(CloseCode::OverLimit, "too many sessions", RETRY_BUSY).await;
+            return Err(refused(CloseCode::OverLimit));
+        }
+        let methods = self.credentials.methods(&greeting.hello().principal);
+        let client = greeting.challenge(methods).await?;
+        let (peer, group) = (client.peer(), client.hello().principal.clone());
+        match self.credentials.check_client(&client).await {
+            Ok(admitted) => self.welcome(client, admitted.group, admitted.proof).await,
+            Err(Denied::Wrong) => {
+                tracing::warn!(%peer, ?group, "a client was refused: wrong group or secret");
+                client.refuse(CloseCode::Unauthorised, "wrong group or secret", RETRY_REFUSED).await;
+                Err(refused(CloseCode::Unauthorised))
+            }
+            Err(Denied::Busy) => {
+                client.refuse(CloseCode::OverLimit, "too many attempts", RETRY_BUSY).await;
+                Err(refused(CloseCode::OverLimit))
+            }
+        }
+    }
+
+    async fn welcome(
+        &self,
+        client: Challenged,
+        group: Arc<str>,
+        proof: Option<[u8; 32]>,
+    ) -> Result<Joined, TunnelError> {
+        let number = self.registry.number();
+        let (session, join_key) = (random()?, random()?);
+        let welcome = Welcome {
+            session,
+            tunnel: 0,
+            proof,
+            generation: number,
+            initial_credit: DEFAULT_CREDIT,
+            max_streams: u64::try_from(self.limits.max_streams).unwrap_or(u64::MAX),
+            ping_interval: self.limits.ping_interval,
+            dead_after: self.limits.dead_after,
+            join_key,
+            software: concat!("anyproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let limits = TunnelLimits {
+            max_streams: self.limits.max_streams,
+            budget: StallBudget::new(self.limits.stall_budget),
+            ids: StreamIds::new(Side::Gateway),
+        };
+        let hello = client.hello();
+        let key = ClientKey { id: hello.client_id.clone(), replica: hello.replica };
+        let tunnel = client.welcome(welcome, limits, &self.scope).await?;
+        Ok(self.registry.join(key, tunnel, Place { group, number }))
+    }
+
+    /// Serves the control stream until the tunnel is over, then leaves the registry and lets go of
+    /// the ports. Not dropped at cancel: it closes the tunnel with a code.
+    async fn control(&self, joined: Joined) {
+        let session = Arc::clone(&joined.session);
+        let tunnel = &session.tunnel;
+        tracing::info!(group = %session.group, client = %session.client.id, peer = %tunnel.peer(),
+            transport = %tunnel.transport(), session = session.number, "session up");
+        let mut holds = HashMap::new();
+        let error = loop {
+            tokio::select! {
+                biased;
+                error = tunnel.closed() => break error,
+                () = self.scope.cancelled() => {
+                    tunnel.close(CloseCode::Shutdown, "the gateway is shutting down");
+                }
+                () = self.scope.draining(), if !session.is_leaving() => {
+                    session.leave();
+                    self.say_goodbye(tunnel).await;
+                }
+                frame = tunnel.recv_control() => match frame {
+                    Ok(frame) => self.handle(&joined, frame, &mut holds).await,
+                    Err(error) => break error,
+                },
+            }
+        };
+        drop(joined);
+        drop(holds);
+        tracing::info!(group = %session.group, client = %session.client.id,
+            session = session.number, reason = %error, "session down");
+    }
+
+    async fn say_goodbye(&self, tunnel: &Tunnel) {
+        let goaway = Goaway {
+            code: CloseCode::Shutdown,
+            reconnect_after: Duration::ZERO,
+            drain: self.drain,
+            reason: "the gateway is shutting down".into(),
+        };
+        // An error means that the tunnel is over, which the loop sees next.
+        let _ = tunnel.send_control(Frame::Goaway(goaway)).await;
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "only clients' messages are legal here, whatever else there is or will be"
+    )]
+    async fn handle(&self, joined: &Joined, frame: Frame, holds: &mut HashMap<u64, Hold>) {
+        let session = &joined.session;
+        match frame {
+            Frame::Goaway(goaway) => {
+                tracing::debug!(session = session.number, reason = %goaway.reason, "client leaves");
+                session.leave();
+            }
+            Frame::ForwardRequest(request) => {
+                let reply = self.forward(joined, &request, holds);
+                tracing::debug!(session = session.number, listen = %request.listen,
+                    code = %reply.code, detail = %reply.detail, "forward requested");
+                let _ = session.tunnel.send_control(Frame::ForwardReply(reply)).await;
+            }
+            Frame::ForwardRelease(release) => drop(holds.remove(&release.id)),
+            other => {
+                session.tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
+            }
+        }
+    }
+
+    fn forward(
+        &self,
+        joined: &Joined,
+        request: &ForwardRequest,
+        holds: &mut HashMap<u64, Hold>,
+    ) -> ForwardReply {
+        let refuse = |code, detail: &str| ForwardReply {
+            id: request.id,
+            code,
+            bound: None,
+            detail: detail.into(),
+        };
+        if holds.contains_key(&request.id) {
+            return refuse(ForwardCode::InvalidAddress, "this id is in use");
+        }
+        if holds.len() >= self.limits.max_forwards {
+            return refuse(ForwardCode::Limit, "too many forwards in this session");
+        }
+        let (reply, hold) = self.ports.request(&joined.session, request);
+        holds.extend(hold.map(|hold| (request.id, hold)));
+        reply
+    }
+}
+
+fn refused(code: CloseCode) -> TunnelError {
+    TunnelError::Closed {
+        by: anyproxy_transport::ClosedBy::Us,
+        code,
+        reason: "the client was refused".into(),
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], TunnelError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| TunnelError::Transport(error.to_string()))?;
+    Ok(bytes)
+}

@@ -1,0 +1,5 @@
+mod chunks;
+mod ends;
+mod fairness;
+mod script;
+mod timing;

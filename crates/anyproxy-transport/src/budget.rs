@@ -1,0 +1,233 @@
+//! The stall budget of a session.
+//!
+//! ```text
+//! reader waits for bytes      charge 0                (nothing can be buffered for it)
+//! reader has bytes to move    charge = credit out     (so much may be buffered at most)
+//! sum over the budget         new opens: overloaded;  longest-stalled (30 s or more): reset
+//! ```
+//!
+//! An exact count of buffered bytes is not to be had from a QUIC stack, so a stream that does not
+//! keep up is charged what its peer may still send. Idle connections cost nothing, stalled ones an
+//! upper bound, and a new stream counts as stalled until its reader has waited once: thousand opens
+//! at once cannot slip under the limit together.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyproxy_wire::credit::GrowthPool;
+use tokio::{sync::Notify, time::Instant};
+
+/// A stream must have rested at least this long before it may be reset to free memory.
+pub const EVICT_AFTER: Duration = Duration::from_secs(30);
+
+/// Charges are corrected when they are off by this many bytes, not at every read.
+const TOLERANCE: u64 = 64 * 1024;
+
+/// Bounds what stalled streams of one session may hold, in bytes.
+#[derive(Debug)]
+pub struct StallBudget {
+    limit: u64,
+    charged: AtomicU64,
+    next: AtomicU64,
+    epoch: Instant,
+    pool: Arc<GrowthPool>,
+    entries: Mutex<HashMap<u64, Arc<Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    charged: AtomicU64,
+    /// Milliseconds after the budget's epoch at which the reader last took something.
+    progress: AtomicU64,
+    evicted: Notify,
+}
+
+/// Whether one more stream fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It fits.
+    Granted,
+    /// Stalled streams hold the whole budget.
+    Overloaded,
+}
+
+impl StallBudget {
+    /// A budget of `limit` bytes; half of it may go into windows that grow beyond the initial one.
+    #[must_use]
+    pub fn new(limit: u64) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            charged: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            epoch: Instant::now(),
+            pool: GrowthPool::new(limit / 2),
+            entries: Mutex::default(),
+        })
+    }
+
+    /// Bytes that stalled streams hold, as an upper bound.
+    #[must_use]
+    pub fn charged(&self) -> u64 {
+        self.charged.load(Ordering::Relaxed)
+    }
+
+    /// Says whether one more stream fits. When none does, the longest-stalled stream that has
+    /// rested for [`EVICT_AFTER`] is told to go, so that a later open succeeds.
+    pub fn admit(&self, initial: u64) -> Admission {
+        if self.charged().saturating_add(initial) <= self.limit {
+            return Admission::Granted;
+        }
+        self.evict_one();
+        Admission::Overloaded
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<GrowthPool> {
+        &self.pool
+    }
+
+    /// Registers a stream that is charged `initial` until its reader waits.
+    pub(crate) fn charge(self: &Arc<Self>, initial: u64) -> Charge {
+        let entry = Arc::new(Entry {
+            charged: AtomicU64::new(initial),
+            progress: AtomicU64::new(self.clock()),
+            evicted: Notify::new(),
+        });
+        self.charged.fetch_add(initial, Ordering::Relaxed);
+        let key = self.next.fetch_add(1, Ordering::Relaxed);
+        self.entries().insert(key, Arc::clone(&entry));
+        Charge { budget: Arc::clone(self), entry, key }
+    }
+
+    fn evict_one(&self) {
+        let now = self.clock();
+        let rested = |entry: &Entry| now.saturating_sub(entry.progress.load(Ordering::Relaxed));
+        let entries = self.entries();
+        let longest = entries
+            .values()
+            .filter(|entry| entry.charged.load(Ordering::Relaxed) > 0)
+            .max_by_key(|entry| rested(entry));
+        let limit = u64::try_from(EVICT_AFTER.as_millis()).unwrap_or(u64::MAX);
+        if let Some(entry) = longest.filter(|entry| rested(entry) >= limit) {
+            entry.evicted.notify_one();
+        }
+    }
+
+    fn clock(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<u64, Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One stream's share of the budget; given back on drop.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    budget: Arc<StallBudget>,
+    entry: Arc<Entry>,
+    key: u64,
+}
+
+impl Charge {
+    /// The reader found nothing: nothing is held for it.
+    pub(crate) fn waiting(&self) {
+        if self.entry.charged.load(Ordering::Relaxed) != 0 {
+            self.set(0);
+        }
+    }
+
+    /// The reader has bytes in hand while its peer may still send `outstanding` bytes.
+    pub(crate) fn holding(&self, outstanding: u64) {
+        let charged = self.entry.charged.load(Ordering::Relaxed);
+        if charged == 0 || charged.abs_diff(outstanding) >= TOLERANCE {
+            self.set(outstanding);
+        }
+    }
+
+    /// The reader moved bytes on.
+    pub(crate) fn progressed(&self) {
+        self.entry.progress.store(self.budget.clock(), Ordering::Relaxed);
+    }
+
+    /// A handle that tells when the budget wants this stream gone.
+    pub(crate) fn eviction(&self) -> Eviction {
+        Eviction(Arc::clone(&self.entry))
+    }
+
+    fn set(&self, bytes: u64) {
+        let before = self.entry.charged.swap(bytes, Ordering::Relaxed);
+        if bytes >= before {
+            self.budget.charged.fetch_add(bytes - before, Ordering::Relaxed);
+        } else {
+            self.budget.charged.fetch_sub(before - bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Tells when the budget wants a stream gone; it does not keep the stream alive.
+#[derive(Debug)]
+pub(crate) struct Eviction(Arc<Entry>);
+
+impl Eviction {
+    /// Waits for it. Cancel safe.
+    pub(crate) async fn wait(&self) {
+        self.0.evicted.notified().await;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.set(0);
+        self.budget.entries().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_streams_cost_nothing_and_stalled_ones_what_may_come() {
+        let budget = StallBudget::new(1000);
+        let a = budget.charge(400);
+        let b = budget.charge(400);
+        assert_eq!(budget.admit(400), Admission::Overloaded);
+        a.waiting();
+        assert_eq!(budget.charged(), 400);
+        assert_eq!(budget.admit(400), Admission::Granted);
+        a.holding(700);
+        assert_eq!(budget.charged(), 1100);
+        drop((a, b));
+        assert_eq!(budget.charged(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_longest_stalled_is_evicted_and_not_before_its_time() {
+        let budget = StallBudget::new(500);
+        let old = budget.charge(300);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let young = budget.charge(300);
+        tokio::time::advance(Duration::from_millis(19_999)).await;
+        assert_eq!(budget.admit(1), Admission::Overloaded);
+        let (old_eviction, young_eviction) = (old.eviction(), young.eviction());
+        tokio::select! {
+            biased;
+            () = old_eviction.wait() => panic!("evicted before its time"),
+            () = std::future::ready(()) => {}
+        }
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(budget.admit(1), Admission::Overloaded);
+        tokio::select! {
+            biased;
+            () = young_eviction.wait() => panic!("the younger one was evicted"),
+            () = old_eviction.wait() => {}
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The client's way to its gateway.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyproxy_runtime::Deadline;
+use quinn::{Endpoint, TokioRuntime};
+use rustls_pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use crate::{
+    error::TunnelError,
+    handshake::{Pipe, QuicPipe, WsPipe},
+    net::{Net, Role},
+    quic::{self, ControlStreams, Limits},
+    tls::{OldestTls, Trust, TrustError},
+    tunnel::Transport,
+    ws,
+};
+
+/// Bidirectional streams that the gateway may open at once. What it uses is bounded by the
+/// session's own limit, which comes with Welcome.
+const MAX_STREAMS: u32 = 16 * 1024;
+
+/// Silence after which a connection is dead while nothing else was agreed on.
+const DEAD_AFTER: Duration = Duration::from_secs(30);
+
+/// Where a gateway is and how to know it.
+#[derive(Debug, Clone)]
+pub struct DialConfig {
+    /// Host name or IP address.
+    pub host: String,
+    /// Port, the same for both transports.
+    pub port: u16,
+    /// The name that the certificate must have; `host` if `None`.
+    pub server_name: Option<String>,
+    /// What makes it the right gateway.
+    pub trust: Trust,
+    /// Path of the WebSocket.
+    pub path: String,
+    /// Oldest TLS version of the WebSocket.
+    pub oldest_tls: OldestTls,
+}
+
+/// Why a dialler cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DialConfigError {
+    /// The name cannot be in a certificate.
+    #[error("{0:?} is neither a host name nor an IP address")]
+    ServerName(String),
+    /// The trust settings are unusable.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// TLS cannot carry QUIC.
+    #[error("TLS cannot be used for QUIC: {0}")]
+    Quic(String),
+}
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The gateway's name could not be looked up.
+    #[error("cannot look up {host}: {source}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No local socket.
+    #[error("no socket to reach {addr}: {source}")]
+    Socket {
+        /// The gateway's address.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The gateway did not take the connection.
+    #[error("cannot connect to {addr}/{protocol}: {source}")]
+    Connect {
+        /// The gateway's address.
+        addr: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+        /// What went wrong.
+        source: TunnelError,
+    },
+    /// It took too long.
+    #[error("{addr}/{protocol} did not answer in time{hint}")]
+    TimedOut {
+        /// The gateway's address.
+        addr: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+        /// What a person may try.
+        hint: &'static str,
+    },
+}
+
+/// Dials one gateway, as often as needed.
+pub struct Dialer {
+    net: Arc<dyn Net>,
+    config: DialConfig,
+    name: ServerName<'static>,
+    quic: quinn::ClientConfig,
+    websocket: TlsConnector,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialer").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// A secured connection to the right gateway, before the log-in.
+pub struct Connected {
+    pub(crate) pipe: Pipe,
+}
+
+impl Dialer {
+    /// Prepares TLS for both transports.
+    ///
+    /// # Errors
+    /// See [`DialConfigError`].
+    pub fn new(net: Arc<dyn Net>, config: DialConfig) -> Result<Self, DialConfigError> {
+        let name = config.server_name.as_deref().unwrap_or(&config.host).to_owned();
+        let name = ServerName::try_from(name.clone())
+            .map_err(|_| DialConfigError::ServerName(name))?;
+        let limits = Limits::Gateway { streams: MAX_STREAMS };
+        let quic = quic::client_config(config.trust.quic()?, limits, DEAD_AFTER)
+            .map_err(|error| DialConfigError::Quic(error.to_string()))?;
+        let websocket = TlsConnector::from(config.trust.websocket(config.oldest_tls)?);
+        Ok(Self { net, config, name, quic, websocket })
+    }
+
+    /// Resolves the gateway's name and connects to its addresses in turn. Not cancel safe:
+    /// dropping the future gives the attempt up.
+    ///
+    /// # Errors
+    /// The [`DialError`] of the last address tried.
+    pub async fn dial(
+        &self,
+        transport: Transport,
+        deadline: Deadline,
+    ) -> Result<Connected, DialError> {
+        let resolving = self.net.resolve(&self.config.host, self.config.port);
+        let resolved = deadline.bound(resolving).await.unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the name server did not answer"))
+        });
+        let failed = |source| DialError::Resolve { host: self.config.host.clone(), source };
+        let addresses = resolved.map_err(failed)?;
+        let mut last = failed(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
+        let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        for addr in addresses {
+            // A silent address must leave time for the next.
+            let share = deadline.within(deadline.remaining() / left);
+            left = left.saturating_sub(1).max(1);
+            match self.dial_one(transport, addr, share).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn dial_one(
+        &self,
+        transport: Transport,
+        addr: SocketAddr,
+        deadline: Deadline,
+    ) -> Result<Connected, DialError> {
+        let (protocol, hint) = match transport {
+            Transport::Quic => ("udp", "; if a firewall drops UDP, use --transport ws"),
+            Transport::WebSocket => ("tcp", ""),
+        };
+        let connecting = async {
+            match transport {
+                Transport::Quic => self.dial_quic(addr).await,
+                Transport::WebSocket => self.dial_websocket(addr).await,
+            }
+        };
+        match deadline.bound(connecting).await {
+            Ok(Ok(pipe)) => Ok(Connected { pipe }),
+            Ok(Err(Failed::Socket(source))) => Err(DialError::Socket { addr, source }),
+            Ok(Err(Failed::Tunnel(source))) => Err(DialError::Connect { addr, protocol, source }),
+            Err(_) => Err(DialError::TimedOut { addr, protocol, hint }),
+        }
+    }
+
+    async fn dial_quic(&self, addr: SocketAddr) -> Result<Pipe, Failed> {
+        let any: IpAddr = match addr {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        // A fresh socket each time: a stale NAT binding cannot keep us away for ever.
+        let socket = self.net.udp(SocketAddr::new(any, 0)).map_err(Failed::Socket)?;
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint =
+            Endpoint::new_with_abstract_socket(quic::endpoint_config(), None, socket, runtime)
+                .map_err(Failed::Socket)?;
+        let connecting = endpoint
+            .connect_with(self.quic.clone(), addr, &self.name.to_str())
+            .map_err(|error| TunnelError::Transport(error.to_string()))?;
+        let conn = connecting.await.map_err(|error| quic::lost(&error))?;
+        let (send, recv) = conn.open_bi().await.map_err(|error| quic::lost(&error))?;
+        let streams = ControlStreams { send, recv, ahead: bytes::BytesMut::new() };
+        Ok(Pipe::Quic(QuicPipe { conn, streams, endpoint: Some(endpoint) }))
+    }
+
+    async fn dial_websocket(&self, addr: SocketAddr) -> Result<Pipe, Failed> {
+        let conn = self
+            .net
+            .connect(addr, Role::Tunnel)
+            .await
+            .map_err(|error| TunnelError::Transport(error.to_string()))?;
+        let tls = self
+            .websocket
+            .connect(self.name.clone(), conn)
+            .await
+            .map_err(|error| TunnelError::Transport(error.to_string()))?;
+        let socket = ws::connect(tls.into(), &self.host_header(), &self.config.path).await?;
+        let ahead = bytes::Bytes::new();
+        Ok(Pipe::WebSocket(Box::new(WsPipe { socket, ahead, peer: addr })))
+    }
+
+    /// `Host` names the gateway as its certificate does (RFC 9110, 7.2).
+    fn host_header(&self) -> String {
+        let host = self.config.server_name.as_deref().unwrap_or(&self.config.host);
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        match self.config.port {
+            443 => host,
+            port => format!("{host}:{port}"),
+        }
+    }
+}
+
+enum Failed {
+    Socket(io::Error),
+    Tunnel(TunnelError),
+}
+
+impl From<TunnelError> for Failed {
+    fn from(error: TunnelError) -> Self {
+        Self::Tunnel(error)
+    }
+}

@@ -1,0 +1,218 @@
+//! The client's side of the handshake.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "what is not expected here is an error, also what a later version adds"
+)]
+
+use std::{sync::Arc, time::Duration};
+
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_wire::{
+    WireError,
+    codes::CloseCode,
+    frame::Frame,
+    handshake::{
+        METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Transcript, VERSION, check_challenge,
+        check_gateway_proof, client_proof,
+    },
+    message::{Auth, Binding, Challenge, Hello, Intent, Refuse, SecretBytes, Welcome},
+};
+
+use super::pipe::{Pipe, Raw};
+use crate::{
+    budget::StallBudget,
+    dial::Connected,
+    error::TunnelError,
+    tunnel::{Settings, Side, StreamIds, Tunnel},
+};
+
+/// How the client proves that it knows the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// By a proof that does not reveal it; for generated secrets.
+    Secret,
+    /// By sending it inside TLS to the verified gateway; for passwords that people chose.
+    Password,
+}
+
+impl Method {
+    fn number(self) -> u64 {
+        match self {
+            Self::Secret => METHOD_SECRET,
+            Self::Password => METHOD_PASSWORD,
+        }
+    }
+}
+
+/// Who logs in, and with what.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The group.
+    pub group: String,
+    /// The client's stable name.
+    pub client_id: String,
+    /// Random for each run of the client.
+    pub instance: [u8; 16],
+    /// Which of several parallel sessions this is.
+    pub replica: u64,
+    /// The shared secret.
+    pub secret: Secret,
+    /// How to prove it.
+    pub method: Method,
+    /// Bytes that the gateway may send on a new stream at first.
+    pub initial_credit: u64,
+    /// The session's bound for stalled streams.
+    pub budget: Arc<StallBudget>,
+}
+
+/// Why a log-in failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// The gateway said no.
+    #[error("the gateway refused: {code}{reason}", code = .0.code, reason = reason(&.0.reason))]
+    Refused(Refuse),
+    /// The gateway does not know the secret, although its certificate is right.
+    #[error("the gateway could not prove that it knows the secret of the group")]
+    WrongGateway,
+    /// The connection failed.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    /// It took too long.
+    #[error("the gateway did not finish the handshake in time")]
+    TimedOut,
+    /// The system gave no random bytes.
+    #[error("no random numbers: {0}")]
+    Random(String),
+}
+
+fn reason(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
+}
+
+impl From<WireError> for LoginError {
+    fn from(error: WireError) -> Self {
+        Self::Tunnel(error.into())
+    }
+}
+
+impl LoginError {
+    /// Whether trying again soon is pointless, because a person must change something.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::WrongGateway)
+    }
+}
+
+impl Connected {
+    /// Logs in and starts the tunnel, whose tasks run in `scope`. Not cancel safe: dropping the
+    /// future closes the connection.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn log_in(
+        self,
+        login: &Login,
+        deadline: Deadline,
+        scope: &Scope,
+    ) -> Result<(Tunnel, Welcome), LoginError> {
+        let exchange = exchange(self.pipe, login, scope);
+        deadline.bound(exchange).await.unwrap_or(Err(LoginError::TimedOut))
+    }
+}
+
+async fn exchange(
+    mut pipe: Pipe,
+    login: &Login,
+    scope: &Scope,
+) -> Result<(Tunnel, Welcome), LoginError> {
+    match authenticate(&mut pipe, login).await {
+        Ok(welcome) => {
+            let settings = settings(login, &welcome);
+            Ok((pipe.into_tunnel(settings, scope), welcome))
+        }
+        Err(error) => {
+            let (code, text) = match &error {
+                LoginError::Tunnel(TunnelError::Closed { code, reason, .. }) => (*code, reason.as_str()),
+                LoginError::WrongGateway => (CloseCode::Unauthorised, "wrong gateway proof"),
+                _ => (CloseCode::Abandoned, ""),
+            };
+            let farewell = Deadline::after(Duration::from_millis(20));
+            let _ = farewell.bound(pipe.close(code, text)).await;
+            Err(error)
+        }
+    }
+}
+
+async fn authenticate(pipe: &mut Pipe, login: &Login) -> Result<Welcome, LoginError> {
+    let hello = hello(login)?;
+    let hello_bytes = pipe.send(&Frame::Hello(hello.clone())).await?;
+    let (challenge, challenge_bytes) = match pipe.receive().await? {
+        Raw { frame: Frame::Challenge(challenge), bytes } => (challenge, bytes),
+        other => return Err(refusal(other.frame)),
+    };
+    check_challenge(&hello, &challenge, pipe.binding())?;
+    let exporter = bound_exporter(pipe, &challenge)?;
+    let transcript = Transcript::new(&hello_bytes, &challenge_bytes, exporter.as_ref());
+    let proof = match login.method {
+        Method::Secret => SecretBytes::new(client_proof(&login.secret, &transcript).to_vec()),
+        Method::Password => SecretBytes::new(login.secret.expose().to_vec()),
+    };
+    pipe.send(&Frame::Auth(Auth { proof, join_proof: None })).await?;
+    let welcome = match pipe.receive().await?.frame {
+        Frame::Welcome(welcome) => welcome,
+        other => return Err(refusal(other)),
+    };
+    if login.method == Method::Secret {
+        let proof = welcome.proof.unwrap_or_default();
+        if check_gateway_proof(&login.secret, &transcript, &proof) == ProofCheck::Wrong {
+            return Err(LoginError::WrongGateway);
+        }
+    }
+    Ok(welcome)
+}
+
+fn bound_exporter(pipe: &Pipe, challenge: &Challenge) -> Result<Option<[u8; 32]>, TunnelError> {
+    match challenge.binding {
+        Binding::None => Ok(None),
+        Binding::Exporter => pipe.exporter(),
+    }
+}
+
+fn hello(login: &Login) -> Result<Hello, LoginError> {
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(|error| LoginError::Random(error.to_string()))?;
+    Ok(Hello {
+        versions: vec![VERSION],
+        features: 0,
+        methods: vec![login.method.number()],
+        nonce,
+        principal: login.group.clone(),
+        client_id: login.client_id.clone(),
+        instance: login.instance,
+        replica: login.replica,
+        intent: Intent::New,
+        initial_credit: login.initial_credit,
+        software: concat!("anyproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
+    })
+}
+
+fn refusal(frame: Frame) -> LoginError {
+    match frame {
+        Frame::Refuse(refuse) => LoginError::Refused(refuse),
+        other => WireError::UnexpectedFrame(other.name()).into(),
+    }
+}
+
+fn settings(login: &Login, welcome: &Welcome) -> Settings {
+    Settings {
+        side: Side::Client,
+        send_credit: welcome.initial_credit,
+        recv_credit: login.initial_credit,
+        max_streams: usize::try_from(welcome.max_streams).unwrap_or(usize::MAX),
+        ping_interval: welcome.ping_interval,
+        dead_after: welcome.dead_after,
+        budget: Arc::clone(&login.budget),
+        ids: StreamIds::new(Side::Client),
+    }
+}

@@ -1,0 +1,200 @@
+//! The gateway's side of the handshake.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_wire::{
+    WireError,
+    codes::CloseCode,
+    frame::Frame,
+    handshake::{Transcript, choose},
+    message::{Auth, Challenge, Hello, Refuse, Welcome},
+};
+use bytes::Bytes;
+
+use super::pipe::{Pipe, Raw};
+use crate::{
+    budget::StallBudget,
+    error::TunnelError,
+    tunnel::{Settings, Side, StreamIds, Transport, Tunnel},
+};
+
+/// How long a refusal may take to arrive.
+const REFUSAL: Duration = Duration::from_secs(1);
+
+/// A stranger that has said Hello.
+pub struct Greeting {
+    pipe: Pipe,
+    hello: Hello,
+    bytes: Bytes,
+}
+
+/// A stranger that has answered the Challenge; whether rightly, the caller decides.
+pub struct Challenged {
+    pipe: Pipe,
+    hello: Hello,
+    auth: Auth,
+    method: u64,
+    transcript: Transcript,
+}
+
+/// What this end of a session allows itself.
+#[derive(Debug, Clone)]
+pub struct TunnelLimits {
+    /// Live data streams at most.
+    pub max_streams: usize,
+    /// The session's bound for stalled streams.
+    pub budget: Arc<StallBudget>,
+    /// The session's stream ids.
+    pub ids: Arc<StreamIds>,
+}
+
+impl Greeting {
+    pub(crate) async fn read(mut pipe: Pipe) -> Result<Self, TunnelError> {
+        match pipe.receive().await {
+            Ok(Raw { frame: Frame::Hello(hello), bytes }) => Ok(Self { pipe, hello, bytes }),
+            Ok(Raw { frame, .. }) => Err(misplaced(pipe, &frame).await),
+            Err(error) => Err(give_up(pipe, error).await),
+        }
+    }
+
+    /// What the stranger says of itself. Nothing of it is proven yet.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.pipe.peer()
+    }
+
+    /// What carries it.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.pipe.transport()
+    }
+
+    /// Asks for proof by the first of `methods` that the client offers. Not cancel safe.
+    ///
+    /// # Errors
+    /// [`TunnelError`] when the stranger failed; it was told why.
+    pub async fn challenge(mut self, methods: &[u64]) -> Result<Challenged, TunnelError> {
+        let (version, method) = match choose(&self.hello, methods) {
+            Ok(choice) => choice,
+            Err(code) => {
+                self.refuse(code, "no common version or method", Duration::ZERO).await;
+                return Err(TunnelError::ours(code, "no common version or method"));
+            }
+        };
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|error| TunnelError::Transport(error.to_string()))?;
+        let binding = self.pipe.binding();
+        let challenge = Challenge { version, features: 0, method, nonce, binding };
+        let sent = self.pipe.send(&Frame::Challenge(challenge)).await?;
+        let exporter = self.pipe.exporter()?;
+        let transcript = Transcript::new(&self.bytes, &sent, exporter.as_ref());
+        match self.pipe.receive().await {
+            Ok(Raw { frame: Frame::Auth(auth), .. }) => {
+                let Self { pipe, hello, .. } = self;
+                Ok(Challenged { pipe, hello, auth, method, transcript })
+            }
+            Ok(Raw { frame, .. }) => Err(misplaced(self.pipe, &frame).await),
+            Err(error) => Err(give_up(self.pipe, error).await),
+        }
+    }
+
+    /// Turns the stranger away and waits, bounded, until it knows.
+    pub async fn refuse(self, code: CloseCode, reason: &str, retry_after: Duration) {
+        refuse(self.pipe, code, reason, retry_after).await;
+    }
+}
+
+impl Challenged {
+    /// Where it comes from.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.pipe.peer()
+    }
+
+    /// What carries it.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.pipe.transport()
+    }
+
+    /// What the stranger says of itself.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Its proof.
+    #[must_use]
+    pub fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// The method that the proof is for.
+    #[must_use]
+    pub fn method(&self) -> u64 {
+        self.method
+    }
+
+    /// What the proof covers.
+    #[must_use]
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// Lets the client in; the tunnel's tasks run in `scope`. Not cancel safe.
+    ///
+    /// # Errors
+    /// [`TunnelError`] when the connection is gone.
+    pub async fn welcome(
+        mut self,
+        welcome: Welcome,
+        limits: TunnelLimits,
+        scope: &Scope,
+    ) -> Result<Tunnel, TunnelError> {
+        let settings = Settings {
+            side: Side::Gateway,
+            send_credit: self.hello.initial_credit,
+            recv_credit: welcome.initial_credit,
+            max_streams: limits.max_streams,
+            ping_interval: welcome.ping_interval,
+            dead_after: welcome.dead_after,
+            budget: limits.budget,
+            ids: limits.ids,
+        };
+        self.pipe.send(&Frame::Welcome(welcome)).await?;
+        Ok(self.pipe.into_tunnel(settings, scope))
+    }
+
+    /// Turns the client away and waits, bounded, until it knows.
+    pub async fn refuse(self, code: CloseCode, reason: &str, retry_after: Duration) {
+        refuse(self.pipe, code, reason, retry_after).await;
+    }
+}
+
+async fn refuse(mut pipe: Pipe, code: CloseCode, reason: &str, retry_after: Duration) {
+    let refusal = Refuse { code, reason: reason.to_owned(), retry_after };
+    let told = async {
+        if pipe.send(&Frame::Refuse(refusal)).await.is_ok() {
+            pipe.close(code, reason).await;
+        }
+    };
+    let _ = Deadline::after(REFUSAL).bound(told).await;
+}
+
+async fn misplaced(pipe: Pipe, frame: &Frame) -> TunnelError {
+    give_up(pipe, WireError::UnexpectedFrame(frame.name()).into()).await
+}
+
+async fn give_up(pipe: Pipe, error: TunnelError) -> TunnelError {
+    if let TunnelError::Closed { by: crate::error::ClosedBy::Us, code, reason } = &error {
+        let _ = Deadline::after(REFUSAL).bound(pipe.close(*code, reason)).await;
+    }
+    error
+}

@@ -1,0 +1,36 @@
+//! The tunnel between gateway and client, over QUIC or a WebSocket.
+//!
+//! ```text
+//! gateway: TunnelListener ─▶ Arrival ─▶ Greeting ─▶ Challenged ─▶ Tunnel ─▶ open    ─▶ Stream
+//! client:  Dialer ─────────▶ Connected ──────────── log_in ─────▶ Tunnel ─▶ accept  ─▶ Stream
+//! both:    splice(Stream, TCP connection)
+//! ```
+//!
+//! The rest of the product never sees quinn or tungstenite: which transport carries a tunnel is
+//! decided once, at dial or accept, and hidden in an enum. All sockets come from [`net::Net`].
+
+mod budget;
+mod dial;
+mod error;
+mod handshake;
+mod listen;
+pub mod net;
+mod quic;
+mod splice;
+mod stream;
+pub mod tls;
+mod tunnel;
+mod ws;
+
+pub use budget::{Admission, EVICT_AFTER, StallBudget};
+pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer};
+pub use error::{ClosedBy, StreamError, TunnelError};
+pub use handshake::{Challenged, Greeting, Login, LoginError, Method, TunnelLimits};
+pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};
+pub use splice::{Near, Spliced, SplicedEnd, splice};
+pub use stream::Stream;
+pub use tls::{Identity, IdentityError, OldestTls, Pin, PinError, Trust, TrustError};
+pub use tunnel::{
+    Datagram, Incoming, OpenError, Opening, STREAM_WINDOW, Side, Stats, StreamIds, Transport,
+    Tunnel,
+};

@@ -1,0 +1,278 @@
+//! The gateway's door: QUIC and WebSocket on one port number.
+//!
+//! ```text
+//! accept ──▶ Arrival (nothing read yet) ──spawn──▶ greet: transport handshake, Hello
+//! ```
+//!
+//! Accepting never waits for a handshake, so one slow peer cannot hold the others up.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyproxy_runtime::Deadline;
+use quinn::{Endpoint, TokioRuntime};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    error::TunnelError,
+    handshake::{Greeting, Pipe, QuicPipe, WsPipe},
+    net::{Conn, Listener, Net, Role},
+    quic::{self, ControlStreams},
+    tls::{Identity, IdentityError, OldestTls},
+    ws,
+};
+
+/// How often another port is tried when the system's choice is free for one protocol only.
+const PORT_TRIES: u32 = 16;
+
+/// Handshakes under way from which on a QUIC peer must first show that it owns its address
+/// (a Retry, RFC 9000, 8.1.2).
+const RETRY_FROM: usize = 256;
+
+/// Which transports a gateway offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Offer {
+    /// QUIC alone.
+    Quic,
+    /// The WebSocket alone.
+    WebSocket,
+    /// Both, on the same port number.
+    #[default]
+    Both,
+}
+
+/// How a gateway listens for tunnels.
+#[derive(Debug)]
+pub struct ListenConfig {
+    /// Address and port (0: any).
+    pub addr: SocketAddr,
+    /// Which transports.
+    pub offer: Offer,
+    /// Certificate and key.
+    pub identity: Identity,
+    /// Path of the WebSocket, with its leading slash.
+    pub path: String,
+    /// Oldest TLS version of the WebSocket.
+    pub oldest_tls: OldestTls,
+    /// Silence after which a peer is dead.
+    pub dead_after: Duration,
+}
+
+/// Why a gateway cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address cannot be had.
+    #[error("cannot listen on {addr}/{protocol} for tunnels: {source}")]
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The certificate or key is not usable.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate cannot serve QUIC.
+    #[error("TLS cannot serve QUIC: {0}")]
+    Quic(String),
+}
+
+/// Listens for tunnels; the port is free again when this is dropped.
+pub struct TunnelListener {
+    quic: Option<Endpoint>,
+    websocket: Option<WebSocketDoor>,
+    addr: SocketAddr,
+}
+
+struct WebSocketDoor {
+    listener: Listener,
+    tls: TlsAcceptor,
+    path: Arc<str>,
+}
+
+impl std::fmt::Debug for TunnelListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TunnelListener").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl TunnelListener {
+    /// Binds what `config` offers. When this returns, the port is ours.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn bind(net: &dyn Net, config: &ListenConfig) -> Result<Self, ListenError> {
+        let mut tries = PORT_TRIES;
+        loop {
+            match Self::bind_once(net, config) {
+                Err(ListenError::Bind { protocol: "udp", .. })
+                    if config.addr.port() == 0 && tries > 0 =>
+                {
+                    tries -= 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn bind_once(net: &dyn Net, config: &ListenConfig) -> Result<Self, ListenError> {
+        let mut addr = config.addr;
+        let websocket = match config.offer {
+            Offer::Quic => None,
+            Offer::WebSocket | Offer::Both => Some(WebSocketDoor::bind(net, config)?),
+        };
+        if let Some(door) = &websocket {
+            addr = door.listener.local_addr().map_err(|error| bind_error(addr, "tcp", error))?;
+        }
+        let quic = match config.offer {
+            Offer::WebSocket => None,
+            Offer::Quic | Offer::Both => Some(bind_quic(net, config, addr)?),
+        };
+        if let Some(endpoint) = &quic {
+            addr = endpoint.local_addr().map_err(|error| bind_error(addr, "udp", error))?;
+        }
+        Ok(Self { quic, websocket, addr })
+    }
+
+    /// Where it listens, with the port that the system chose.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Waits for the next peer, of which nothing was read yet. Cancel safe.
+    ///
+    /// # Errors
+    /// What `accept` answered; the listener still owns its port, so go on after a pause.
+    pub async fn accept(&self) -> io::Result<Arrival> {
+        tokio::select! {
+            arrival = self.accept_quic() => Ok(arrival),
+            arrival = self.accept_websocket() => arrival,
+        }
+    }
+
+    async fn accept_quic(&self) -> Arrival {
+        let Some(endpoint) = &self.quic else { return std::future::pending().await };
+        loop {
+            let Some(incoming) = endpoint.accept().await else {
+                return std::future::pending().await;
+            };
+            let crowded = endpoint.open_connections() >= RETRY_FROM;
+            if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
+                let _ = incoming.retry();
+                continue;
+            }
+            return Arrival(Door::Quic(Box::new(incoming)));
+        }
+    }
+
+    async fn accept_websocket(&self) -> io::Result<Arrival> {
+        let Some(door) = &self.websocket else { return std::future::pending().await };
+        let (conn, peer) = door.listener.accept(Role::Tunnel).await?;
+        let (tls, path) = (door.tls.clone(), Arc::clone(&door.path));
+        Ok(Arrival(Door::WebSocket { conn, peer, tls, path }))
+    }
+
+    /// Takes no new QUIC peers, and waits at most 20 ms for close packets to leave. The port is free
+    /// when the listener is dropped.
+    pub async fn close(&self) {
+        if let Some(endpoint) = &self.quic {
+            endpoint.set_server_config(None);
+            let _ = Deadline::after(quic::FAREWELL).bound(endpoint.wait_idle()).await;
+        }
+    }
+}
+
+impl WebSocketDoor {
+    fn bind(net: &dyn Net, config: &ListenConfig) -> Result<Self, ListenError> {
+        let tls = TlsAcceptor::from(config.identity.websocket(config.oldest_tls)?);
+        let listener =
+            net.listen(config.addr).map_err(|error| bind_error(config.addr, "tcp", error))?;
+        Ok(Self { listener, tls, path: config.path.as_str().into() })
+    }
+}
+
+fn bind_quic(
+    net: &dyn Net,
+    config: &ListenConfig,
+    addr: SocketAddr,
+) -> Result<Endpoint, ListenError> {
+    let server = quic::server_config(config.identity.quic()?, config.dead_after)
+        .map_err(|error| ListenError::Quic(error.to_string()))?;
+    let socket = net.udp(addr).map_err(|error| bind_error(addr, "udp", error))?;
+    Endpoint::new_with_abstract_socket(
+        quic::endpoint_config(),
+        Some(server),
+        socket,
+        Arc::new(TokioRuntime),
+    )
+    .map_err(|error| bind_error(addr, "udp", error))
+}
+
+fn bind_error(addr: SocketAddr, protocol: &'static str, source: io::Error) -> ListenError {
+    ListenError::Bind { addr, protocol, source }
+}
+
+/// A peer of which nothing was read yet.
+pub struct Arrival(Door);
+
+enum Door {
+    Quic(Box<quinn::Incoming>),
+    WebSocket { conn: Conn, peer: SocketAddr, tls: TlsAcceptor, path: Arc<str> },
+}
+
+impl Arrival {
+    /// Where it comes from.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        match &self.0 {
+            Door::Quic(incoming) => incoming.remote_address(),
+            Door::WebSocket { peer, .. } => *peer,
+        }
+    }
+
+    /// Turns it away without a word; for peers over a limit.
+    pub fn drop_silently(self) {
+        match self.0 {
+            Door::Quic(incoming) => incoming.ignore(),
+            Door::WebSocket { conn, .. } => conn.abort(),
+        }
+    }
+
+    /// Shakes hands and reads the Hello, all before `deadline`. Not cancel safe: dropping the
+    /// future closes the connection.
+    ///
+    /// # Errors
+    /// [`TunnelError`] when the peer is no client, or is too slow.
+    pub async fn greet(self, deadline: Deadline) -> Result<Greeting, TunnelError> {
+        let greeting = async {
+            let pipe = match self.0 {
+                Door::Quic(incoming) => greet_quic(*incoming).await?,
+                Door::WebSocket { conn, peer, tls, path } => {
+                    let secured = tls.accept(conn).await;
+                    let tls = secured.map_err(|error| TunnelError::Transport(error.to_string()))?;
+                    let socket = ws::accept(tls.into(), &path).await?;
+                    let ahead = bytes::Bytes::new();
+                    Pipe::WebSocket(Box::new(WsPipe { socket, ahead, peer }))
+                }
+            };
+            Greeting::read(pipe).await
+        };
+        deadline.bound(greeting).await.unwrap_or_else(|_| Err(too_slow()))
+    }
+}
+
+fn too_slow() -> TunnelError {
+    TunnelError::ours(
+        anyproxy_wire::codes::CloseCode::TooSlow,
+        "the handshake was not finished in time",
+    )
+}
+
+async fn greet_quic(incoming: quinn::Incoming) -> Result<Pipe, TunnelError> {
+    let conn = incoming.await.map_err(|error| quic::lost(&error))?;
+    let (send, recv) = conn.accept_bi().await.map_err(|error| quic::lost(&error))?;
+    let streams = ControlStreams { send, recv, ahead: bytes::BytesMut::new() };
+    Ok(Pipe::Quic(QuicPipe { conn, streams, endpoint: None }))
+}

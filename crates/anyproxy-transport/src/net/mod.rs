@@ -1,0 +1,58 @@
+//! Every socket of the product is made here.
+//!
+//! ```text
+//! gateway, client ──▶ dyn Net ──▶ System   sockets of the operating system, options by socket2
+//!                          └────▶ a test's own network: delay, loss, black holes, virtual time
+//! ```
+//!
+//! The trait sits at the *making* of sockets only, so that a whole gateway and a whole client run
+//! unchanged on a simulated network. The data path sees [`Conn`], an enum: its system arm costs a
+//! branch, not a virtual call.
+
+mod conn;
+mod options;
+mod system;
+
+use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
+
+pub use conn::{Conn, Listener, VirtualConn, VirtualListener};
+pub use options::{Role, UdpBuffers};
+pub use quinn::{AsyncUdpSocket, UdpPoller, udp};
+pub use system::System;
+
+/// A boxed future, for the rare calls that make sockets.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Makes sockets and looks names up.
+///
+/// Implementations must be cheap to share; all methods may be called from any task.
+pub trait Net: Send + Sync + fmt::Debug + 'static {
+    /// Listens for TCP connections on `addr` (port 0: any free port).
+    ///
+    /// # Errors
+    /// What `bind` or `listen` answered, for example [`io::ErrorKind::AddrInUse`].
+    fn listen(&self, addr: SocketAddr) -> io::Result<Listener>;
+
+    /// Connects to `addr` with the options of `role`. Dropping the future gives the attempt up.
+    ///
+    /// # Errors
+    /// What `connect` answered; its kind is what users are told.
+    fn connect(&self, addr: SocketAddr, role: Role) -> BoxFuture<'_, io::Result<Conn>>;
+
+    /// Makes the UDP socket that QUIC runs on.
+    ///
+    /// # Errors
+    /// What `bind` answered.
+    fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>>;
+
+    /// Looks `host` up and returns every address found, with `port`. IP literals are not looked up.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when the name does not exist; anything else is a failure of the
+    /// look-up itself.
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
+}

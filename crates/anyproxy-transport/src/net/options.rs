@@ -1,0 +1,111 @@
+//! Socket options, and why each is set.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::TcpStream;
+
+/// What a TCP connection is for; it decides its options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Between gateway and client. A peer that acknowledges nothing for
+    /// [`TUNNEL_USER_TIMEOUT`] is gone (`TCP_USER_TIMEOUT`, RFC 5482), and little unsent data stays
+    /// in the kernel, so that control frames are never far from the wire.
+    Tunnel,
+    /// A user's or a target's. It may pause for as long as it likes, so there is no user time-out;
+    /// keep-alive finds peers that vanished.
+    Proxied,
+}
+
+/// How long sent bytes of a tunnel may stay unacknowledged.
+pub(super) const TUNNEL_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Unsent bytes that the kernel may hold for a tunnel (`TCP_NOTSENT_LOWAT`).
+const TUNNEL_UNSENT: u32 = 128 * 1024;
+
+/// Pending connections of a listener; the system caps it (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
+
+/// Bytes asked of the kernel for each direction of the QUIC socket. quinn moves up to 64 KiB in one
+/// call, and 7 MiB is what other QUIC programs ask for as well.
+const UDP_BUFFER: usize = 7 * 1024 * 1024;
+
+/// What the kernel granted for the QUIC socket, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UdpBuffers {
+    /// Asked for, each way.
+    pub asked: usize,
+    /// Granted for receiving.
+    pub receive: usize,
+    /// Granted for sending.
+    pub send: usize,
+}
+
+impl UdpBuffers {
+    /// Whether the kernel granted less than was asked for.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.receive.min(self.send) < self.asked
+    }
+}
+
+/// Sets the options of `role`. A system that lacks one is no reason to refuse a connection.
+pub(super) fn apply(tcp: &TcpStream, role: Role) {
+    let socket = SockRef::from(tcp);
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    let mut results = vec![tcp.set_nodelay(true), socket.set_tcp_keepalive(&keepalive)];
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if role == Role::Tunnel {
+        results.push(socket.set_tcp_user_timeout(Some(TUNNEL_USER_TIMEOUT)));
+        results.push(socket.set_tcp_notsent_lowat(TUNNEL_UNSENT));
+    }
+    for error in results.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, ?role, "a socket option was not accepted");
+    }
+}
+
+/// Makes the coming close send RST.
+pub(super) fn abort(tcp: &TcpStream) {
+    if let Err(error) = SockRef::from(tcp).set_linger(Some(Duration::ZERO)) {
+        tracing::debug!(%error, "SO_LINGER was not accepted");
+    }
+}
+
+/// A listening socket. `SO_REUSEADDR` lets a restart bind while old connections linger in
+/// TIME-WAIT; it does not let two listeners share a port.
+pub(super) fn listener(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        dual_stack(&socket, addr)?;
+    }
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A UDP socket with large buffers; says what the kernel granted.
+pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffers)> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() {
+        dual_stack(&socket, addr)?;
+    }
+    socket.set_nonblocking(true)?;
+    let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+    let _ = socket.set_send_buffer_size(UDP_BUFFER);
+    socket.bind(&addr.into())?;
+    let buffers = UdpBuffers {
+        asked: UDP_BUFFER,
+        receive: socket.recv_buffer_size()?,
+        send: socket.send_buffer_size()?,
+    };
+    Ok((socket.into(), buffers))
+}
+
+/// `[::]` serves IPv4 too; a particular address serves only itself.
+fn dual_stack(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
+    socket.set_only_v6(!addr.ip().is_unspecified())
+}

@@ -1,0 +1,72 @@
+//! The operating system's sockets.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use quinn::Runtime as _;
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::{AsyncUdpSocket, BoxFuture, Conn, Listener, Net, Role, options};
+
+/// The operating system's sockets and resolver.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;
+
+impl Net for System {
+    fn listen(&self, addr: SocketAddr) -> io::Result<Listener> {
+        TcpListener::from_std(options::listener(addr)?).map(Listener::Tcp)
+    }
+
+    fn connect(&self, addr: SocketAddr, role: Role) -> BoxFuture<'_, io::Result<Conn>> {
+        Box::pin(async move {
+            let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            let tcp = socket.connect(addr).await?;
+            options::apply(&tcp, role);
+            Ok(Conn::Tcp(tcp))
+        })
+    }
+
+    fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let (socket, buffers) = options::udp(addr)?;
+        if buffers.is_short() {
+            tracing::info!(
+                asked = buffers.asked,
+                receive = buffers.receive,
+                send = buffers.send,
+                "the kernel grants smaller UDP buffers than asked for; for fast links raise \
+                 net.core.rmem_max and net.core.wmem_max"
+            );
+        }
+        quinn::TokioRuntime.wrap_udp_socket(socket)
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move {
+            match tokio::net::lookup_host((host, port)).await {
+                Ok(found) => Ok(found.collect()),
+                Err(error) => Err(classify(error)),
+            }
+        })
+    }
+}
+
+/// Tells "no such name" from "the look-up failed".
+///
+/// The standard library reports both as [`io::ErrorKind::Uncategorized`], with the text of
+/// `gai_strerror`; glibc's and musl's texts for `EAI_NONAME` and `EAI_NODATA` are stable.
+fn classify(error: io::Error) -> io::Error {
+    const UNKNOWN: [&str; 4] = [
+        "Name or service not known",
+        "No address associated with hostname",
+        "Name does not resolve",
+        "nodename nor servname provided",
+    ];
+    let text = error.to_string();
+    if UNKNOWN.iter().any(|known| text.contains(known)) {
+        return io::Error::new(io::ErrorKind::NotFound, text);
+    }
+    error
+}

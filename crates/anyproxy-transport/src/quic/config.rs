@@ -1,0 +1,92 @@
+//! quinn's settings, and why each differs from its default.
+
+use std::{sync::Arc, time::Duration};
+
+use quinn::{
+    ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt,
+    crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
+};
+
+use crate::tunnel::STREAM_WINDOW;
+
+/// What a stranger may make the gateway hold before it has authenticated; see
+/// `docs/protocol.md`, 4. It widens after Welcome.
+const STRANGER_WINDOW: u32 = 32 * 1024;
+
+/// Handshakes that may wait for the gateway to look at them.
+const MAX_INCOMING: usize = 1024;
+
+/// Bytes that one waiting handshake, and all of them, may buffer.
+const INCOMING_BUFFER: u64 = 16 * 1024;
+const INCOMING_BUFFER_TOTAL: u64 = 4 * 1024 * 1024;
+
+/// Datagrams received but not yet taken, in bytes. It cannot widen after the handshake, so it is
+/// small enough for strangers and large enough for bursts.
+const DATAGRAM_BUFFER: usize = 256 * 1024;
+
+/// Sent bytes that wait for an acknowledgement, over all streams of a tunnel. quinn's default
+/// (10 MB) would be under one stream's largest window.
+const SEND_WINDOW: u64 = 16 * 1024 * 1024;
+
+/// What the peer may do; it differs between the ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limits {
+    /// At the gateway: the peer is a stranger until Welcome.
+    Stranger,
+    /// At the client: the gateway was verified by its certificate, and opens `streams` at most.
+    Gateway {
+        /// Bidirectional streams at once.
+        streams: u32,
+    },
+}
+
+fn transport(limits: Limits, dead_after: Duration) -> Arc<TransportConfig> {
+    let mut config = TransportConfig::default();
+    // Our own Ping keeps the tunnel alive, so that it also proves the peer's program alive.
+    let idle = IdleTimeout::try_from(dead_after).unwrap_or_else(|_| VarInt::from_u32(30_000).into());
+    config
+        .max_idle_timeout(Some(idle))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u64(STREAM_WINDOW).unwrap_or(VarInt::MAX))
+        .send_window(SEND_WINDOW)
+        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER));
+    match limits {
+        Limits::Stranger => config
+            .receive_window(VarInt::from_u32(STRANGER_WINDOW))
+            .max_concurrent_bidi_streams(VarInt::from_u32(1)),
+        Limits::Gateway { streams } => config
+            .receive_window(VarInt::MAX)
+            .max_concurrent_bidi_streams(VarInt::from_u32(streams)),
+    };
+    Arc::new(config)
+}
+
+/// A gateway's settings.
+pub(crate) fn server_config(
+    tls: Arc<rustls::ServerConfig>,
+    dead_after: Duration,
+) -> Result<ServerConfig, NoInitialCipherSuite> {
+    let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
+    config
+        .transport_config(transport(Limits::Stranger, dead_after))
+        .max_incoming(MAX_INCOMING)
+        .incoming_buffer_size(INCOMING_BUFFER)
+        .incoming_buffer_size_total(INCOMING_BUFFER_TOTAL);
+    Ok(config)
+}
+
+/// A client's settings.
+pub(crate) fn client_config(
+    tls: Arc<rustls::ClientConfig>,
+    limits: Limits,
+    dead_after: Duration,
+) -> Result<ClientConfig, NoInitialCipherSuite> {
+    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    config.transport_config(transport(limits, dead_after));
+    Ok(config)
+}
+
+/// Settings of the UDP socket's owner.
+pub(crate) fn endpoint_config() -> EndpointConfig {
+    EndpointConfig::default()
+}

@@ -1,0 +1,175 @@
+//! A QUIC connection as a tunnel.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_wire::{
+    codes::CloseCode,
+    datagram,
+    frame::Frame,
+    message::Open,
+};
+use bytes::{Bytes, BytesMut};
+use quinn::{Endpoint, RecvStream, SendDatagramError, SendStream, VarInt};
+use tokio::sync::{Mutex, mpsc};
+
+use super::{
+    FAREWELL, control,
+    shared::Shared,
+    stream::{QuicIncoming, QuicStream},
+};
+use crate::{
+    error::TunnelError,
+    handshake::QuicPipe,
+    stream::Stream,
+    tunnel::{Datagram, Settings, Side, Stats},
+};
+
+/// Control messages that may wait in each direction.
+const CONTROL_QUEUE: usize = 64;
+
+/// The control stream after the handshake, with bytes that were read ahead.
+pub(crate) struct ControlStreams {
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+    pub(crate) ahead: BytesMut,
+}
+
+#[derive(Debug)]
+pub(crate) struct QuicTunnel {
+    shared: Arc<Shared>,
+    control_out: mpsc::Sender<Frame>,
+    control_in: Mutex<mpsc::Receiver<Frame>>,
+    endpoint: Option<Endpoint>,
+}
+
+impl QuicTunnel {
+    /// Takes over an authenticated connection; its tasks run in `scope` until it is closed.
+    pub(crate) fn start(
+        pipe: QuicPipe,
+        settings: Settings,
+        scope: &Scope,
+    ) -> Self {
+        let QuicPipe { conn, streams, endpoint } = pipe;
+        if settings.side == Side::Gateway {
+            // The stranger is known now.
+            conn.set_receive_window(VarInt::MAX);
+        }
+        let shared = Shared::new(conn, settings);
+        let (control_out, outgoing) = mpsc::channel(CONTROL_QUEUE);
+        let (incoming, control_in) = mpsc::channel(CONTROL_QUEUE);
+        let ControlStreams { send, recv, ahead } = streams;
+        let reader = control::read(Arc::clone(&shared), recv, ahead, incoming);
+        let writer = control::write(Arc::clone(&shared), send, outgoing);
+        scope.spawn_to_end("quic control reader", reader);
+        scope.spawn_to_end("quic control writer", writer);
+        Self { shared, control_out, control_in: Mutex::new(control_in), endpoint }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    pub(crate) async fn open(&self, open: &Open) -> Result<Stream, TunnelError> {
+        let (send, recv) =
+            self.shared.conn.open_bi().await.map_err(|error| self.shared.explain(&error))?;
+        let charge = self.settings().budget.charge(self.settings().recv_credit);
+        let mut stream = QuicStream::new(open.stream, send, recv, &self.shared);
+        stream.write_head(&Frame::Open(open.clone())).await.map_err(|_| self.closed_now())?;
+        Ok(Stream::quic(stream, charge))
+    }
+
+    pub(crate) async fn accept(&self) -> Result<QuicIncoming, TunnelError> {
+        let (send, recv) =
+            self.shared.conn.accept_bi().await.map_err(|error| self.shared.explain(&error))?;
+        Ok(QuicIncoming::new(send, recv, Arc::clone(&self.shared)))
+    }
+
+    pub(crate) async fn send_control(&self, frame: Frame) -> Result<(), TunnelError> {
+        self.control_out.send(frame).await.map_err(|_| self.closed_now())
+    }
+
+    pub(crate) async fn recv_control(&self) -> Result<Frame, TunnelError> {
+        match self.control_in.lock().await.recv().await {
+            Some(frame) => Ok(frame),
+            None => Err(self.closed().await),
+        }
+    }
+
+    pub(crate) fn send_datagram(&self, stream: u64, payload: &[u8]) -> Datagram {
+        let mut bytes = BytesMut::with_capacity(payload.len().saturating_add(8));
+        datagram::encode(stream, payload, &mut bytes);
+        if self.shared.conn.datagram_send_buffer_space() < bytes.len() {
+            // quinn would silently drop the oldest in its queue instead.
+            return Datagram::Dropped;
+        }
+        match self.shared.conn.send_datagram(bytes.freeze()) {
+            Ok(()) => Datagram::Queued,
+            Err(SendDatagramError::TooLarge) => Datagram::TooLarge,
+            Err(
+                SendDatagramError::UnsupportedByPeer
+                | SendDatagramError::Disabled
+                | SendDatagramError::ConnectionLost(_),
+            ) => Datagram::Dropped,
+        }
+    }
+
+    pub(crate) async fn recv_datagram(&self) -> Result<(u64, Bytes), TunnelError> {
+        let datagram =
+            self.shared.conn.read_datagram().await.map_err(|error| self.shared.explain(&error))?;
+        datagram::decode(datagram).map_err(|error| {
+            let error = TunnelError::from(error);
+            self.shared.close(&error);
+            error
+        })
+    }
+
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.shared.close(&TunnelError::ours(code, reason));
+    }
+
+    pub(crate) async fn closed(&self) -> TunnelError {
+        let error = self.shared.conn.closed().await;
+        self.shared.explain(&error)
+    }
+
+    /// Gives the close packet its time to leave.
+    pub(crate) async fn farewell(&self) {
+        if let Some(endpoint) = &self.endpoint {
+            let _ = Deadline::after(FAREWELL).bound(endpoint.wait_idle()).await;
+        }
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.shared.conn.remote_address()
+    }
+
+    pub(crate) fn streams(&self) -> usize {
+        self.shared.streams()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let stats = self.shared.conn.stats();
+        Stats {
+            rtt: stats.path.rtt,
+            sent: stats.udp_tx.bytes,
+            received: stats.udp_rx.bytes,
+            lost_packets: stats.path.lost_packets,
+            streams: self.streams(),
+        }
+    }
+
+    fn closed_now(&self) -> TunnelError {
+        self.shared.conn.close_reason().map_or(
+            TunnelError::Transport("the control stream ended".into()),
+            |error| self.shared.explain(&error),
+        )
+    }
+}
+
+impl Drop for QuicTunnel {
+    fn drop(&mut self) {
+        // The tasks and streams hold the connection too, so dropping it here would not close it.
+        self.close(CloseCode::Abandoned, "");
+    }
+}

@@ -1,0 +1,46 @@
+//! TLS for both transports: who the gateway is, and how a client makes sure of it.
+//!
+//! Nothing here turns verification off. The crypto provider is passed explicitly, never installed
+//! as a process-wide default; it is AWS-LC because it moves bulk data over TLS faster than *ring*
+//! with less CPU and is level over QUIC (`bench/provider`).
+
+mod identity;
+mod pin;
+mod trust;
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+
+pub use identity::{Identity, IdentityError};
+pub use pin::{Pin, PinError};
+pub use trust::{Trust, TrustError};
+
+/// ALPN of the QUIC transport.
+pub(crate) const ALPN_QUIC: &[u8] = b"anyproxy/1";
+/// ALPN of the WebSocket transport.
+pub(crate) const ALPN_WEBSOCKET: &[u8] = b"http/1.1";
+
+/// The oldest TLS version that the WebSocket accepts. QUIC always uses 1.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OldestTls {
+    /// TLS 1.3 only.
+    #[default]
+    Tls13,
+    /// TLS 1.2 too, for middleboxes that inspect traffic and know nothing newer.
+    Tls12,
+}
+
+impl OldestTls {
+    fn versions(self) -> &'static [&'static rustls::SupportedProtocolVersion] {
+        static NEW: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+        match self {
+            Self::Tls13 => NEW,
+            Self::Tls12 => rustls::ALL_VERSIONS,
+        }
+    }
+}
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}

@@ -1,0 +1,98 @@
+//! How a client knows its gateway.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use super::{
+    ALPN_QUIC, ALPN_WEBSOCKET, OldestTls, Pin,
+    pin::PinVerifier,
+    provider,
+};
+
+/// Why a trust setting cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The CA file holds no usable certificate.
+    #[error("no CA certificate could be read: {0}")]
+    Ca(String),
+    /// The system has no root certificates.
+    #[error("the system has no root certificates ({0}); install them (ca-certificates), or set a CA file or a pin")]
+    NoSystemRoots(String),
+    /// The TLS library refused the settings.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// What makes a gateway the right one. There is no "accept anything".
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// The system's root certificates.
+    System,
+    /// The certificates of a CA file.
+    Ca(Vec<CertificateDer<'static>>),
+    /// A CA certificate in the gateway's chain has this public key.
+    Pin(Pin),
+}
+
+impl Trust {
+    /// Reads the CA certificates of a PEM file.
+    ///
+    /// # Errors
+    /// [`TrustError::Ca`] when there is none.
+    pub fn from_ca_pem(pem: &[u8]) -> Result<Self, TrustError> {
+        let certificates = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| TrustError::Ca(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(TrustError::Ca("the file holds none".into()));
+        }
+        let trust = Self::Ca(certificates);
+        trust.client_config(OldestTls::Tls13, ALPN_QUIC)?;
+        Ok(trust)
+    }
+
+    pub(crate) fn quic(&self) -> Result<Arc<ClientConfig>, TrustError> {
+        self.client_config(OldestTls::Tls13, ALPN_QUIC).map(Arc::new)
+    }
+
+    pub(crate) fn websocket(&self, oldest: OldestTls) -> Result<Arc<ClientConfig>, TrustError> {
+        self.client_config(oldest, ALPN_WEBSOCKET).map(Arc::new)
+    }
+
+    fn client_config(&self, oldest: OldestTls, alpn: &[u8]) -> Result<ClientConfig, TrustError> {
+        let provider = provider();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(oldest.versions())?;
+        let mut config = match self {
+            Self::System => builder.with_root_certificates(system_roots()?).with_no_client_auth(),
+            Self::Ca(certificates) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates {
+                    roots
+                        .add(certificate.clone())
+                        .map_err(|error| TrustError::Ca(error.to_string()))?;
+                }
+                builder.with_root_certificates(roots).with_no_client_auth()
+            }
+            Self::Pin(pin) => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(PinVerifier { pin: *pin, provider }))
+                .with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![alpn.to_vec()];
+        Ok(config)
+    }
+}
+
+fn system_roots() -> Result<RootCertStore, TrustError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _ignored) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let reasons = found.errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+        return Err(TrustError::NoSystemRoots(reasons.join("; ")));
+    }
+    Ok(roots)
+}

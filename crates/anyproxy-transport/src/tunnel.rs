@@ -1,0 +1,388 @@
+//! One live connection between a gateway and a client, after its handshake.
+//!
+//! ```text
+//! Tunnel ─┬─ Quic       one QUIC stream for each data stream; control has its own
+//!         └─ WebSocket  the same frames in binary messages, through the mux
+//! ```
+//!
+//! Both arms give the same: open or accept streams, control messages, datagrams, close with a
+//! code, statistics. The arm is chosen once, at dial or accept.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyproxy_runtime::Deadline;
+use anyproxy_wire::{
+    codes::{CloseCode, OpenCode},
+    frame::Frame,
+    message::{Ingress, Open, Protocol, Target},
+};
+use bytes::Bytes;
+
+use crate::{
+    budget::{Admission, StallBudget},
+    error::{StreamError, TunnelError},
+    quic::QuicTunnel,
+    stream::Stream,
+    ws::WsTunnel,
+};
+
+/// What carries a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// QUIC, RFC 9000.
+    Quic,
+    /// A WebSocket over TLS, RFC 6455.
+    WebSocket,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quic => "quic",
+            Self::WebSocket => "ws",
+        })
+    }
+}
+
+impl FromStr for Transport {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "quic" => Ok(Self::Quic),
+            "ws" => Ok(Self::WebSocket),
+            other => Err(format!("unknown transport {other:?}; use quic or ws")),
+        }
+    }
+}
+
+pub use anyproxy_wire::mux::Side;
+
+/// What both ends agreed on in the handshake, and what this end allows itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Which end this is.
+    pub(crate) side: Side,
+    /// Bytes that this end may send on a new stream before the first Credit.
+    pub(crate) send_credit: u64,
+    /// Bytes that the peer may send on a new stream before the first Credit.
+    pub(crate) recv_credit: u64,
+    /// Live data streams at most.
+    pub(crate) max_streams: usize,
+    /// Silence after which a Ping goes out.
+    pub(crate) ping_interval: Duration,
+    /// Silence after which the peer is dead.
+    pub(crate) dead_after: Duration,
+    /// The session's bound for stalled streams.
+    pub(crate) budget: Arc<StallBudget>,
+    /// The session's stream ids.
+    pub(crate) ids: Arc<StreamIds>,
+}
+
+/// Largest window of one stream, in bytes; see `docs/protocol.md`, 7.
+pub const STREAM_WINDOW: u64 = 16 * 1024 * 1024;
+
+/// Gives each data stream of a session its id; shared by all the session's tunnels.
+#[derive(Debug)]
+pub struct StreamIds(AtomicU64);
+
+impl StreamIds {
+    /// Ids of streams that `side` opens: the low bit is 1 for the gateway.
+    #[must_use]
+    pub fn new(side: Side) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(match side {
+            Side::Gateway => 1,
+            Side::Client => 2,
+        })))
+    }
+
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(2, Ordering::Relaxed)
+    }
+}
+
+/// What a data stream is opened for.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Where the connection came in.
+    pub ingress: Ingress,
+    /// Where it shall go.
+    pub target: Target,
+    /// The user's address.
+    pub source: Option<SocketAddr>,
+    /// The address of the gateway at which the user arrived.
+    pub destination: Option<SocketAddr>,
+    /// Who authenticated at the ingress; empty for none.
+    pub user: String,
+    /// A TCP connection, or a flow.
+    pub protocol: Protocol,
+}
+
+impl Opening {
+    pub(crate) fn with_id(&self, stream: u64) -> Open {
+        Open {
+            stream,
+            ingress: self.ingress,
+            target: self.target.clone(),
+            source: self.source,
+            destination: self.destination,
+            user: self.user.clone(),
+            protocol: self.protocol,
+        }
+    }
+}
+
+/// Why no stream could be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Stalled streams hold the session's whole budget, or it has too many streams.
+    #[error("the session is overloaded")]
+    Overloaded,
+    /// The tunnel is over.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+}
+
+impl OpenError {
+    /// The open code that says the same.
+    #[must_use]
+    pub fn code(&self) -> OpenCode {
+        match self {
+            Self::Overloaded => OpenCode::Overloaded,
+            Self::Tunnel(_) => OpenCode::Abandoned,
+        }
+    }
+}
+
+/// Whether a datagram was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datagram {
+    /// It is queued; it may still be lost on the way, as datagrams are.
+    Queued,
+    /// It is over the path's limit; it may go on the flow's own stream.
+    TooLarge,
+    /// There was no room, or the tunnel is over.
+    Dropped,
+}
+
+/// Figures of a tunnel at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Smoothed round-trip time; zero until measured.
+    pub rtt: Duration,
+    /// Bytes handed to the network (QUIC: UDP payload; WebSocket: messages).
+    pub sent: u64,
+    /// Bytes from the network.
+    pub received: u64,
+    /// Packets found lost (QUIC only; TCP hides its own).
+    pub lost_packets: u64,
+    /// Live data streams.
+    pub streams: usize,
+}
+
+/// A live tunnel; clones share it. When the last clone is dropped the tunnel closes as abandoned.
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    arm: Arc<Arm>,
+}
+
+#[derive(Debug)]
+enum Arm {
+    Quic(QuicTunnel),
+    WebSocket(WsTunnel),
+}
+
+/// A stream that the peer opened, before its Open was read.
+pub struct Incoming {
+    arm: IncomingArm,
+}
+
+enum IncomingArm {
+    Quic(Box<crate::quic::QuicIncoming>),
+    WebSocket(Box<(Open, Stream)>),
+}
+
+impl Incoming {
+    /// Reads the Open. Not cancel safe: dropping the future resets the stream.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream or tunnel fails, the head is malformed, or `deadline` is over
+    /// first.
+    pub async fn head(self, deadline: Deadline) -> Result<(Open, Stream), StreamError> {
+        match self.arm {
+            IncomingArm::Quic(incoming) => {
+                deadline.bound(incoming.head()).await.unwrap_or(Err(StreamError::Unanswered))
+            }
+            IncomingArm::WebSocket(ready) => Ok(*ready),
+        }
+    }
+}
+
+impl Tunnel {
+    pub(crate) fn quic(tunnel: QuicTunnel) -> Self {
+        Self { arm: Arc::new(Arm::Quic(tunnel)) }
+    }
+
+    pub(crate) fn websocket(tunnel: WsTunnel) -> Self {
+        Self { arm: Arc::new(Arm::WebSocket(tunnel)) }
+    }
+
+    /// What carries it.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        match &*self.arm {
+            Arm::Quic(_) => Transport::Quic,
+            Arm::WebSocket(_) => Transport::WebSocket,
+        }
+    }
+
+    /// Opens a data stream: its Open is on the way when this returns, the reply is not yet there.
+    /// Cancel safe: a dropped attempt leaves no stream.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(&self, opening: &Opening) -> Result<Stream, OpenError> {
+        let settings = self.settings();
+        if self.streams() >= settings.max_streams
+            || settings.budget.admit(settings.recv_credit) == Admission::Overloaded
+        {
+            return Err(OpenError::Overloaded);
+        }
+        let open = opening.with_id(settings.ids.next());
+        match &*self.arm {
+            Arm::Quic(tunnel) => Ok(tunnel.open(&open).await?),
+            Arm::WebSocket(tunnel) => tunnel.open(open),
+        }
+    }
+
+    /// Waits for the next stream that the peer opens. Cancel safe.
+    ///
+    /// # Errors
+    /// [`TunnelError`] when the tunnel is over.
+    pub async fn accept(&self) -> Result<Incoming, TunnelError> {
+        let arm = match &*self.arm {
+            Arm::Quic(tunnel) => IncomingArm::Quic(Box::new(tunnel.accept().await?)),
+            Arm::WebSocket(tunnel) => IncomingArm::WebSocket(Box::new(tunnel.accept().await?)),
+        };
+        Ok(Incoming { arm })
+    }
+
+    /// Whether stalled streams leave room for one that the peer opened.
+    #[must_use]
+    pub fn admit(&self) -> Admission {
+        let settings = self.settings();
+        // The stream itself is charged already.
+        settings.budget.admit(0)
+    }
+
+    /// Sends a control message. Waits when many are queued. Cancel safe.
+    ///
+    /// # Errors
+    /// [`TunnelError`] when the tunnel is over.
+    pub async fn send_control(&self, frame: Frame) -> Result<(), TunnelError> {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.send_control(frame).await,
+            Arm::WebSocket(tunnel) => tunnel.send_control(frame).await,
+        }
+    }
+
+    /// Waits for the next Goaway, ForwardRequest, ForwardReply or ForwardRelease. Cancel safe; one
+    /// caller at a time.
+    ///
+    /// # Errors
+    /// [`TunnelError`] when the tunnel is over.
+    pub async fn recv_control(&self) -> Result<Frame, TunnelError> {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.recv_control().await,
+            Arm::WebSocket(tunnel) => tunnel.recv_control().await,
+        }
+    }
+
+    /// Sends a datagram of the flow `stream`; never waits.
+    #[must_use]
+    pub fn send_datagram(&self, stream: u64, payload: &[u8]) -> Datagram {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.send_datagram(stream, payload),
+            Arm::WebSocket(tunnel) => tunnel.send_datagram(stream, payload),
+        }
+    }
+
+    /// Waits for the next datagram and its flow. Cancel safe.
+    ///
+    /// # Errors
+    /// [`TunnelError`] when the tunnel is over.
+    pub async fn recv_datagram(&self) -> Result<(u64, Bytes), TunnelError> {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.recv_datagram().await,
+            Arm::WebSocket(tunnel) => tunnel.recv_datagram().await,
+        }
+    }
+
+    /// Closes the tunnel at once; the first close decides code and reason.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.close(code, reason),
+            Arm::WebSocket(tunnel) => tunnel.close(code, reason),
+        }
+    }
+
+    /// Waits until the tunnel is over and says why. Cancel safe.
+    pub async fn closed(&self) -> TunnelError {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.closed().await,
+            Arm::WebSocket(tunnel) => tunnel.closed().await,
+        }
+    }
+
+    /// After [`Tunnel::close`] by the side that dialled: waits until the close has left, at most
+    /// 20 ms. (A WebSocket's own task does that.)
+    pub async fn farewell(&self) {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.farewell().await,
+            Arm::WebSocket(_) => {}
+        }
+    }
+
+    /// The peer's address now; on QUIC it may change.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.peer(),
+            Arm::WebSocket(tunnel) => tunnel.peer(),
+        }
+    }
+
+    /// Figures of this moment.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.stats(),
+            Arm::WebSocket(tunnel) => tunnel.stats(),
+        }
+    }
+
+    /// Live data streams.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.streams(),
+            Arm::WebSocket(tunnel) => tunnel.streams(),
+        }
+    }
+
+    fn settings(&self) -> &Settings {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.settings(),
+            Arm::WebSocket(tunnel) => tunnel.settings(),
+        }
+    }
+}

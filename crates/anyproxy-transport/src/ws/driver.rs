@@ -1,0 +1,213 @@
+//! The task that moves a tunnel's messages.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use anyproxy_runtime::Deadline;
+use anyproxy_wire::{
+    WireError,
+    codes::CloseCode,
+    frame::{self, Stage},
+    heartbeat::{Beat, Heartbeat},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Sink as _, SinkExt as _, Stream as _};
+use tokio::time::Sleep;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{Socket, broken, close_frame, closed, shared::Shared};
+use crate::error::{ClosedBy, TunnelError};
+
+/// Bytes of frames that go into one message: a few TLS records for one header and one mask.
+const MESSAGE: usize = 64 * 1024;
+
+/// Messages moved in each direction before other tasks get their turn.
+const TURN: usize = 16;
+
+/// How long the last words may take.
+const FAREWELL: Duration = Duration::from_millis(20);
+
+/// How often the round-trip time is measured while bytes move.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until the tunnel is over.
+pub(super) async fn run(shared: Arc<Shared>, socket: Socket, ahead: Bytes) {
+    let mut driver = Driver::new(Arc::clone(&shared), socket);
+    let error = match driver.frames(ahead) {
+        Ok(()) => poll_fn(|cx| driver.poll(cx)).await,
+        Err(error) => error,
+    };
+    shared.lose(error);
+    // The first reason counts, which may be an earlier close of ours.
+    let reason = shared.state().lost.clone();
+    if let Some(TunnelError::Closed { by: ClosedBy::Us, code, reason }) = reason {
+        driver.say_goodbye(code, &reason).await;
+    } else if let Some(TunnelError::PeerDead) = reason {
+        driver.say_goodbye(CloseCode::PeerDead, "").await;
+    }
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    socket: Socket,
+    heartbeat: Heartbeat,
+    timer: Pin<Box<Sleep>>,
+    measured: Option<Instant>,
+}
+
+impl Driver {
+    fn new(shared: Arc<Shared>, socket: Socket) -> Self {
+        let settings = &shared.settings;
+        let heartbeat = Heartbeat::new(now(), settings.ping_interval, settings.dead_after);
+        let timer = Box::pin(tokio::time::sleep_until(heartbeat.deadline().into()));
+        Self { shared, socket, heartbeat, timer, measured: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TunnelError> {
+        match self.step(cx) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(error),
+        }
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Result<(), TunnelError> {
+        self.shared.driver.register(cx.waker());
+        if let Some(error) = self.shared.state().lost.clone() {
+            return Err(error);
+        }
+        let read = self.receive(cx)?;
+        self.beat(cx)?;
+        let written = self.transmit(cx)?;
+        if read == Turn::Used || written == Turn::Used {
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Result<Turn, TunnelError> {
+        for _ in 0..TURN {
+            match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Pending => return Ok(Turn::Over),
+                Poll::Ready(Some(Ok(message))) => self.message(message)?,
+                Poll::Ready(Some(Err(error))) => return Err(broken(&error)),
+                Poll::Ready(None) => return Err(TunnelError::theirs(CloseCode::Abandoned, "")),
+            }
+        }
+        Ok(Turn::Used)
+    }
+
+    fn message(&mut self, message: Message) -> Result<(), TunnelError> {
+        self.heartbeat.received(now());
+        match message {
+            Message::Binary(bytes) => self.frames(bytes),
+            Message::Close(frame) => Err(closed(frame.as_ref())),
+            Message::Text(_) => Err(WireError::UnexpectedFrame("text message").into()),
+            // tungstenite answers Pings by itself.
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+        }
+    }
+
+    fn frames(&mut self, mut bytes: Bytes) -> Result<(), TunnelError> {
+        count(&self.shared.received, bytes.len());
+        while let Some(frame) = frame::decode_message(&mut bytes, Stage::Established)? {
+            let mut state = self.shared.state();
+            let result = state.mux.receive(frame);
+            // Also after an error: what came before it is good.
+            self.shared.dispatch(state);
+            result?;
+        }
+        Ok(())
+    }
+
+    fn beat(&mut self, cx: &mut Context<'_>) -> Result<(), TunnelError> {
+        self.measure();
+        loop {
+            match self.heartbeat.poll(now()) {
+                Beat::Idle => {}
+                Beat::Ping => self.ping(),
+                Beat::Dead => return Err(TunnelError::PeerDead),
+            }
+            self.timer.as_mut().reset(self.heartbeat.deadline().into());
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// TCP does not tell us its round-trip time, so a Ping now and then does.
+    fn measure(&mut self) {
+        let due = self.measured.is_none_or(|last| now().duration_since(last) >= MEASURE_EVERY);
+        if due {
+            self.ping();
+        }
+    }
+
+    fn ping(&mut self) {
+        self.measured = Some(now());
+        let token = self.shared.ping_token();
+        self.shared.state().mux.ping(token);
+    }
+
+    fn transmit(&mut self, cx: &mut Context<'_>) -> Result<Turn, TunnelError> {
+        let mut turn = Turn::Used;
+        for _ in 0..TURN {
+            match Pin::new(&mut self.socket).poll_ready(cx) {
+                Poll::Pending => return Ok(Turn::Over),
+                Poll::Ready(ready) => ready.map_err(|error| broken(&error))?,
+            }
+            let Some(message) = self.next_message() else {
+                turn = Turn::Over;
+                break;
+            };
+            count(&self.shared.sent, message.len());
+            Pin::new(&mut self.socket)
+                .start_send(Message::Binary(message))
+                .map_err(|error| broken(&error))?;
+        }
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Pending => Ok(turn),
+            Poll::Ready(flushed) => flushed.map(|()| turn).map_err(|error| broken(&error)),
+        }
+    }
+
+    fn next_message(&mut self) -> Option<Bytes> {
+        let mut state = self.shared.state();
+        if !state.mux.wants_transmit() {
+            return None;
+        }
+        let mut message = BytesMut::with_capacity(MESSAGE + 1024);
+        state.mux.transmit(&mut message, MESSAGE);
+        self.shared.dispatch(state);
+        self.shared.control_room.notify_waiters();
+        (!message.is_empty()).then(|| message.freeze())
+    }
+
+    /// Sends the Close frame. Bounded: a peer that reads nothing must not hold us up.
+    async fn say_goodbye(&mut self, code: CloseCode, reason: &str) {
+        let goodbye = async {
+            self.socket.send(Message::Close(Some(close_frame(code, reason)))).await?;
+            self.socket.flush().await
+        };
+        let _ = Deadline::after(FAREWELL).bound(goodbye).await;
+    }
+}
+
+/// Whether a direction used its whole turn and may have more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Used,
+    Over,
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn count(counter: &std::sync::atomic::AtomicU64, bytes: usize) {
+    counter.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+}

@@ -1,0 +1,207 @@
+//! What the driver task and the handles of a WebSocket tunnel share.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use anyproxy_wire::{
+    frame::Frame,
+    message::{Open, OpenReply},
+    mux::{Event, Mux, MuxConfig},
+};
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    error::TunnelError,
+    tunnel::{STREAM_WINDOW, Settings},
+};
+
+/// Bytes of one stream that may wait for the driver.
+const SEND_BUFFER: usize = 256 * 1024;
+
+/// Bytes of one Data frame: about a TLS record.
+const DATA_FRAME: usize = 16 * 1024;
+
+/// Received datagrams that may wait; more are dropped and counted.
+const MAX_DATAGRAMS: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) peer: SocketAddr,
+    state: Mutex<State>,
+    /// Wakes the driver: there is something to send.
+    pub(super) driver: AtomicWaker,
+    pub(super) accepts: Notify,
+    pub(super) controls: Notify,
+    pub(super) control_room: Notify,
+    pub(super) datagrams: Notify,
+    pub(super) over: Notify,
+    pub(super) sent: AtomicU64,
+    pub(super) received: AtomicU64,
+    epoch: Instant,
+    rtt_micros: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) mux: Mux,
+    /// One entry for each stream that somebody holds.
+    pub(super) handles: HashMap<u64, Handle>,
+    /// Streams that the peer opened; the mux bounds their number.
+    pub(super) opened: VecDeque<Open>,
+    /// Control messages; the mux bounds their number.
+    pub(super) control: VecDeque<Frame>,
+    pub(super) datagrams: VecDeque<(u64, Bytes)>,
+    pub(super) lost: Option<TunnelError>,
+}
+
+/// Who waits for what of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Handle {
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+    pub(super) reply: Option<OpenReply>,
+}
+
+impl Shared {
+    pub(super) fn new(peer: SocketAddr, settings: Settings) -> Arc<Self> {
+        let mux = Mux::new(MuxConfig {
+            side: settings.side,
+            send_credit: settings.send_credit,
+            recv_credit: settings.recv_credit,
+            recv_ceiling: STREAM_WINDOW,
+            max_streams: settings.max_streams,
+            send_buffer: SEND_BUFFER,
+            data_frame: DATA_FRAME,
+            pool: Arc::clone(settings.budget.pool()),
+        });
+        Arc::new(Self {
+            settings,
+            peer,
+            state: Mutex::new(State {
+                mux,
+                handles: HashMap::new(),
+                opened: VecDeque::new(),
+                control: VecDeque::new(),
+                datagrams: VecDeque::new(),
+                lost: None,
+            }),
+            driver: AtomicWaker::new(),
+            accepts: Notify::new(),
+            controls: Notify::new(),
+            control_room: Notify::new(),
+            datagrams: Notify::new(),
+            over: Notify::new(),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            epoch: Instant::now(),
+            rtt_micros: AtomicU64::new(0),
+        })
+    }
+
+    /// The state; a panic in a holder leaves it whole, so poisoning says nothing.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Handles what the mux has to tell. Tasks are woken after the lock is free.
+    pub(super) fn dispatch(&self, mut state: MutexGuard<'_, State>) {
+        let mut wakers = Vec::new();
+        while let Some(event) = state.mux.poll_event() {
+            self.handle(&mut state, event, &mut wakers);
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn handle(&self, state: &mut State, event: Event, wakers: &mut Vec<Waker>) {
+        match event {
+            Event::Opened(open) => {
+                state.handles.insert(open.stream, Handle::default());
+                state.opened.push_back(open);
+                self.accepts.notify_one();
+            }
+            Event::Replied(reply) => {
+                if let Some(handle) = state.handles.get_mut(&reply.stream) {
+                    wakers.extend(handle.reader.take());
+                    handle.reply = Some(reply);
+                }
+            }
+            Event::Readable(id) => {
+                wakers.extend(state.handles.get_mut(&id).and_then(|handle| handle.reader.take()));
+            }
+            Event::Writable(id) | Event::FinAcked(id) | Event::Stopped(id, _) => {
+                wakers.extend(state.handles.get_mut(&id).and_then(|handle| handle.writer.take()));
+            }
+            Event::Control(Frame::Pong(token)) => self.measured(token),
+            Event::Control(frame) => {
+                state.control.push_back(frame);
+                self.controls.notify_one();
+            }
+            Event::Datagram(id, payload) => {
+                if state.datagrams.len() < MAX_DATAGRAMS {
+                    state.datagrams.push_back((id, payload));
+                    self.datagrams.notify_one();
+                }
+            }
+            Event::Closed(id) => {
+                let handle = state.handles.remove(&id);
+                wakers.extend(handle.into_iter().flat_map(|handle| [handle.reader, handle.writer]).flatten());
+            }
+        }
+    }
+
+    /// Marks the tunnel as over and tells everybody; the first reason counts.
+    pub(super) fn lose(&self, error: TunnelError) {
+        let mut state = self.state();
+        if state.lost.is_some() {
+            return;
+        }
+        state.lost = Some(error);
+        let wakers = state
+            .handles
+            .values_mut()
+            .flat_map(|handle| [handle.reader.take(), handle.writer.take()])
+            .flatten()
+            .collect::<Vec<_>>();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        self.accepts.notify_one();
+        self.controls.notify_one();
+        self.control_room.notify_waiters();
+        self.datagrams.notify_one();
+        self.over.notify_waiters();
+        self.driver.wake();
+    }
+
+    /// A token that tells, when it comes back, how long it took.
+    pub(super) fn ping_token(&self) -> [u8; 8] {
+        self.micros().to_be_bytes()
+    }
+
+    /// RFC 6298's smoothing.
+    fn measured(&self, token: [u8; 8]) {
+        let Some(sample) = self.micros().checked_sub(u64::from_be_bytes(token)) else { return };
+        let smoothed = self.rtt_micros.load(Ordering::Relaxed);
+        let next = if smoothed == 0 { sample } else { smoothed - smoothed / 8 + sample / 8 };
+        self.rtt_micros.store(next, Ordering::Relaxed);
+    }
+
+    pub(super) fn rtt(&self) -> Duration {
+        Duration::from_micros(self.rtt_micros.load(Ordering::Relaxed))
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}

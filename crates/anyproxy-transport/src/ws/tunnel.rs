@@ -1,0 +1,187 @@
+//! A WebSocket as a tunnel.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use anyproxy_runtime::Scope;
+use anyproxy_wire::{
+    codes::CloseCode,
+    datagram::MAX_DATAGRAM,
+    frame::Frame,
+    message::Open,
+    mux::{MuxError, Queued},
+};
+use bytes::Bytes;
+
+use super::{
+    Socket, driver,
+    shared::{Handle, Shared, State},
+    stream::WsStream,
+};
+use crate::{
+    error::TunnelError,
+    stream::Stream,
+    tunnel::{Datagram, OpenError, Settings, Stats},
+};
+
+#[derive(Debug)]
+pub(crate) struct WsTunnel {
+    shared: Arc<Shared>,
+}
+
+impl WsTunnel {
+    /// Takes over an authenticated WebSocket; its task runs in `scope` until the tunnel is over.
+    pub(crate) fn start(
+        socket: Socket,
+        ahead: Bytes,
+        peer: SocketAddr,
+        settings: Settings,
+        scope: &Scope,
+    ) -> Self {
+        let shared = Shared::new(peer, settings);
+        let task = driver::run(Arc::clone(&shared), socket, ahead);
+        scope.spawn_to_end("websocket driver", task);
+        Self { shared }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    pub(crate) fn open(&self, open: Open) -> Result<Stream, OpenError> {
+        let id = open.stream;
+        let mut state = self.shared.state();
+        if let Some(error) = &state.lost {
+            return Err(error.clone().into());
+        }
+        state.mux.open(open).map_err(|error| match error {
+            MuxError::TooManyStreams => OpenError::Overloaded,
+            MuxError::Draining => TunnelError::ours(CloseCode::Shutdown, "draining").into(),
+            MuxError::IdInUse | MuxError::WrongSide => {
+                TunnelError::ours(CloseCode::Internal, error.to_string()).into()
+            }
+        })?;
+        state.handles.insert(id, Handle::default());
+        drop(state);
+        self.shared.driver.wake();
+        Ok(self.stream(id))
+    }
+
+    pub(crate) async fn accept(&self) -> Result<(Open, Stream), TunnelError> {
+        loop {
+            let news = self.shared.accepts.notified();
+            if let Some(open) = self.take(|state| state.opened.pop_front())? {
+                let stream = self.stream(open.stream);
+                return Ok((open, stream));
+            }
+            news.await;
+        }
+    }
+
+    fn stream(&self, id: u64) -> Stream {
+        let settings = &self.shared.settings;
+        let charge = settings.budget.charge(settings.recv_credit);
+        Stream::websocket(WsStream::new(id, Arc::clone(&self.shared)), charge)
+    }
+
+    pub(crate) async fn send_control(&self, frame: Frame) -> Result<(), TunnelError> {
+        loop {
+            let room = self.shared.control_room.notified();
+            {
+                let mut state = self.shared.state();
+                if let Some(error) = &state.lost {
+                    return Err(error.clone());
+                }
+                if state.mux.control(frame.clone()) == Queued::Queued {
+                    drop(state);
+                    self.shared.driver.wake();
+                    return Ok(());
+                }
+            }
+            room.await;
+        }
+    }
+
+    pub(crate) async fn recv_control(&self) -> Result<Frame, TunnelError> {
+        loop {
+            let news = self.shared.controls.notified();
+            if let Some(frame) = self.take(|state| state.control.pop_front())? {
+                return Ok(frame);
+            }
+            news.await;
+        }
+    }
+
+    pub(crate) fn send_datagram(&self, stream: u64, payload: &[u8]) -> Datagram {
+        if payload.len() > MAX_DATAGRAM {
+            return Datagram::TooLarge;
+        }
+        let mut state = self.shared.state();
+        if state.lost.is_some() || state.mux.datagram(stream, payload) == Queued::Dropped {
+            return Datagram::Dropped;
+        }
+        drop(state);
+        self.shared.driver.wake();
+        Datagram::Queued
+    }
+
+    pub(crate) async fn recv_datagram(&self) -> Result<(u64, Bytes), TunnelError> {
+        loop {
+            let news = self.shared.datagrams.notified();
+            if let Some(datagram) = self.take(|state| state.datagrams.pop_front())? {
+                return Ok(datagram);
+            }
+            news.await;
+        }
+    }
+
+    /// Takes what is there; only an empty queue of a lost tunnel is an error.
+    fn take<T>(&self, take: impl FnOnce(&mut State) -> Option<T>) -> Result<Option<T>, TunnelError> {
+        let mut state = self.shared.state();
+        match (take(&mut state), &state.lost) {
+            (Some(taken), _) => Ok(Some(taken)),
+            (None, Some(error)) => Err(error.clone()),
+            (None, None) => Ok(None),
+        }
+    }
+
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.shared.lose(TunnelError::ours(code, reason));
+    }
+
+    pub(crate) async fn closed(&self) -> TunnelError {
+        loop {
+            let over = self.shared.over.notified();
+            if let Some(error) = self.shared.state().lost.clone() {
+                return error;
+            }
+            over.await;
+        }
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.shared.peer
+    }
+
+    pub(crate) fn streams(&self) -> usize {
+        self.shared.state().mux.stream_count()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            rtt: self.shared.rtt(),
+            sent: self.shared.sent.load(Ordering::Relaxed),
+            received: self.shared.received.load(Ordering::Relaxed),
+            lost_packets: 0,
+            streams: self.streams(),
+        }
+    }
+}
+
+impl Drop for WsTunnel {
+    fn drop(&mut self) {
+        self.close(CloseCode::Abandoned, "");
+    }
+}

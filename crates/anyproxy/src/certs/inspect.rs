@@ -1,0 +1,73 @@
+//! What a certificate says about itself.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use x509_parser::{
+    extensions::GeneralName,
+    prelude::{ASN1Time, FromDer as _, X509Certificate},
+};
+
+/// When a certificate stops being valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Expiry(ASN1Time);
+
+impl Expiry {
+    /// Whether that is in the past, by the system's clock.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.0 < ASN1Time::now()
+    }
+
+    /// Seconds since 1970.
+    #[must_use]
+    pub fn timestamp(self) -> i64 {
+        self.0.timestamp()
+    }
+}
+
+impl fmt::Display for Expiry {
+    /// Writes the date: `2030-01-31`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.to_datetime().date().fmt(f)
+    }
+}
+
+/// When the first certificate of a PEM text expires; `None` if it holds none.
+#[must_use]
+pub fn expiry(pem: &[u8]) -> Option<Expiry> {
+    inspect(pem, |certificate| Expiry(certificate.validity().not_after))
+}
+
+/// The names that the first certificate of a PEM text carries; `None` if it holds none.
+pub(super) fn names(pem: &[u8]) -> Option<Vec<String>> {
+    inspect(pem, |certificate| {
+        let names = certificate.subject_alternative_name().ok().flatten();
+        let names = names.map(|names| names.value.general_names.iter());
+        names.into_iter().flatten().filter_map(name).collect()
+    })
+}
+
+/// The public key of the first certificate of a PEM text, as DER `SubjectPublicKeyInfo`.
+pub(super) fn public_key(pem: &[u8]) -> Option<Vec<u8>> {
+    inspect(pem, |certificate| certificate.tbs_certificate.subject_pki.raw.to_vec())
+}
+
+fn inspect<T>(pem: &[u8], look: impl FnOnce(&X509Certificate<'_>) -> T) -> Option<T> {
+    let der = CertificateDer::from_pem_slice(pem).ok()?;
+    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+    Some(look(&certificate))
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    if let GeneralName::DNSName(name) = name {
+        return Some((*name).to_owned());
+    }
+    let GeneralName::IPAddress(octets) = name else { return None };
+    let v4 = <[u8; 4]>::try_from(*octets).map(|octets| IpAddr::from(Ipv4Addr::from(octets)));
+    let v6 = <[u8; 16]>::try_from(*octets).map(|octets| IpAddr::from(Ipv6Addr::from(octets)));
+    v4.or(v6).ok().map(|ip| ip.to_string())
+}

@@ -1,0 +1,73 @@
+//! Flags of `anyproxy client`.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyproxy_transport::tls::Pin;
+use clap::Args;
+
+use super::with_fix;
+use crate::values::{
+    ClientTransport, ForwardFlag, HostPort, Method, client_id, duration, group_name,
+};
+
+/// Flags of `anyproxy client`; each wins over its key in the configuration file.
+///
+/// They are enough to run a client without any file, with the secret in `ANYPROXY_SECRET`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClientArgs {
+    /// The configuration file (see docs/configuration.md)
+    #[arg(short, long, env = "ANYPROXY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The gateway to connect to
+    #[arg(
+        short, long, env = "ANYPROXY_GATEWAY", value_name = "HOST:PORT",
+        value_parser = with_fix(str::parse::<HostPort>)
+    )]
+    pub gateway: Option<HostPort>,
+    /// Which transport to use [default: quic]
+    #[arg(long, env = "ANYPROXY_TRANSPORT")]
+    pub transport: Option<ClientTransport>,
+    /// Trust the gateway if its certificate was issued by one of these authorities, PEM [default:
+    /// the system's]
+    #[arg(long, env = "ANYPROXY_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Trust the gateway if its CA has this key: sha256:… as `anyproxy certs` prints it
+    #[arg(long, env = "ANYPROXY_PIN", value_name = "PIN", conflicts_with = "ca")]
+    pub pin: Option<Pin>,
+    /// The name that the gateway's certificate must carry [default: the gateway's host]
+    #[arg(long, env = "ANYPROXY_SERVER_NAME", value_name = "NAME")]
+    pub server_name: Option<String>,
+    /// The group to join
+    #[arg(long, env = "ANYPROXY_GROUP", value_name = "NAME", value_parser = with_fix(group_name))]
+    pub group: Option<String>,
+    /// The stable name of this client in its group [default: the host's name]
+    #[arg(long, env = "ANYPROXY_CLIENT_ID", value_name = "ID", value_parser = with_fix(client_id))]
+    pub client_id: Option<String>,
+    /// How to prove membership: a generated secret, or a password that a person chose [default:
+    /// secret]
+    #[arg(long, env = "ANYPROXY_METHOD")]
+    pub method: Option<Method>,
+    /// A file with the group's secret. Or set ANYPROXY_SECRET to the secret itself
+    #[arg(long, env = "ANYPROXY_SECRET_FILE", value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// Read the group's secret from standard input
+    #[arg(long, conflicts_with = "secret_file")]
+    pub secret_stdin: bool,
+    /// Ask the gateway to listen at LISTEN, and connect what arrives there to TARGET; may be
+    /// repeated, and replaces the forwards of the file
+    #[arg(
+        long, env = "ANYPROXY_FORWARD", value_name = "LISTEN=TARGET", value_delimiter = ',',
+        value_parser = with_fix(str::parse::<ForwardFlag>)
+    )]
+    pub forward: Vec<ForwardFlag>,
+    /// A target that may be reached (see docs/policy.md); may be repeated, and replaces the list of
+    /// the file [default: all]
+    #[arg(long, env = "ANYPROXY_ALLOW", value_name = "RULE", value_delimiter = ',')]
+    pub allow: Vec<String>,
+    /// A target that may not be reached; may be repeated, and replaces the list of the file
+    #[arg(long, env = "ANYPROXY_DENY", value_name = "RULE", value_delimiter = ',')]
+    pub deny: Vec<String>,
+    /// How long live connections may go on at shutdown, in seconds or with a unit [default: 10s]
+    #[arg(long, env = "ANYPROXY_DRAIN", value_name = "TIME", value_parser = with_fix(duration))]
+    pub drain: Option<Duration>,
+}

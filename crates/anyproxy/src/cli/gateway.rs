@@ -1,0 +1,43 @@
+//! Flags of `anyproxy gateway`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::with_fix;
+use crate::values::{GatewayTransport, Listeners, duration, listen};
+
+/// Flags of `anyproxy gateway`; each wins over its key in the configuration file.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GatewayArgs {
+    /// The configuration file (see docs/configuration.md)
+    #[arg(short, long, env = "ANYPROXY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where clients connect: UDP for QUIC and TCP for the WebSocket [default: [::]:8443]
+    #[arg(long, env = "ANYPROXY_LISTEN", value_name = "IP:PORT", value_parser = with_fix(listen))]
+    pub listen: Option<SocketAddr>,
+    /// Which transports to serve [default: both]
+    #[arg(long, env = "ANYPROXY_TRANSPORT")]
+    pub transport: Option<GatewayTransport>,
+    /// The certificate chain, PEM
+    #[arg(long, env = "ANYPROXY_CERTIFICATE", value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, env = "ANYPROXY_KEY", value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// The HTTP proxy for users: addresses separated by commas, or off [default: 127.0.0.1:8088]
+    #[arg(
+        long, env = "ANYPROXY_HTTP", value_name = "IP:PORT,…",
+        value_parser = with_fix(str::parse::<Listeners>)
+    )]
+    pub http: Option<Listeners>,
+    /// The SOCKS5 proxy for users: addresses separated by commas, or off [default: 127.0.0.1:1080]
+    #[arg(
+        long, env = "ANYPROXY_SOCKS5", value_name = "IP:PORT,…",
+        value_parser = with_fix(str::parse::<Listeners>)
+    )]
+    pub socks5: Option<Listeners>,
+    /// How long live connections may go on at shutdown, in seconds or with a unit [default: 10s]
+    #[arg(long, env = "ANYPROXY_DRAIN", value_name = "TIME", value_parser = with_fix(duration))]
+    pub drain: Option<Duration>,
+}

@@ -1,0 +1,88 @@
+//! The command line.
+//!
+//! Each flag that stands for a setting has an environment variable, shown in `--help`. No flag
+//! takes a secret: whatever is on a command line is seen by every user of the machine.
+
+mod client;
+mod gateway;
+mod tools;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use client::ClientArgs;
+pub use gateway::GatewayArgs;
+pub use tools::{CertsArgs, CheckArgs, DemoArgs, HashPasswordArgs, Kind};
+
+use crate::{config::Problem, settings::log_filter, values::LogFormat};
+
+/// Reach private services through a public gateway, over QUIC or a WebSocket.
+#[derive(Debug, Parser)]
+#[command(name = "anyproxy", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Logging.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a gateway: clients connect to it, users reach their services through it
+    Gateway(GatewayArgs),
+    /// Run a client: connect private services to a gateway
+    Client(ClientArgs),
+    /// Make the gateway's own CA and certificate, and secrets of groups
+    Certs(CertsArgs),
+    /// Make a secret or the hash of a password for the gateway's configuration
+    HashPassword(HashPasswordArgs),
+    /// Check configuration files without starting anything
+    Check(CheckArgs),
+    /// Run a gateway, a client and a target in one process and move bytes through them
+    Demo(DemoArgs),
+}
+
+/// Flags of the log, which every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LogArgs {
+    /// What to log: a level (error, warn, info, debug, trace) or a filter (warn,anyproxy_client=trace)
+    #[arg(
+        short = 'l', long, global = true, env = "ANYPROXY_LOG", value_name = "LEVEL",
+        value_parser = with_fix(log_filter), help_heading = "Logging"
+    )]
+    pub log_level: Option<String>,
+    /// How log lines look
+    #[arg(long, global = true, env = "ANYPROXY_LOG_FORMAT", help_heading = "Logging")]
+    pub log_format: Option<LogFormat>,
+    /// Log to this file instead of standard error; a new one is started each day
+    #[arg(
+        long,
+        global = true,
+        env = "ANYPROXY_LOG_FILE",
+        value_name = "FILE",
+        help_heading = "Logging"
+    )]
+    pub log_file: Option<PathBuf>,
+}
+
+/// Makes a reader of values one for clap, whose error says how to fix it.
+fn with_fix<T>(
+    reader: fn(&str) -> Result<T, Problem>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: 'static,
+{
+    move |text| {
+        reader(text).map_err(|problem| match problem.fix() {
+            Some(fix) => format!("{problem} ({fix})"),
+            None => problem.to_string(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Why a command failed, and how a person is told.
+
+use std::{error::Error, fmt::Write as _, io};
+
+use thiserror::Error;
+
+use crate::{certs::CertsError, config::ConfigError, logging::LogError, password::PasswordError};
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// A setting will not do.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Certificates could not be made.
+    #[error(transparent)]
+    Certs(#[from] CertsError),
+    /// A hash or secret could not be made.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The log could not be started.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A service could not start, or ended.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Files that were checked have errors.
+    #[error("{0} of the files cannot be used")]
+    Check(usize),
+    /// Standard output failed.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// The system gives no threads.
+    #[error("cannot start threads")]
+    Threads(#[source] io::Error),
+}
+
+/// Why a gateway, a client or the demo could not start, or ended.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The signals that end the program cannot be watched.
+    #[error("cannot watch for signals")]
+    Signals(#[source] io::Error),
+}
+
+impl RunError {
+    /// What a person can do about it, where that is known.
+    #[must_use]
+    pub fn fix(&self) -> Option<String> {
+        match self {
+            Self::Signals(_) => None,
+        }
+    }
+}
+
+impl Failure {
+    /// The process's exit code: 2 for flags and settings that will not do (as for malformed flags), else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Certs(_)
+            | Self::Password(_)
+            | Self::Log(_)
+            | Self::Run(_)
+            | Self::Check(_)
+            | Self::Output(_)
+            | Self::Threads(_) => 1,
+        }
+    }
+
+    /// The whole message: what failed, why, where, and what to do.
+    #[must_use]
+    pub fn message(&self) -> String {
+        explain(self, self.excerpt().as_deref(), self.fix().as_deref())
+    }
+
+    fn excerpt(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.excerpt(),
+            Self::Certs(_)
+            | Self::Password(_)
+            | Self::Log(_)
+            | Self::Run(_)
+            | Self::Check(_)
+            | Self::Output(_)
+            | Self::Threads(_) => None,
+        }
+    }
+
+    fn fix(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.fix(),
+            Self::Certs(error) => error.fix(),
+            Self::Password(PasswordError::Input(problem)) => problem.fix(),
+            Self::Log(error) => Some(error.fix()),
+            Self::Run(error) => error.fix(),
+            Self::Password(_) | Self::Check(_) | Self::Output(_) | Self::Threads(_) => None,
+        }
+    }
+}
+
+/// An error with its causes on one line, then the place it points at, then what to do.
+#[must_use]
+pub fn explain(error: &dyn Error, excerpt: Option<&str>, fix: Option<&str>) -> String {
+    let mut text = format!("anyproxy: error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _always = write!(text, ": {error}");
+        cause = error.source();
+    }
+    for (before, part) in [("", excerpt), ("  fix: ", fix)] {
+        if let Some(part) = part {
+            let _always = write!(text, "\n{before}{part}");
+        }
+    }
+    text
+}

@@ -1,0 +1,312 @@
+//! Settings of a client.
+
+use std::{collections::HashSet, net::SocketAddr};
+
+use anyproxy_client::egress::{Policy, PolicyError};
+use anyproxy_transport::tls::{OldestTls, Trust};
+use anyproxy_wire::handshake::Secret;
+use rustls_pki_types::ServerName;
+use toml::Spanned;
+
+use super::{
+    Loaded, LogSettings, Outside,
+    gateway::{WS_PATH, oldest_tls},
+    input::{Given, Input, Origin, Strength},
+    limits::Limits,
+};
+use crate::{
+    cli::{ClientArgs, LogArgs},
+    config::{
+        ConfigError, Problem,
+        raw::{RawClient, RawForward, RawPolicy, Text},
+    },
+    values::{
+        ClientTransport, HostPort, Method, choice, client_id, forward_name, group_name, listen,
+        server_name, ws_path,
+    },
+};
+
+/// What a client runs with.
+#[derive(Debug)]
+pub struct ClientSettings {
+    /// The gateway to connect to.
+    pub gateway: HostPort,
+    /// Which transport to use.
+    pub transport: ClientTransport,
+    /// The path of the WebSocket.
+    pub ws_path: String,
+    /// The oldest TLS that the WebSocket may use.
+    pub oldest_tls: OldestTls,
+    /// What makes a gateway the right one.
+    pub trust: Trust,
+    /// The name that its certificate must carry.
+    pub server_name: ServerName<'static>,
+    /// The group to join.
+    pub group: String,
+    /// The stable name of this client in its group.
+    pub client_id: String,
+    /// The group's secret.
+    pub secret: Secret,
+    /// How it is proven.
+    pub method: Method,
+    /// Bounds of time and memory.
+    pub limits: Limits,
+    /// Which targets may be dialled.
+    pub policy: Policy,
+    /// Gateway ports to ask for, with distinct names and addresses.
+    pub forwards: Vec<ForwardSettings>,
+    /// What is logged, and where.
+    pub log: LogSettings,
+}
+
+/// A gateway port that a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardSettings {
+    /// Its name in logs.
+    pub name: String,
+    /// Where the gateway listens; port 0: the gateway chooses.
+    pub listen: SocketAddr,
+    /// What the client dials.
+    pub target: HostPort,
+}
+
+impl ClientSettings {
+    /// Joins flags, environment, the configuration file and the defaults, and reads every file that they name.
+    ///
+    /// # Errors
+    ///
+    /// The first thing with which a client could not start.
+    pub fn load(
+        args: &ClientArgs,
+        log: &LogArgs,
+        outside: &mut dyn Outside,
+    ) -> Result<Loaded<Self>, ConfigError> {
+        let mut input = Input::open(args.config.as_deref(), outside)?;
+        let raw: RawClient = input.parse()?;
+        let settings = Self::build(&mut input, args, log, &raw)?;
+        Ok(Loaded { settings, warnings: input.warnings })
+    }
+
+    fn build(
+        input: &mut Input<'_>,
+        args: &ClientArgs,
+        log: &LogArgs,
+        raw: &RawClient,
+    ) -> Result<Self, ConfigError> {
+        let gateway = gateway(input, args, raw)?;
+        let method = input.pick(args.method, raw.method.as_ref(), choice)?.unwrap_or_default();
+        Ok(Self {
+            server_name: expected_name(input, args, raw, &gateway)?,
+            gateway,
+            transport: input
+                .pick(args.transport, raw.transport.as_ref(), choice)?
+                .unwrap_or_default(),
+            ws_path: input
+                .pick(None, raw.ws_path.as_ref(), ws_path)?
+                .unwrap_or_else(|| WS_PATH.into()),
+            oldest_tls: oldest_tls(raw.tls12.as_ref()),
+            trust: trust(input, args, raw)?,
+            group: group(input, args, raw)?,
+            client_id: id(input, args, raw)?,
+            method,
+            limits: Limits::build(
+                input,
+                args.drain,
+                (&raw.drain, &raw.proxy_timeout, &raw.stall_budget),
+            )?,
+            policy: policy(input, args, &raw.policy)?,
+            forwards: forwards(input, args, &raw.forward)?,
+            log: LogSettings::build(input, log, &raw.log)?,
+            secret: secret(input, args, raw, method)?,
+        })
+    }
+}
+
+fn gateway(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<HostPort, ConfigError> {
+    let given = input.pick(args.gateway.clone(), raw.gateway.as_ref(), str::parse)?;
+    given.ok_or_else(|| {
+        input.error_whole(Problem::Missing {
+            what: "no gateway is named",
+            fix: "use --gateway HOST:PORT, ANYPROXY_GATEWAY, or `gateway` in the file",
+        })
+    })
+}
+
+fn group(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<String, ConfigError> {
+    let given = input.pick(args.group.clone(), raw.group.as_ref(), group_name)?;
+    given.ok_or_else(|| {
+        input.error_whole(Problem::Missing {
+            what: "no group is named",
+            fix: "use --group NAME, ANYPROXY_GROUP, or `group` in the file",
+        })
+    })
+}
+
+fn id(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<String, ConfigError> {
+    let given = input.pick(args.client_id.clone(), raw.client_id.as_ref(), client_id)?;
+    let host = || input.outside.host_name().and_then(|name| client_id(&name).ok());
+    given.or_else(host).ok_or_else(|| {
+        input.error_whole(Problem::Missing {
+            what: "this client has no id, and the host no name to use instead",
+            fix: "use --client-id ID, ANYPROXY_CLIENT_ID, or `client_id` in the file",
+        })
+    })
+}
+
+/// The name that the gateway's certificate must carry: the one given, or the host to dial.
+fn expected_name(
+    input: &Input<'_>,
+    args: &ClientArgs,
+    raw: &RawClient,
+    gateway: &HostPort,
+) -> Result<ServerName<'static>, ConfigError> {
+    if let Some(flag) = &args.server_name {
+        let origin = Origin::Flag("--server-name");
+        return server_name(flag).map_err(|problem| input.error(&origin, problem));
+    }
+    if let Some(raw) = &raw.server_name {
+        return input.read(raw, server_name);
+    }
+    let blame = |problem| match (&args.gateway, &raw.gateway) {
+        (None, Some(raw)) => input.error_at(raw, problem),
+        (Some(_), _) | (None, None) => input.error(&Origin::Flag("--gateway"), problem),
+    };
+    server_name(&gateway.host).map_err(blame)
+}
+
+/// A flag for any kind of trust replaces both keys of the file.
+fn trust(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<Trust, ConfigError> {
+    if let Some(path) = &args.ca {
+        return ca(input, &Given { value: path.clone(), origin: Origin::Flag("--ca") });
+    }
+    if let Some(pin) = args.pin {
+        return Ok(Trust::Pin(pin));
+    }
+    match (&raw.ca, &raw.pin) {
+        (Some(_), Some(pin)) => Err(input.error_at(pin, Problem::Exclusive("ca", "pin"))),
+        (Some(path), None) => ca(input, &input.path(path)),
+        (None, Some(text)) => input.read(text, pin).map(Trust::Pin),
+        (None, None) => Ok(Trust::System),
+    }
+}
+
+fn pin(text: &str) -> Result<anyproxy_transport::tls::Pin, Problem> {
+    text.parse().map_err(|_| Problem::NotA {
+        text: text.into(),
+        expected: "a pin (\"sha256:\" and 64 hexadecimal digits)",
+        example: "what `anyproxy certs` prints",
+    })
+}
+
+fn ca(input: &Input<'_>, path: &Given<std::path::PathBuf>) -> Result<Trust, ConfigError> {
+    let pem = input.read_pem(path)?;
+    Trust::from_ca_pem(&pem).map_err(|error| {
+        let problem = Problem::BadFile {
+            path: path.value.clone(),
+            what: error.to_string(),
+            fix: "name the gateway's ca.crt, or use its pin".into(),
+        };
+        input.error(&path.origin, problem)
+    })
+}
+
+/// Flags first, then the environment, then the file; none of them shows the secret.
+fn secret(
+    input: &mut Input<'_>,
+    args: &ClientArgs,
+    raw: &RawClient,
+    method: Method,
+) -> Result<Secret, ConfigError> {
+    let strength = match method {
+        Method::Secret => Strength::Generated,
+        Method::Password => Strength::Any,
+    };
+    if let Some(text) = raw.secret.as_ref().filter(|text| text.get_ref() != "-") {
+        return Err(input.error_at(text, Problem::InlineSecret));
+    }
+    if args.secret_stdin {
+        return input.secret_input(strength);
+    }
+    if let Some(path) = &args.secret_file {
+        let path = Given { value: path.clone(), origin: Origin::Flag("--secret-file") };
+        return input.secret_file(&path, strength);
+    }
+    if let Some(secret) = input.secret_variable(strength)? {
+        return Ok(secret);
+    }
+    match (&raw.secret, &raw.secret_file) {
+        (Some(text), Some(_)) => {
+            Err(input.error_at(text, Problem::Exclusive("secret", "secret_file")))
+        }
+        (Some(_), None) => input.secret_input(strength),
+        (None, Some(path)) => {
+            let path = input.path(path);
+            input.secret_file(&path, strength)
+        }
+        (None, None) => Err(input.error_whole(Problem::Missing {
+            what: "this client has no secret",
+            fix: "use --secret-file FILE, ANYPROXY_SECRET, --secret-stdin, or `secret_file` in the \
+                  file",
+        })),
+    }
+}
+
+fn policy(input: &Input<'_>, args: &ClientArgs, raw: &RawPolicy) -> Result<Policy, ConfigError> {
+    let texts = |flags: &[String], raw: Option<&Vec<Text>>| match (flags, raw) {
+        ([], Some(raw)) => raw.iter().map(|text| text.get_ref().clone()).collect(),
+        (flags, _) => flags.to_vec(),
+    };
+    let allow = texts(&args.allow, raw.allow.as_ref());
+    let deny = texts(&args.deny, raw.deny.as_ref());
+    Policy::parse(&allow, &deny).map_err(|error| {
+        let fix = "docs/policy.md has the syntax".to_owned();
+        let problem = Problem::Refused { what: error.to_string(), fix };
+        match entry(raw, &error) {
+            Some(text) => input.error_at(text, problem),
+            None => input.error_whole(problem),
+        }
+    })
+}
+
+/// The text of the file that `error` is about.
+fn entry<'a>(raw: &'a RawPolicy, error: &PolicyError) -> Option<&'a Text> {
+    let lists = raw.allow.iter().chain(&raw.deny).flatten();
+    lists.into_iter().find(|text| *text.get_ref() == error.entry)
+}
+
+/// The forwards of the flags, or those of the file.
+fn forwards(
+    input: &Input<'_>,
+    args: &ClientArgs,
+    raw: &[Spanned<RawForward>],
+) -> Result<Vec<ForwardSettings>, ConfigError> {
+    if !args.forward.is_empty() {
+        let named = args.forward.iter().map(|flag| ForwardSettings {
+            name: flag.listen.to_string(),
+            listen: flag.listen,
+            target: flag.target.clone(),
+        });
+        return Ok(named.collect());
+    }
+    let (mut names, mut addresses) = (HashSet::new(), HashSet::new());
+    let mut forwards = Vec::with_capacity(raw.len());
+    for raw in raw.iter().map(Spanned::get_ref) {
+        let forward = ForwardSettings {
+            name: input.read(&raw.name, forward_name)?,
+            listen: input.read(&raw.listen, listen)?,
+            target: input.read(&raw.target, str::parse)?,
+        };
+        if !names.insert(forward.name.clone()) {
+            let problem = Problem::Duplicate { what: "the forward", name: forward.name };
+            return Err(input.error_at(&raw.name, problem));
+        }
+        // Port 0 is another port each time.
+        if forward.listen.port() != 0 && !addresses.insert(forward.listen) {
+            let name = forward.listen.to_string();
+            let problem = Problem::Duplicate { what: "a forward at", name };
+            return Err(input.error_at(&raw.listen, problem));
+        }
+        forwards.push(forward);
+    }
+    Ok(forwards)
+}

@@ -1,0 +1,134 @@
+//! What a gateway keeps to check a secret or a password.
+
+use std::fmt;
+
+use anyproxy_wire::handshake::{Secret, Verifier};
+use argon2::password_hash::phc;
+
+use crate::config::Problem;
+
+/// How the lines of a [`Verifier`] start.
+const VERIFIER: &str = "anyproxy1:";
+
+/// How Argon2id hashes start.
+const ARGON2ID: &str = "$argon2id$";
+
+/// The most memory that a hash may ask for, in KiB (1 GiB), and the most passes over it.
+///
+/// A hash costs that at each check, so a mistyped one must not stop the gateway.
+const MOST_MEMORY: u32 = 1 << 20;
+const MOST_PASSES: u32 = 64;
+
+/// What a secret or a password is checked with.
+#[derive(Clone)]
+pub enum Credential {
+    /// A keyed hash, for generated secrets and for what is in a file anyway. Checking it takes microseconds.
+    Verifier(Verifier),
+    /// An Argon2id hash, for passwords that people chose. Checking it takes tens of milliseconds.
+    Password(PasswordHash),
+}
+
+impl Credential {
+    /// What a gateway keeps of `secret`.
+    #[must_use]
+    pub fn of(secret: &Secret) -> Self {
+        Self::Verifier(Verifier::from_secret(secret))
+    }
+
+    /// Reads `anyproxy1:…` or `$argon2id$…`, as `anyproxy hash-password` prints them.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Refused`], which does not repeat the text.
+    pub fn from_hash(text: &str) -> Result<Self, Problem> {
+        if text.starts_with(VERIFIER) {
+            let verifier = Verifier::from_text(text).map_err(|_| malformed())?;
+            return Ok(Self::Verifier(verifier));
+        }
+        PasswordHash::parse(text).map(Self::Password)
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Verifier(_) => "Verifier(..)",
+            Self::Password(_) => "Password(..)",
+        })
+    }
+}
+
+/// An Argon2id hash in PHC form, known to be well-formed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let parsed = phc::PasswordHash::new(text).ok().filter(|_| text.starts_with(ARGON2ID));
+        let parsed = parsed.ok_or_else(malformed)?;
+        let params = argon2::Params::try_from(&parsed).map_err(|_| malformed())?;
+        if parsed.salt.is_none() || parsed.hash.is_none() {
+            return Err(malformed());
+        }
+        if params.m_cost() > MOST_MEMORY || params.t_cost() > MOST_PASSES {
+            return Err(Problem::Refused {
+                what: "the hash asks for more than 1 GiB or 64 passes at each check".into(),
+                fix: "make another: anyproxy hash-password".into(),
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The PHC string: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(..)")
+    }
+}
+
+fn malformed() -> Problem {
+    Problem::Refused {
+        what: "this is no hash that anyproxy knows".into(),
+        fix: "paste what `anyproxy hash-password` prints: `$argon2id$…` or `anyproxy1:…`".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21l$\
+                        4yTPBAtTnmvb4zNh2yQKQrkzMmFUbLRBnOONhTSCWFk";
+
+    #[test]
+    fn both_kinds_are_read() {
+        assert!(matches!(Credential::from_hash(HASH), Ok(Credential::Password(_))));
+        let text = Verifier::from_secret(&Secret::new("s")).to_text();
+        assert!(matches!(Credential::from_hash(&text), Ok(Credential::Verifier(_))));
+    }
+
+    #[test]
+    fn other_texts_are_refused_and_not_repeated() {
+        for text in [
+            "hunter2",
+            "",
+            "anyproxy1:hunter2",
+            "$argon2id$hunter2",
+            "$argon2id$v=19$m=19456,t=2,p=1$hunter2",
+            &HASH.replace("argon2id", "argon2i"),
+            &HASH.replace("m=19456", "m=4194304"),
+            &HASH.replace("t=2", "t=65"),
+            "$2y$10$hunter2hunter2hunter2hunter2hunter2hunter2hunter2hunter",
+        ] {
+            let error = Credential::from_hash(text).unwrap_err();
+            assert!(matches!(error, Problem::Refused { .. }), "{text}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Settings: what the program runs with, complete and checked.
+//!
+//! ```text
+//! flags ─┐
+//! env   ─┼─▶ GatewaySettings / ClientSettings ──▶ gateway, client
+//! file  ─┘   (or one ConfigError)
+//! ```
+//!
+//! A flag wins over the environment, the environment over the file, the file over the default;
+//! for each setting on its own. Files that settings name (certificates, keys, secrets) are read here, so that
+//! whatever is wrong with them is found before anything starts, by `check` too. Nothing
+//! downstream reads flags, environment or files again.
+
+mod client;
+mod credential;
+mod gateway;
+mod input;
+mod limits;
+mod log;
+mod outside;
+mod warning;
+
+pub use client::{ClientSettings, ForwardSettings};
+pub use credential::{Credential, PasswordHash};
+pub use gateway::{GatewaySettings, GroupSettings};
+pub(crate) use input::Strength;
+pub use limits::Limits;
+pub(crate) use log::filter as log_filter;
+pub use log::{LogOutput, LogSettings};
+pub(crate) use outside::secret_from_bytes;
+pub use outside::{Outside, Process};
+pub use warning::Warning;
+
+/// Settings, and what a person should hear about them although they will do.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The settings.
+    pub settings: T,
+    /// What is not as it should be.
+    pub warnings: Vec<Warning>,
+}

@@ -1,0 +1,113 @@
+//! What settings take from outside flags and files: secrets, and the host's name.
+
+use std::io::{self, Read};
+
+use anyproxy_wire::handshake::Secret;
+use zeroize::Zeroizing;
+
+use crate::config::Problem;
+
+/// The environment variable that holds a secret.
+pub const SECRET_VARIABLE: &str = "ANYPROXY_SECRET";
+
+/// The longest secret that is read, in bytes.
+pub const LONGEST_SECRET: u64 = 4_096;
+
+/// The world outside of flags and files. `check` and tests have their own.
+pub trait Outside {
+    /// The value of `ANYPROXY_SECRET`, if it is set and not empty.
+    fn secret_variable(&self) -> Option<Vec<u8>>;
+
+    /// All of standard input, at most 4,096 bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading it.
+    fn standard_input(&mut self) -> io::Result<Vec<u8>>;
+
+    /// The host's name, if it has one.
+    fn host_name(&self) -> Option<String>;
+}
+
+/// The process's own environment and standard input.
+#[derive(Debug, Default)]
+pub struct Process;
+
+impl Outside for Process {
+    fn secret_variable(&self) -> Option<Vec<u8>> {
+        let value = std::env::var_os(SECRET_VARIABLE)?.into_encoded_bytes();
+        (!value.is_empty()).then_some(value)
+    }
+
+    fn standard_input(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        io::stdin().lock().take(LONGEST_SECRET).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn host_name(&self) -> Option<String> {
+        host_name()
+    }
+}
+
+#[cfg(unix)]
+fn host_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(not(unix))]
+fn host_name() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok().filter(|name| !name.is_empty())
+}
+
+/// Makes a secret of what a file or standard input held: one line, without its end.
+///
+/// # Errors
+///
+/// A [`Problem::Refused`] that names `origin` when the line is empty or there is another one.
+pub fn secret_from_bytes(bytes: Vec<u8>, origin: &str) -> Result<Secret, Problem> {
+    let bytes = Zeroizing::new(bytes);
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(Problem::Refused {
+            what: format!("{origin} holds no secret"),
+            fix: "make one: anyproxy hash-password --generate".into(),
+        });
+    }
+    if line.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) {
+        return Err(Problem::Refused {
+            what: format!("{origin} holds more than one line"),
+            fix: "keep nothing in it but the secret, on one line".into(),
+        });
+    }
+    Ok(Secret::new(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_is_a_secret() {
+        for text in ["a secret", "a secret\n", "a secret\r\n"] {
+            let secret = secret_from_bytes(text.into(), "x").unwrap();
+            assert_eq!(secret.expose(), b"a secret");
+        }
+        assert_eq!(secret_from_bytes(b" a ".into(), "x").unwrap().expose(), b" a ");
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        for text in ["", "\n", "\r\n", "a\nb", "a\n\n", "a\0b"] {
+            let error = secret_from_bytes(text.into(), "stdin").unwrap_err();
+            assert!(error.to_string().starts_with("stdin holds"), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_host_has_a_name() {
+        assert!(host_name().is_none_or(|name| !name.is_empty()));
+    }
+}

@@ -1,0 +1,33 @@
+//! What is not as it should be, but no reason to stop.
+
+use std::{fmt, path::PathBuf};
+
+/// Something that a person should set right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// Others than the owner can read a file that holds a secret.
+    OpenFile {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// `ANYPROXY_SECRET` is set, and it is not clear for which of several groups.
+    UnusedSecret,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OpenFile { path, mode } => {
+                let path = path.display();
+                write!(f, "{path} holds a secret and others can read it (mode {mode:04o}); ")?;
+                write!(f, "run: chmod 600 {path}")
+            }
+            Self::UnusedSecret => f.write_str(
+                "ANYPROXY_SECRET is ignored, because there is more than one group; give each its \
+                 `secret_file`",
+            ),
+        }
+    }
+}

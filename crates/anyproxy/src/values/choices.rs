@@ -1,0 +1,76 @@
+//! Settings that are one of a few words.
+
+use clap::ValueEnum;
+
+use crate::config::Problem;
+
+/// Which transports a gateway serves. Both share one port number: UDP for QUIC, TCP for the
+/// WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum GatewayTransport {
+    /// QUIC only.
+    Quic,
+    /// WebSocket over TLS only.
+    Ws,
+    /// Both on the same port number.
+    #[default]
+    Both,
+}
+
+/// Which transport a client dials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ClientTransport {
+    /// QUIC over UDP: best on lossy links.
+    #[default]
+    Quic,
+    /// WebSocket over TLS: where UDP does not pass.
+    Ws,
+}
+
+/// How a client proves that it belongs to its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Method {
+    /// A generated secret, which never crosses the wire.
+    #[default]
+    Secret,
+    /// A password that a person chose, sent inside TLS and kept hashed by the gateway.
+    Password,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// One line of text for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When a log file is followed by a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogRotation {
+    /// Each hour (UTC).
+    Hourly,
+    /// Each day (UTC).
+    #[default]
+    Daily,
+    /// Never: the file grows until something else rotates it.
+    Never,
+}
+
+/// Reads one of the words of `T`.
+///
+/// # Errors
+///
+/// [`Problem::NoSuchChoice`] names the words there are.
+pub fn choice<T: ValueEnum>(text: &str) -> Result<T, Problem> {
+    T::from_str(text, false).map_err(|_| Problem::NoSuchChoice {
+        text: text.into(),
+        choices: T::value_variants()
+            .iter()
+            .filter_map(|value| value.to_possible_value())
+            .map(|value| value.get_name().to_owned())
+            .collect(),
+    })
+}

@@ -1,0 +1,153 @@
+//! Which gateway ports a group's clients may ask for, and what a client asks for on a command line.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
+
+use super::{HostPort, listen};
+use crate::config::Problem;
+
+/// Ports of the gateway that the clients of a group may ask for.
+///
+/// Written `8000`, `9000-9010`, `0.0.0.0:7000`, `[::1]:7000-7010`, or `0` for a port that the
+/// system chooses. Without an address the rule covers every address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardRule {
+    /// The only address that the rule covers; `None`: every address.
+    pub address: Option<IpAddr>,
+    /// The first port that the rule covers; 0 stands for "the system chooses" and is alone.
+    pub first: u16,
+    /// The last port that the rule covers, not below `first`.
+    pub last: u16,
+}
+
+impl ForwardRule {
+    /// Whether a client may listen at `address` of the gateway.
+    #[must_use]
+    pub fn allows(&self, address: SocketAddr) -> bool {
+        self.address.is_none_or(|only| only == address.ip())
+            && (self.first..=self.last).contains(&address.port())
+    }
+}
+
+impl fmt::Display for ForwardRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(IpAddr::V4(ip)) => write!(f, "{ip}:")?,
+            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]:")?,
+            None => {}
+        }
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
+    }
+}
+
+impl FromStr for ForwardRule {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        parse_rule(text).ok_or_else(|| Problem::NotA {
+            text: text.into(),
+            expected: "a port, a range of ports, or an address with either",
+            example: "\"8000\", \"9000-9010\" or \"127.0.0.1:7000\"",
+        })
+    }
+}
+
+fn parse_rule(text: &str) -> Option<ForwardRule> {
+    let (address, ports) = match text.rsplit_once(':') {
+        Some((address, ports)) => (Some(parse_ip(address)?), ports),
+        None => (None, text),
+    };
+    let (first, last) = match ports.split_once('-') {
+        Some((first, last)) => (first.parse().ok()?, last.parse().ok()?),
+        None => {
+            let port = ports.parse().ok()?;
+            (port, port)
+        }
+    };
+    let ascending = first <= last && (first != 0 || last == 0);
+    ascending.then_some(ForwardRule { address, first, last })
+}
+
+/// Reads an IPv4 address, or an IPv6 address in brackets.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?.parse().ok().map(IpAddr::V6),
+        None => text.parse().ok().map(IpAddr::V4),
+    }
+}
+
+/// One forward on a command line: `LISTEN=TARGET`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardFlag {
+    /// Where the gateway listens.
+    pub listen: SocketAddr,
+    /// What the client dials.
+    pub target: HostPort,
+}
+
+impl FromStr for ForwardFlag {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let (at, target) = text.split_once('=').ok_or_else(|| Problem::NotA {
+            text: text.into(),
+            expected: "a forward (LISTEN=TARGET)",
+            example: "\"127.0.0.1:8000=127.0.0.1:9000\"",
+        })?;
+        Ok(Self { listen: listen(at)?, target: target.parse()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_cover_what_they_say() {
+        for (rule, address, allowed) in [
+            ("8000", "127.0.0.1:8000", true),
+            ("8000", "[::]:8000", true),
+            ("8000", "127.0.0.1:8001", false),
+            ("9000-9010", "0.0.0.0:9000", true),
+            ("9000-9010", "0.0.0.0:9010", true),
+            ("9000-9010", "0.0.0.0:9011", false),
+            ("9000-9010", "0.0.0.0:8999", false),
+            ("127.0.0.1:7000", "127.0.0.1:7000", true),
+            ("127.0.0.1:7000", "0.0.0.0:7000", false),
+            ("[::1]:7000-7001", "[::1]:7001", true),
+            ("[::1]:7000-7001", "[::2]:7001", false),
+            ("0", "127.0.0.1:0", true),
+            ("1-65535", "127.0.0.1:0", false),
+        ] {
+            let parsed: ForwardRule = rule.parse().unwrap();
+            assert_eq!(parsed.to_string(), rule);
+            assert_eq!(parsed.allows(address.parse().unwrap()), allowed, "{rule} {address}");
+        }
+    }
+
+    #[test]
+    fn malformed_rules_are_refused() {
+        for text in
+            ["", "http", "9010-9000", "0-10", "65536", "-1", "1-", "::1:7000", "localhost:7000"]
+        {
+            assert!(text.parse::<ForwardRule>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_forward_on_the_command_line() {
+        let forward: ForwardFlag = "[::1]:8000=db.internal:5432".parse().unwrap();
+        assert_eq!(forward.listen, "[::1]:8000".parse().unwrap());
+        assert_eq!(forward.target.to_string(), "db.internal:5432");
+        for text in ["8000", "127.0.0.1:8000", "127.0.0.1:8000=", "=a:1", "8000=a:1"] {
+            assert!(text.parse::<ForwardFlag>().is_err(), "{text}");
+        }
+    }
+}

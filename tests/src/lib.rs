@@ -1,0 +1,11 @@
+//! What the end-to-end tests stand on.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support: a failure here shall stop the test, and tasks end with its runtime"
+)]
+
+pub mod net;
