@@ -8,4 +8,8 @@
     reason = "test support: a failure here shall stop the test, and tasks end with its runtime"
 )]
 
+pub mod lab;
 pub mod net;
+pub mod target;
+pub mod user;
+pub mod wait;

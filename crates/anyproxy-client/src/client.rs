@@ -61,6 +61,7 @@ pub struct Client {
     root: Scope,
     connections: Scope,
     state: watch::Receiver<State>,
+    budget: Arc<StallBudget>,
 }
 
 /// Why there is no session.
@@ -101,6 +102,7 @@ impl Client {
         let (reporter, state) = Reporter::new();
         let mut instance = [0; 16];
         getrandom::fill(&mut instance).map_err(|error| StartError::Random(error.to_string()))?;
+        let budget = StallBudget::new(config.limits.stall_budget);
         let login = Login {
             group: config.group,
             client_id: config.client_id,
@@ -109,7 +111,7 @@ impl Client {
             secret: config.secret,
             method: config.method,
             initial_credit: DEFAULT_CREDIT,
-            budget: StallBudget::new(config.limits.stall_budget),
+            budget: Arc::clone(&budget),
         };
         let exit = Arc::new(Exit {
             egress: Egress::new(Arc::clone(&net), Arc::new(config.policy)),
@@ -128,7 +130,7 @@ impl Client {
             drain,
         };
         root.spawn_to_end("supervisor", supervisor.run());
-        Ok(Self { root, connections, state })
+        Ok(Self { root, connections, state, budget })
     }
 
     /// What it is doing, now and whenever that changes.
@@ -141,6 +143,12 @@ impl Client {
     #[must_use]
     pub fn scope(&self) -> Scope {
         self.root.clone()
+    }
+
+    /// Bytes that stalled connections may hold here, as an upper bound.
+    #[must_use]
+    pub fn stalled(&self) -> u64 {
+        self.budget.charged()
     }
 
     /// Tasks that live now; for tests and figures.

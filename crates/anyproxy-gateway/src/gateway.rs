@@ -204,6 +204,12 @@ impl Gateway {
         self.registry.sessions()
     }
 
+    /// Bytes that stalled connections of all sessions may hold, as an upper bound.
+    #[must_use]
+    pub fn stalled(&self) -> u64 {
+        self.registry.stalled()
+    }
+
     /// Tasks that live now; for tests and figures.
     #[must_use]
     pub fn tasks(&self) -> usize {

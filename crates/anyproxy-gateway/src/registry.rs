@@ -106,6 +106,15 @@ impl Registry {
         self.groups.values().map(|sessions| read(sessions).len()).sum()
     }
 
+    /// Bytes that stalled connections of all sessions may hold, as an upper bound.
+    #[must_use]
+    pub fn stalled(&self) -> u64 {
+        let stalled = |sessions: &RwLock<Vec<Arc<Session>>>| -> u64 {
+            read(sessions).iter().map(|session| session.tunnel.stats().stalled).sum()
+        };
+        self.groups.values().map(stalled).sum()
+    }
+
     /// Closes every tunnel.
     pub(crate) fn close_all(&self, code: CloseCode, reason: &str) {
         for sessions in self.groups.values() {
@@ -207,9 +216,11 @@ async fn open_at(session: &Session, request: &OpenRequest) -> Result<Opened, Ope
         },
         OpenError::Tunnel(_) => OpenFailure::Lost,
     })?;
-    let reply = stream.reply().await.map_err(|error| match error {
-        StreamError::TunnelLost(_) => OpenFailure::Lost,
-        other => OpenFailure::Refused { code: OpenCode::Abandoned, detail: other.to_string() },
+    let reply = stream.reply().await.map_err(|error| {
+        if matches!(error, StreamError::TunnelLost(_)) {
+            return OpenFailure::Lost;
+        }
+        OpenFailure::Refused { code: OpenCode::Abandoned, detail: error.to_string() }
     })?;
     if reply.code == OpenCode::Connected {
         return Ok(Opened { stream, address: reply.address });

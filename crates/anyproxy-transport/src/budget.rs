@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! reader waits for bytes      charge 0                (nothing can be buffered for it)
-//! reader has bytes to move    charge = credit out     (so much may be buffered at most)
+//! reader has bytes to move    charge = these + credit out   (so much may be buffered at most)
 //! sum over the budget         new opens: overloaded;  longest-stalled (30 s or more): reset
 //! ```
 //!
@@ -77,13 +77,14 @@ impl StallBudget {
         self.charged.load(Ordering::Relaxed)
     }
 
-    /// Says whether one more stream fits. When none does, the longest-stalled stream that has
-    /// rested for [`EVICT_AFTER`] is told to go, so that a later open succeeds.
+    /// Says whether one more stream fits. When none does, the longest-stalled streams that have
+    /// rested for [`EVICT_AFTER`] are told to go, as many as are needed for a later open to succeed.
     pub fn admit(&self, initial: u64) -> Admission {
-        if self.charged().saturating_add(initial) <= self.limit {
+        let excess = self.charged().saturating_add(initial).saturating_sub(self.limit);
+        if excess == 0 {
             return Admission::Granted;
         }
-        self.evict_one();
+        self.evict(excess);
         Admission::Overloaded
     }
 
@@ -104,16 +105,25 @@ impl StallBudget {
         Charge { budget: Arc::clone(self), entry, key }
     }
 
-    fn evict_one(&self) {
+    /// Tells streams to go that hold `excess` bytes together. One that was told before and has not
+    /// gone yet rests longest, so it counts again instead of taking another one with it.
+    fn evict(&self, excess: u64) {
         let now = self.clock();
+        let limit = u64::try_from(EVICT_AFTER.as_millis()).unwrap_or(u64::MAX);
         let rested = |entry: &Entry| now.saturating_sub(entry.progress.load(Ordering::Relaxed));
         let entries = self.entries();
-        let longest = entries
+        let mut stalled = entries
             .values()
-            .filter(|entry| entry.charged.load(Ordering::Relaxed) > 0)
-            .max_by_key(|entry| rested(entry));
-        let limit = u64::try_from(EVICT_AFTER.as_millis()).unwrap_or(u64::MAX);
-        if let Some(entry) = longest.filter(|entry| rested(entry) >= limit) {
+            .map(|entry| (rested(entry), entry.charged.load(Ordering::Relaxed), entry))
+            .filter(|(rested, charged, _)| *rested >= limit && *charged > 0)
+            .collect::<Vec<_>>();
+        stalled.sort_unstable_by_key(|(rested, _, _)| std::cmp::Reverse(*rested));
+        let mut freed = 0_u64;
+        for (_, charged, entry) in stalled {
+            if freed >= excess {
+                return;
+            }
+            freed = freed.saturating_add(charged);
             entry.evicted.notify_one();
         }
     }
@@ -143,11 +153,11 @@ impl Charge {
         }
     }
 
-    /// The reader has bytes in hand while its peer may still send `outstanding` bytes.
-    pub(crate) fn holding(&self, outstanding: u64) {
+    /// The reader has bytes in hand; with what its peer may still send they are `held`.
+    pub(crate) fn holding(&self, held: u64) {
         let charged = self.entry.charged.load(Ordering::Relaxed);
-        if charged == 0 || charged.abs_diff(outstanding) >= TOLERANCE {
-            self.set(outstanding);
+        if charged == 0 || charged.abs_diff(held) >= TOLERANCE {
+            self.set(held);
         }
     }
 
@@ -173,11 +183,11 @@ impl Charge {
 
 /// Tells when the budget wants a stream gone; it does not keep the stream alive.
 #[derive(Debug)]
-pub(crate) struct Eviction(Arc<Entry>);
+pub struct Eviction(Arc<Entry>);
 
 impl Eviction {
     /// Waits for it. Cancel safe.
-    pub(crate) async fn wait(&self) {
+    pub async fn wait(&self) {
         self.0.evicted.notified().await;
     }
 }

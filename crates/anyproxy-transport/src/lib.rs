@@ -22,7 +22,7 @@ pub mod tls;
 mod tunnel;
 mod ws;
 
-pub use budget::{Admission, EVICT_AFTER, StallBudget};
+pub use budget::{Admission, EVICT_AFTER, Eviction, StallBudget};
 pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer};
 pub use error::{ClosedBy, StreamError, TunnelError};
 pub use handshake::{Challenged, Greeting, Login, LoginError, Method, TunnelLimits};

@@ -185,8 +185,10 @@ impl Stream {
         self.stop_code = code;
     }
 
-    /// A handle that tells when the stall budget wants this stream gone.
-    pub(crate) fn eviction(&self) -> Eviction {
+    /// A handle that tells when the stall budget wants this stream gone. Whoever holds the stream
+    /// drops it then: a stream whose handle nobody watches keeps its share for ever.
+    #[must_use]
+    pub fn eviction(&self) -> Eviction {
         self.charge.eviction()
     }
 
@@ -221,8 +223,9 @@ impl Stream {
         };
         match next {
             Ok(Some(chunk)) => {
+                let in_hand = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
                 self.chunk = chunk;
-                self.charge.holding(self.outstanding());
+                self.charge.holding(self.outstanding().saturating_add(in_hand));
             }
             Ok(None) => {
                 self.receiving = Receiving::Ended;

@@ -187,6 +187,8 @@ pub struct Stats {
     pub lost_packets: u64,
     /// Live data streams.
     pub streams: usize,
+    /// Bytes that stalled streams of the session may hold, as an upper bound.
+    pub stalled: u64,
 }
 
 /// A live tunnel; clones share it. When the last clone is dropped the tunnel closes as abandoned.

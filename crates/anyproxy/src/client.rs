@@ -1,15 +1,82 @@
 //! `anyproxy client`: from settings to a running client.
 
-use crate::{failure::RunError, settings::ClientSettings};
+use std::sync::Arc;
 
-/// Runs a client until a signal ends it.
+use anyproxy_client::{Client, ClientConfig, Ended, Forward, Limits};
+use anyproxy_transport::{DialConfig, Method, Transport, net::System};
+
+use crate::{
+    failure::RunError,
+    settings::ClientSettings,
+    signals::Signals,
+    values::{self, ClientTransport},
+};
+
+/// Runs a client until a signal ends it; a second signal skips the drain.
 ///
 /// Not cancel safe: dropping the future ends the client without a drain.
 ///
 /// # Errors
 ///
-/// See [`RunError`].
-pub async fn run(settings: ClientSettings) -> Result<(), RunError> {
-    tracing::info!(gateway = %settings.gateway, "client");
-    tokio::signal::ctrl_c().await.map_err(RunError::Signals)
+/// See [`RunError`]. A gateway that cannot be reached is no error: it is tried for ever.
+pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let drain = settings.limits.drain;
+    tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
+    let client = Client::start(configure(settings), Arc::new(System), drain)?;
+    signals.end().await;
+    tracing::info!(?drain, "shutting down; a second signal skips the drain");
+    let scope = client.scope();
+    let mut shutdown = std::pin::pin!(client.shutdown(drain));
+    let ended = loop {
+        tokio::select! {
+            ended = &mut shutdown => break ended,
+            () = signals.end() => scope.cancel(),
+        }
+    };
+    match ended {
+        Ended::Drained => tracing::info!("client ended; every connection was finished"),
+        Ended::Cut(connections) => {
+            tracing::info!(connections, "client ended; connections were cut");
+        }
+        Ended::Stuck(tasks) => tracing::error!(tasks, "client ended; tasks were left"),
+    }
+    Ok(())
+}
+
+fn configure(settings: ClientSettings) -> ClientConfig {
+    let limits = Limits {
+        proxy_timeout: settings.limits.proxy_timeout,
+        stall_budget: settings.limits.stall_budget,
+        ..Limits::default()
+    };
+    let forward = |forward: crate::settings::ForwardSettings| Forward {
+        name: forward.name,
+        listen: forward.listen.to_string(),
+        target: forward.target.to_string(),
+    };
+    ClientConfig {
+        gateway: DialConfig {
+            host: settings.gateway.host,
+            port: settings.gateway.port,
+            server_name: Some(settings.server_name.to_str().into_owned()),
+            trust: settings.trust,
+            path: settings.ws_path,
+            oldest_tls: settings.oldest_tls,
+        },
+        transport: match settings.transport {
+            ClientTransport::Quic => Transport::Quic,
+            ClientTransport::Ws => Transport::WebSocket,
+        },
+        group: settings.group,
+        client_id: settings.client_id,
+        secret: settings.secret,
+        method: match settings.method {
+            values::Method::Secret => Method::Secret,
+            values::Method::Password => Method::Password,
+        },
+        forwards: settings.forwards.into_iter().map(forward).collect(),
+        policy: settings.policy,
+        limits,
+    }
 }

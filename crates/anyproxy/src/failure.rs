@@ -4,7 +4,10 @@ use std::{error::Error, fmt::Write as _, io};
 
 use thiserror::Error;
 
-use crate::{certs::CertsError, config::ConfigError, logging::LogError, password::PasswordError};
+use crate::{
+    certs::CertsError, config::ConfigError, demo::DemoError, logging::LogError,
+    password::PasswordError,
+};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -41,6 +44,15 @@ pub enum RunError {
     /// The signals that end the program cannot be watched.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
+    /// The gateway did not start.
+    #[error(transparent)]
+    Gateway(#[from] anyproxy_gateway::StartError),
+    /// The client did not start.
+    #[error(transparent)]
+    Client(#[from] anyproxy_client::StartError),
+    /// The demo could not be set up, or some of its transfers failed.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
 }
 
 impl RunError {
@@ -48,8 +60,30 @@ impl RunError {
     #[must_use]
     pub fn fix(&self) -> Option<String> {
         match self {
-            Self::Signals(_) => None,
+            Self::Gateway(error) => gateway_fix(error),
+            Self::Signals(_) | Self::Client(_) | Self::Demo(_) => None,
         }
+    }
+}
+
+/// What a person can do when an address cannot be had.
+fn gateway_fix(error: &anyproxy_gateway::StartError) -> Option<String> {
+    use anyproxy_gateway::StartError;
+    use anyproxy_transport::ListenError;
+    let (addr, source) = match error {
+        StartError::Tunnels(ListenError::Bind { addr, source, .. })
+        | StartError::Ingress { addr, source, .. } => (addr, source),
+        StartError::Tunnels(_) | StartError::Random(_) => return None,
+    };
+    let is = |kind| source.kind() == kind;
+    if is(io::ErrorKind::AddrInUse) {
+        Some(format!("end what listens on port {}, or choose another address", addr.port()))
+    } else if is(io::ErrorKind::AddrNotAvailable) {
+        Some(format!("{} is not an address of this machine", addr.ip()))
+    } else if is(io::ErrorKind::PermissionDenied) {
+        Some("ports under 1024 need the CAP_NET_BIND_SERVICE capability".into())
+    } else {
+        None
     }
 }
 
@@ -102,7 +136,7 @@ impl Failure {
 
 /// An error with its causes on one line, then the place it points at, then what to do.
 #[must_use]
-pub fn explain(error: &dyn Error, excerpt: Option<&str>, fix: Option<&str>) -> String {
+pub(crate) fn explain(error: &dyn Error, excerpt: Option<&str>, fix: Option<&str>) -> String {
     let mut text = format!("anyproxy: error: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,15 +1,106 @@
 //! `anyproxy gateway`: from settings to a running gateway.
 
-use crate::{failure::RunError, settings::GatewaySettings};
+use std::sync::Arc;
 
-/// Runs a gateway until a signal ends it.
+use anyproxy_gateway::{
+    Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, Limits, PortRule,
+};
+use anyproxy_transport::{ListenConfig, Offer, net::System};
+
+use crate::{
+    failure::RunError,
+    settings::{self, GatewaySettings, GroupSettings},
+    signals::Signals,
+    values::GatewayTransport,
+};
+
+/// Runs a gateway until a signal ends it; a second signal skips the drain.
 ///
 /// Not cancel safe: dropping the future ends the gateway without a drain.
 ///
 /// # Errors
 ///
 /// See [`RunError`].
-pub async fn run(settings: GatewaySettings) -> Result<(), RunError> {
-    tracing::info!(listen = %settings.listen, "gateway");
-    tokio::signal::ctrl_c().await.map_err(RunError::Signals)
+pub(crate) async fn run(settings: GatewaySettings) -> Result<(), RunError> {
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let drain = settings.limits.drain;
+    let gateway = Gateway::start(&configure(settings), Arc::new(System), drain)?;
+    tell(gateway.addresses());
+    signals.end().await;
+    tracing::info!(
+        ?drain,
+        users = gateway.users(),
+        "shutting down; a second signal skips the drain"
+    );
+    let scope = gateway.scope();
+    let mut shutdown = std::pin::pin!(gateway.shutdown(drain));
+    let ended = loop {
+        tokio::select! {
+            ended = &mut shutdown => break ended,
+            () = signals.end() => scope.cancel(),
+        }
+    };
+    match ended {
+        Ended::Drained => tracing::info!("gateway ended; every connection was finished"),
+        Ended::Cut(users) => tracing::info!(users, "gateway ended; connections were cut"),
+        Ended::Stuck(tasks) => tracing::error!(tasks, "gateway ended; tasks were left"),
+    }
+    Ok(())
+}
+
+fn tell(addresses: &Addresses) {
+    tracing::info!(tunnels = %addresses.tunnels, "gateway started");
+    for http in &addresses.http {
+        tracing::info!(%http, "HTTP proxy started");
+    }
+    for socks5 in &addresses.socks5 {
+        tracing::info!(%socks5, "SOCKS5 proxy started");
+    }
+}
+
+fn configure(settings: GatewaySettings) -> GatewayConfig {
+    let limits = Limits {
+        proxy_timeout: settings.limits.proxy_timeout,
+        stall_budget: settings.limits.stall_budget,
+        max_streams: usize::try_from(settings.max_streams).unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
+    GatewayConfig {
+        tunnels: ListenConfig {
+            addr: settings.listen,
+            offer: match settings.transport {
+                GatewayTransport::Quic => Offer::Quic,
+                GatewayTransport::Ws => Offer::WebSocket,
+                GatewayTransport::Both => Offer::Both,
+            },
+            identity: settings.identity,
+            path: settings.ws_path,
+            oldest_tls: settings.oldest_tls,
+            dead_after: limits.dead_after,
+        },
+        http: settings.http,
+        socks5: settings.socks5,
+        groups: settings.groups.into_iter().map(group).collect(),
+        limits,
+    }
+}
+
+fn group(settings: GroupSettings) -> GroupConfig {
+    GroupConfig {
+        name: settings.name,
+        tunnel: credential(settings.tunnel),
+        user: credential(settings.user),
+        ports: settings
+            .forwards
+            .iter()
+            .map(|rule| PortRule { address: rule.address, first: rule.first, last: rule.last })
+            .collect(),
+    }
+}
+
+fn credential(kept: settings::Credential) -> Credential {
+    match kept {
+        settings::Credential::Verifier(verifier) => Credential::Verifier(verifier),
+        settings::Credential::Password(hash) => Credential::Argon2id(hash.as_str().to_owned()),
+    }
 }

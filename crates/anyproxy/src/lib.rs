@@ -18,7 +18,9 @@ mod gateway;
 mod logging;
 mod password;
 pub mod settings;
+mod signals;
 pub mod values;
 
 pub use commands::run;
+pub use demo::DemoError;
 pub use failure::{Failure, RunError};

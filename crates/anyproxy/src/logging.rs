@@ -62,7 +62,7 @@ impl LogError {
 /// Keeps the log going; writes what is queued when dropped.
 #[derive(Debug)]
 #[must_use = "the log ends when this is dropped"]
-pub struct LogGuard {
+pub(crate) struct LogGuard {
     _worker: WorkerGuard,
 }
 
@@ -71,7 +71,7 @@ pub struct LogGuard {
 /// # Errors
 ///
 /// See [`LogError`].
-pub fn start(settings: &LogSettings) -> Result<LogGuard, LogError> {
+pub(crate) fn start(settings: &LogSettings) -> Result<LogGuard, LogError> {
     let (writer, worker) = match &settings.output {
         LogOutput::Stderr => tracing_appender::non_blocking(io::stderr()),
         LogOutput::File { path, rotation, keep } => {

@@ -55,7 +55,7 @@ pub enum PasswordError {
 /// # Errors
 ///
 /// See [`PasswordError`].
-pub fn run(args: &HashPasswordArgs, out: &mut dyn Write) -> Result<(), PasswordError> {
+pub(crate) fn run(args: &HashPasswordArgs, out: &mut dyn Write) -> Result<(), PasswordError> {
     if args.generate {
         let secret = generate_secret()?;
         let verifier = Verifier::from_secret(&Secret::new(secret.as_bytes())).to_text();
@@ -81,7 +81,7 @@ pub fn run(args: &HashPasswordArgs, out: &mut dyn Write) -> Result<(), PasswordE
 /// # Errors
 ///
 /// When the system gives no random bytes.
-pub fn generate_secret() -> Result<Zeroizing<String>, getrandom::Error> {
+pub(crate) fn generate_secret() -> Result<Zeroizing<String>, getrandom::Error> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut_slice())?;
     Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
@@ -92,7 +92,7 @@ pub fn generate_secret() -> Result<Zeroizing<String>, getrandom::Error> {
 /// # Errors
 ///
 /// [`PasswordError::Hash`].
-pub fn hash(password: &[u8]) -> Result<String, PasswordError> {
+pub(crate) fn hash(password: &[u8]) -> Result<String, PasswordError> {
     let failed = |error: &dyn std::fmt::Display| PasswordError::Hash(error.to_string());
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| failed(&error))?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

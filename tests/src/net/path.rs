@@ -37,13 +37,6 @@ pub(super) enum Fate {
     Twice(Instant, Instant),
 }
 
-/// When a TCP segment has left the sender and when it arrives.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Flight {
-    pub(super) departs: Instant,
-    pub(super) arrives: Instant,
-}
-
 impl Path {
     pub(super) fn new(seed: u64, from: IpAddr, to: IpAddr) -> Self {
         Self {
@@ -114,7 +107,7 @@ impl Path {
         size: usize,
         settings: &LinkSettings,
         rto: Duration,
-    ) -> Flight {
+    ) -> Instant {
         if size > 0 {
             self.stats.segments += 1;
             self.stats.segment_bytes += size as u64;
@@ -128,7 +121,7 @@ impl Path {
             self.stats.retransmitted += 1;
             arrives += rto * 2_u32.pow(attempt);
         }
-        Flight { departs, arrives }
+        arrives
     }
 
     fn jitter(&mut self, settings: &LinkSettings) -> Duration {

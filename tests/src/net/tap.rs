@@ -19,13 +19,13 @@ pub struct Stats {
     pub delivered: u64,
     /// Extra copies made.
     pub duplicated: u64,
-    /// Datagrams lost by [`LinkSettings::loss`].
+    /// Datagrams lost by [`LinkSettings::loss`](super::LinkSettings::loss).
     pub lost: u64,
     /// Datagrams that fell into a black hole.
     pub black_holed: u64,
-    /// Datagrams over [`LinkSettings::mtu`].
+    /// Datagrams over [`LinkSettings::mtu`](super::LinkSettings::mtu).
     pub over_mtu: u64,
-    /// Datagrams that found [`LinkSettings::queue`] full.
+    /// Datagrams that found [`LinkSettings::queue`](super::LinkSettings::queue) full.
     pub queue_full: u64,
     /// Datagrams for an address or port where nobody is, or from an address that is gone.
     pub unreachable: u64,
@@ -35,7 +35,7 @@ pub struct Stats {
     pub segments: u64,
     /// Their payload bytes.
     pub segment_bytes: u64,
-    /// Retransmissions of TCP segments caused by [`LinkSettings::loss`].
+    /// Retransmissions of TCP segments caused by [`LinkSettings::loss`](super::LinkSettings::loss).
     pub retransmitted: u64,
 }
 

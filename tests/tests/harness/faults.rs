@@ -28,6 +28,19 @@ async fn a_black_hole_keeps_bytes_back_until_it_is_lifted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_abort_drops_the_bytes_that_were_kept_back() {
+    let pair = Pair::with_delay(ms(50));
+    let (mut client, mut server) = pair.connected().await;
+    pair.link.black_hole_tcp(Switch::On);
+    client.write_all(b"never seen").await.unwrap();
+    client.abort();
+    sleep(ms(1_000)).await;
+    pair.link.black_hole_tcp(Switch::Off);
+    let error = server.read(&mut [0; 32]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_acknowledgements_a_writer_stops_though_its_bytes_arrive() {
     let pair = Pair::new(LinkSettings { window: 1_000, ..LinkSettings::with_delay(ms(10)) });
     let (mut client, mut server) = pair.connected().await;
@@ -133,6 +146,11 @@ async fn resetting_a_link_reaches_both_ends_of_every_connection() {
     assert_eq!(elapsed_ms(start), 0);
     near.write_all(b"x").await.unwrap();
     accepted.read_exact(&mut one).await.unwrap();
+
+    let (mut client, _server) = pair.connected().await;
+    pair.world.link(pair.b.ip(), pair.a.ip()).reset_tcp();
+    let error = client.read(&mut one).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,6 +75,21 @@ async fn traffic_elsewhere_does_not_change_what_a_link_loses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_links_of_a_host_lose_different_packets() {
+    let lossy = LinkSettings { loss: 0.5, ..LinkSettings::default() };
+    let pair = Pair::new(lossy);
+    let (a, b) = sockets(&pair);
+    let third = pair.world.host("c", ip("10.0.0.3"));
+    pair.world.link(pair.a.ip(), third.ip()).set(lossy);
+    let c = Datagrams::bind(&*third.net(), addr("0.0.0.0:2000")).unwrap();
+    for number in 0..100 {
+        a.send_to(&[number], addr("10.0.0.2:2000")).unwrap();
+        a.send_to(&[number], addr("10.0.0.3:2000")).unwrap();
+    }
+    assert_ne!(drain(&b).await, drain(&c).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn jitter_reorders_within_its_bounds() {
     let pair = Pair::new(LinkSettings { jitter: ms(20), ..LinkSettings::with_delay(ms(50)) });
     let (a, b) = sockets(&pair);

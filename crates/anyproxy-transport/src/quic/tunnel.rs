@@ -156,6 +156,7 @@ impl QuicTunnel {
             received: stats.udp_rx.bytes,
             lost_packets: stats.path.lost_packets,
             streams: self.streams(),
+            stalled: self.settings().budget.charged(),
         }
     }
 

@@ -176,6 +176,7 @@ impl WsTunnel {
             received: self.shared.received.load(Ordering::Relaxed),
             lost_packets: 0,
             streams: self.streams(),
+            stalled: self.settings().budget.charged(),
         }
     }
 }

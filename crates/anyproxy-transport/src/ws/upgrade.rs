@@ -43,7 +43,6 @@ pub(crate) async fn accept(tls: TlsStream<Conn>, path: &str) -> Result<Socket, T
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .keep_alive(false)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(tls), service)
         .with_upgrades()
@@ -103,6 +102,8 @@ fn not_found() -> Response<Full<Bytes>> {
     *response.status_mut() = StatusCode::NOT_FOUND;
     let text = header::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
+    // One stranger, one answer. (hyper's own switch for that would spoil the 101.)
+    response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     response
 }
 

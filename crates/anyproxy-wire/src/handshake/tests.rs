@@ -160,6 +160,17 @@ fn a_verifier_survives_its_text() {
 }
 
 #[test]
+fn verifiers_are_equal_if_both_keys_are() {
+    let [zero, one] = ["0".repeat(64), "1".repeat(64)];
+    let verifier = |stored: &str, gateway: &str| {
+        Verifier::from_text(&format!("anyproxy1:{stored}:{gateway}")).unwrap()
+    };
+    assert_eq!(verifier(&zero, &one), verifier(&zero, &one));
+    assert_ne!(verifier(&zero, &one), verifier(&zero, &zero));
+    assert_ne!(verifier(&zero, &one), verifier(&one, &one));
+}
+
+#[test]
 fn other_texts_are_no_verifiers() {
     let good = Verifier::from_secret(&Secret::new(*b"one")).to_text();
     let swapped = good.replace("anyproxy1", "anyproxy2");

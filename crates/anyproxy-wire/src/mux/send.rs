@@ -170,8 +170,8 @@ impl SendHalf {
         }
     }
 
-    /// Sends one Data of at most `frame` bytes, and Fin behind the last.
-    pub(super) fn turn(&mut self, id: u64, frame: usize, out: &mut BytesMut) {
+    /// Sends one Data of at most `frame` bytes, and Fin behind the last. Gives an empty ring away.
+    pub(super) fn turn(&mut self, id: u64, frame: usize, out: &mut BytesMut, spares: &mut Spares) {
         let count = self.sendable().min(frame);
         if count > 0 {
             encode_data_header(out, id, count);
@@ -182,7 +182,11 @@ impl SendHalf {
             self.queue.drain(..count);
             self.credit.take(count as u64);
         }
-        if self.queue.is_empty() && self.state == State::Finishing {
+        if !self.queue.is_empty() {
+            return;
+        }
+        spares.give(&mut self.queue);
+        if self.state == State::Finishing {
             Frame::Fin { stream: id, offset: self.credit.sent() }.encode(out);
             self.state = State::FinSent;
         }
@@ -196,13 +200,6 @@ impl SendHalf {
         }
         self.writer = Writer::Writing;
         Room::Made
-    }
-
-    /// Gives an empty ring away.
-    pub(super) fn recycle(&mut self, spares: &mut Spares) {
-        if self.queue.is_empty() {
-            spares.give(&mut self.queue);
-        }
     }
 
     /// How many bytes may be sent now.
@@ -242,3 +239,6 @@ impl Spares {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,9 +140,8 @@ impl Mux {
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             stream.queued.ready = false;
             if stream.wants_turn() {
-                stream.send.turn(id, self.config.data_frame, out);
+                stream.send.turn(id, self.config.data_frame, out, &mut self.queues.spares);
             }
-            stream.send.recycle(&mut self.queues.spares);
             self.queues.ready(stream);
             self.events.tell_writer(stream, self.config.send_buffer);
             if stream.is_done() {

@@ -103,6 +103,34 @@ fn tiny_chunks_are_read_as_few_large_ones() {
 }
 
 #[test]
+fn tiny_neighbours_in_one_message_are_not_kept_one_by_one() {
+    let (mut mux, wire) = (client(), Wire::new());
+    let message = wire.message();
+    for at in 0..50_000 {
+        mux.receive(Frame::Data { stream: 1, bytes: message.slice(at..at + 1) }).unwrap();
+    }
+    let mut reads = 0;
+    while let Read::Chunk(_) = read(&mut mux, 1) {
+        reads += 1;
+    }
+    assert!(reads <= 12, "{reads}");
+}
+
+#[test]
+fn a_copy_between_two_slices_ends_the_run() {
+    let (mut mux, wire) = (client(), Wire::new());
+    let message = wire.message();
+    for (start, end) in [(0, 3000), (3000, 3001), (3001, 6001), (6001, 9000)] {
+        mux.receive(Frame::Data { stream: 1, bytes: message.slice(start..end) }).unwrap();
+    }
+    read_and_compare(&mut mux);
+    let next = message.slice(9000..12_000);
+    mux.receive(Frame::Data { stream: 1, bytes: next.clone() }).unwrap();
+    let Read::Chunk(bytes) = read(&mut mux, 1) else { panic!("bytes are there") };
+    assert_eq!(bytes.as_ptr(), next.as_ptr(), "no run is counted that has ended");
+}
+
+#[test]
 fn a_reader_that_keeps_up_gets_slices_without_a_copy() {
     let (mut mux, wire) = (client(), Wire::new());
     for _ in 0..50 {

@@ -162,3 +162,25 @@ fn datagrams_belong_to_open_flows() {
     assert_eq!(events(&mut mux), []);
     assert_eq!(mux.dropped_datagrams(), dropped + 3);
 }
+
+#[test]
+fn the_fin_of_a_flow_waits_for_its_datagrams() {
+    let mut mux = gateway();
+    mux.open(flow(3)).unwrap();
+    sent(&mut mux);
+    mux.write(1, &[0; SEND_BUFFER]);
+    for _ in 0..20 {
+        assert_eq!(mux.datagram(3, &[7; 50]), Queued::Queued);
+    }
+    mux.finish(3);
+    mux.release(3);
+    let mut frames = Vec::new();
+    while mux.wants_transmit() {
+        frames.extend(sent_within(&mut mux, 200));
+    }
+    let fin = frames.iter().position(|f| matches!(f, Frame::Fin { .. }));
+    let last = frames.iter().rposition(|f| matches!(f, Frame::Datagram { .. }));
+    assert!(fin > last, "{fin:?} {last:?}");
+    let datagrams = frames.iter().filter(|f| matches!(f, Frame::Datagram { .. })).count();
+    assert_eq!(datagrams, 20);
+}

@@ -118,7 +118,7 @@ impl Authority {
 /// # Errors
 ///
 /// [`CertsError::Generate`].
-pub(super) fn new_key() -> Result<KeyPair, CertsError> {
+pub(crate) fn new_key() -> Result<KeyPair, CertsError> {
     Ok(KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?)
 }
 

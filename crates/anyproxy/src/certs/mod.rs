@@ -16,6 +16,7 @@ mod inspect;
 use std::{io::Write, path::Path, time::SystemTime};
 
 pub use authority::Authority;
+pub(crate) use authority::new_key;
 pub use directory::{Directory, Done};
 pub use error::CertsError;
 pub use inspect::{Expiry, expiry};

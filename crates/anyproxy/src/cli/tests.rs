@@ -1,1 +1,99 @@
+//! Tests of the command line.
 
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+
+use super::*;
+use crate::values::{ClientTransport, GatewayTransport, Method};
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_gateway_flag() {
+    let cli = parse(
+        "anyproxy gateway -c g.toml --listen [::]:9443 --transport ws --http 127.0.0.1:1,[::1]:2 \
+         --socks5 off --drain 5 --certificate c --key k -l debug --log-format json --log-file f",
+    )
+    .unwrap();
+    let Command::Gateway(args) = &cli.command else { panic!("{cli:?}") };
+    assert_eq!(args.listen, Some("[::]:9443".parse().unwrap()));
+    assert_eq!(args.transport, Some(GatewayTransport::Ws));
+    assert_eq!(args.http.as_ref().unwrap().0.len(), 2);
+    assert_eq!(args.socks5.as_ref().unwrap().0, []);
+    assert_eq!(args.drain, Some(Duration::from_secs(5)));
+    assert_eq!(cli.log.log_level.as_deref(), Some("warn,anyproxy=debug"));
+    assert_eq!(cli.log.log_format, Some(LogFormat::Json));
+}
+
+#[test]
+fn every_client_flag() {
+    let pin = format!("sha256:{}", "ab".repeat(32));
+    let cli = parse(&format!(
+        "anyproxy --log-level warn client -g [2001:db8::1]:8443 --transport ws --pin {pin} \
+         --server-name gw.example.com --group demo --client-id c --method password \
+         --secret-stdin --forward 127.0.0.1:8000=db:5432 --forward [::1]:1=x:2 --allow 10.0.0.0/8 \
+         --deny *.corp,192.0.2.1 --drain 250ms",
+    ))
+    .unwrap();
+    let Command::Client(args) = cli.command else { panic!("{cli:?}") };
+    assert_eq!(args.gateway.unwrap().to_string(), "[2001:db8::1]:8443");
+    assert_eq!(args.transport, Some(ClientTransport::Ws));
+    assert_eq!(args.pin.unwrap().to_string(), pin);
+    assert_eq!(args.method, Some(Method::Password));
+    assert_eq!(args.forward.len(), 2);
+    assert_eq!(args.deny, ["*.corp", "192.0.2.1"]);
+    assert_eq!(args.drain, Some(Duration::from_millis(250)));
+    assert!(args.secret_stdin);
+}
+
+#[test]
+fn a_wrong_value_names_the_flag_and_a_right_value() {
+    for (line, parts) in [
+        ("anyproxy gateway --listen localhost:8443", ["--listen", "127.0.0.1:8080"]),
+        ("anyproxy gateway --http 8088", ["--http", "127.0.0.1:8080"]),
+        ("anyproxy gateway --drain soon", ["--drain", "30s"]),
+        ("anyproxy gateway --transport udp", ["--transport", "quic"]),
+        ("anyproxy client --gateway gw.example.com", ["--gateway", "gw.example.com:8443"]),
+        ("anyproxy client --pin abc", ["--pin", "anyproxy certs"]),
+        ("anyproxy client --forward 8000", ["--forward", "127.0.0.1:9000"]),
+        ("anyproxy client --group a:b", ["--group", "letters"]),
+        ("anyproxy client -l inof", ["--log-level", "info"]),
+    ] {
+        let error = parse(line).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{line}: {error}");
+    }
+}
+
+#[test]
+fn flags_that_exclude_each_other() {
+    let pin = format!("sha256:{}", "00".repeat(32));
+    for line in [
+        format!("anyproxy client --ca f --pin {pin}"),
+        "anyproxy client --secret-stdin --secret-file f".to_owned(),
+        "anyproxy hash-password --generate --verifier".to_owned(),
+    ] {
+        assert_eq!(parse(&line).unwrap_err().kind(), ErrorKind::ArgumentConflict, "{line}");
+    }
+}
+
+#[test]
+fn no_flag_takes_a_secret() {
+    let command = Cli::command();
+    for command in command.get_subcommands() {
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            let takes_value = argument.get_action().takes_values();
+            let sensitive = id.contains("secret") || id.contains("password");
+            assert!(!sensitive || !takes_value || id.ends_with("_file"), "{id}");
+        }
+    }
+    assert_eq!(parse("anyproxy client --secret x").unwrap_err().kind(), ErrorKind::UnknownArgument);
+}

@@ -148,6 +148,11 @@ impl Problem {
 
 /// Offers the known word that is most like `word`, or lists all of them.
 fn nearest(word: &str, known: &[String]) -> String {
+    // Whoever writes a secret into the file wants to hear of the key that names one.
+    let file = format!("{word}_file");
+    if known.contains(&file) {
+        return format!("did you mean `{file}`? A secret does not belong in a configuration file");
+    }
     let likeness = |candidate: &str| strsim::jaro_winkler(word, candidate);
     known
         .iter()

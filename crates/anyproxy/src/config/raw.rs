@@ -1,7 +1,8 @@
 //! What a configuration file may hold, as text with its place in the file.
 //!
 //! Nothing is interpreted here: every value keeps its span, so that whoever interprets it can point at it.
-//! The [settings](crate::settings) are made from these once, and nothing else reads them.
+//! The [settings](crate::settings) are made from these once, and nothing else reads them. None of
+//! these types has `Debug`, since a secret may have been written where it does not belong.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use toml::Spanned;
 pub type Text = Spanned<String>;
 
 /// The file of `anyproxy gateway`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawGateway {
     /// Where clients connect.
@@ -46,7 +47,7 @@ pub struct RawGateway {
 }
 
 /// A `[[group]]` of a gateway.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawGroup {
     /// Its name, which is also the proxy user's.
@@ -65,7 +66,7 @@ pub struct RawGroup {
 }
 
 /// The file of `anyproxy client`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawClient {
     /// The gateway to dial.
@@ -107,7 +108,7 @@ pub struct RawClient {
 }
 
 /// The `[policy]` of a client.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawPolicy {
     /// Targets that may be dialled.
@@ -117,7 +118,7 @@ pub struct RawPolicy {
 }
 
 /// A `[[forward]]` of a client.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawForward {
     /// Its name in logs.
@@ -129,7 +130,7 @@ pub struct RawForward {
 }
 
 /// The `[log]` of either file.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawLog {
     /// A level, or a filter.
@@ -145,7 +146,6 @@ pub struct RawLog {
 }
 
 /// A text, or a list of texts.
-#[derive(Debug)]
 pub struct OneOrMany(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for OneOrMany {

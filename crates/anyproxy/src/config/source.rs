@@ -57,13 +57,11 @@ impl Source {
         toml::from_str(&self.text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             let place = self.place(&span);
-            let problem = match problem_of(error.message()) {
-                // The message repeats the value.
-                Problem::WrongType(_) if masked(&place.text).is_some() => {
-                    Problem::WrongType("a value of another type is expected".into())
-                }
-                other => other,
-            };
+            let mut problem = problem_of(error.message());
+            // The message repeats the value, which may be a secret.
+            if matches!(problem, Problem::WrongType(_)) && masked(&place.text).is_some() {
+                problem = Problem::WrongType("a value of another type is expected".into());
+            }
             ConfigError::new(Place::Line(place), problem)
         })
     }
@@ -133,9 +131,7 @@ fn names_secret(before: &str) -> bool {
     let start = key.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
     let name = key.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();
     let sensitive = ["secret", "password", "passwd", "passphrase", "token"];
-    sensitive.iter().any(|word| name.contains(word))
-        && !name.ends_with("_file")
-        && !name.ends_with("_hash")
+    sensitive.iter().any(|word| name.contains(word)) && !name.ends_with("_file")
 }
 
 /// A line of a configuration file, and the part of it that is meant.

@@ -49,6 +49,7 @@ fn a_secret_in_the_open_is_never_shown() {
         "proxy_password = \"hunter2\"\n",
         "listen = { a = 1, secret = \"hunter2\" }",
         "secret = 20 # hunter2",
+        "password_hash = [\"hunter2\"]",
     ] {
         let error = fail(text);
         let printed = format!(

@@ -4,7 +4,6 @@ use std::{
     collections::HashSet,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    time::Duration,
 };
 
 use anyproxy_transport::tls::{Identity, OldestTls};

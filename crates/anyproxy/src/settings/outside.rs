@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use crate::config::Problem;
 
 /// The environment variable that holds a secret.
-pub const SECRET_VARIABLE: &str = "ANYPROXY_SECRET";
+pub(super) const SECRET_VARIABLE: &str = "ANYPROXY_SECRET";
 
 /// The longest secret that is read, in bytes.
-pub const LONGEST_SECRET: u64 = 4_096;
+pub(super) const LONGEST_SECRET: u64 = 4_096;
 
 /// The world outside of flags and files. `check` and tests have their own.
 pub trait Outside {
@@ -66,7 +66,7 @@ fn host_name() -> Option<String> {
 /// # Errors
 ///
 /// A [`Problem::Refused`] that names `origin` when the line is empty or there is another one.
-pub fn secret_from_bytes(bytes: Vec<u8>, origin: &str) -> Result<Secret, Problem> {
+pub(crate) fn secret_from_bytes(bytes: Vec<u8>, origin: &str) -> Result<Secret, Problem> {
     let bytes = Zeroizing::new(bytes);
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let line = line.strip_suffix(b"\r").unwrap_or(line);

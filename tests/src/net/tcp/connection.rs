@@ -97,8 +97,6 @@ pub(super) struct Side {
     pub(super) sent_fin: bool,
     /// Nothing sent later may arrive earlier.
     pub(super) last_arrival: Option<Instant>,
-    /// RST was sent: bytes that had not departed by then never do.
-    pub(super) cut: Option<Instant>,
     pub(super) received: VecDeque<Bytes>,
     pub(super) got_fin: bool,
     pub(super) got_reset: bool,
@@ -125,7 +123,6 @@ impl Side {
             unread: 0,
             sent_fin: false,
             last_arrival: None,
-            cut: None,
             received: VecDeque::new(),
             got_fin: false,
             got_reset: false,

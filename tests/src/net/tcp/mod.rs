@@ -13,8 +13,8 @@
 //! - After RST, bytes that were received before can still be read; then one call fails with
 //!   `ConnectionReset`, and after it reads report the end and writes `BrokenPipe`. If FIN came
 //!   before RST, reads report the end and the one failure is `BrokenPipe`.
-//! - Closing with unread bytes sends RST; so does a host that gets data for a closed end. RST
-//!   discards the bytes that its sender had not put on the wire yet.
+//! - Closing with unread bytes sends RST; so does a host that gets data for a closed end. RST waits
+//!   for nothing: bytes that arrive after it, or are not on the wire yet, are lost.
 //! - SYN is sent after 0, 1, 3, 7 … s; after 127 s `connect` fails with `TimedOut`.
 //!
 //! Not modelled: congestion control, keep-alive, `TCP_USER_TIMEOUT`. A connection over a black hole

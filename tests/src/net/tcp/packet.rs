@@ -27,10 +27,7 @@ pub(in crate::net) enum Packet {
     Refusal(io::ErrorKind),
     /// The third packet of the handshake.
     Ack,
-    Data {
-        bytes: Bytes,
-        departs: Instant,
-    },
+    Data(Bytes),
     Fin,
     Reset,
     /// The application has read this many bytes.
@@ -52,7 +49,7 @@ impl Packet {
     fn class(&self) -> Class {
         match self {
             Self::Syn | Self::SynAck | Self::Refusal(_) => Class::Handshake,
-            Self::Data { bytes, .. } => Class::Ordered(bytes.len()),
+            Self::Data(bytes) => Class::Ordered(bytes.len()),
             Self::Ack | Self::Fin => Class::Ordered(0),
             Self::Reset | Self::Room(_) => Class::Express,
         }
@@ -73,7 +70,7 @@ impl State {
         let class = packet.class();
         if !open {
             if !matches!(class, Class::Handshake) {
-                
+                self.held.push((id, from, packet));
             }
             return;
         }
@@ -81,18 +78,18 @@ impl State {
         let settings = self.settings(source.ip(), target.ip());
         let rto = self.rto(source.ip(), target.ip());
         let path = self.path(source.ip(), target.ip());
-        let (packet, at) = match class {
+        let at = match class {
             Class::Handshake => match path.handshake(now, &settings) {
-                Some(at) => (packet, at),
+                Some(at) => at,
                 None => return,
             },
-            Class::Express => (packet, now + settings.delay),
+            Class::Express => now + settings.delay,
             Class::Ordered(size) => {
-                let flight = path.segment(now, size, &settings, rto);
-                (departing(packet, flight.departs), self.ordered(id, from, flight.arrives))
+                let arrives = path.segment(now, size, &settings, rto);
+                self.ordered(id, from, arrives)
             }
         };
-        if let Packet::Data { bytes, .. } = &packet {
+        if let Packet::Data(bytes) = &packet {
             let bytes = bytes.clone();
             let record = Record { at: now, carrier: Carrier::Tcp, from: source, to: target, bytes };
             self.path(source.ip(), target.ip()).record(|| record);
@@ -125,10 +122,7 @@ impl State {
     /// Sends again what waited. What must still wait is held again.
     pub(in crate::net) fn release_held(&mut self) {
         for (id, from, packet) in std::mem::take(&mut self.held) {
-            let cut = self.connections.get(&id).is_some_and(|c| c.side(from).cut.is_some());
-            if !cut || matches!(packet, Packet::Reset) {
-                self.transmit(id, from, packet);
-            }
+            self.transmit(id, from, packet);
         }
     }
 
@@ -138,7 +132,7 @@ impl State {
             Packet::SynAck => self.syn_ack(id),
             Packet::Refusal(kind) => self.settle(id, Phase::Failed(kind)),
             Packet::Ack => self.established(id),
-            Packet::Data { bytes, departs } => self.data(id, to, bytes, departs),
+            Packet::Data(bytes) => self.data(id, to, bytes),
             Packet::Fin => self.change(id, to, |side| side.got_fin |= !side.got_reset),
             Packet::Reset => self.change(id, to, super::connection::Side::reset),
             Packet::Room(read) => {
@@ -212,11 +206,8 @@ impl State {
         }
     }
 
-    fn data(&mut self, id: u64, to: End, bytes: Bytes, departs: Instant) {
+    fn data(&mut self, id: u64, to: End, bytes: Bytes) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.side(to.other()).cut.is_some_and(|cut| departs > cut) {
-            return;
-        }
         let side = connection.side_mut(to);
         if side.got_reset {
             return;
@@ -258,18 +249,5 @@ impl State {
             self.change(id, End::Client, super::connection::Side::reset);
             self.change(id, End::Server, super::connection::Side::reset);
         }
-    }
-}
-
-fn departing(packet: Packet, departs: Instant) -> Packet {
-    match packet {
-        Packet::Data { bytes, .. } => Packet::Data { bytes, departs },
-        other @ (Packet::Syn
-        | Packet::SynAck
-        | Packet::Refusal(_)
-        | Packet::Ack
-        | Packet::Fin
-        | Packet::Reset
-        | Packet::Room(_)) => other,
     }
 }

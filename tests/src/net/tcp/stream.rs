@@ -10,10 +10,7 @@ use std::{
 
 use anyproxy_transport::net::VirtualConn;
 use bytes::Bytes;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     connection::{End, Found, Held, Phase},
@@ -66,10 +63,9 @@ impl State {
         let side = connection.side_mut(end);
         let Some(room) = side.room(buf.len(), window, cx)? else { return Poll::Pending };
         side.unread += room;
-        let departs = Instant::now();
         for segment in buf[..room].chunks(SEGMENT) {
             let bytes = Bytes::copy_from_slice(segment);
-            self.transmit(id, end, Packet::Data { bytes, departs });
+            self.transmit(id, end, Packet::Data(bytes));
         }
         Poll::Ready(Ok(room))
     }
@@ -93,8 +89,8 @@ impl State {
         let unread = !side.received.is_empty();
         side.received.clear();
         if !side.got_reset && (close == Close::Reset || unread) {
-            side.cut = Some(Instant::now());
             side.got_reset = true;
+            self.held.retain(|(held, from, _)| (*held, *from) != (id, end));
             self.transmit(id, end, Packet::Reset);
         } else {
             self.finish(id, end);

@@ -133,6 +133,7 @@ async fn connect<R: Route, A: Authenticate>(
         .open(Entrance::HttpRequest, target, &key.user, proxy.line.ends)
         .await
         .map_err(|failure| Outcome::of(&failure, target))?;
+    let evicted = opened.stream.eviction();
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
         .max_buf_size(MOST_BUFFERED)
@@ -144,7 +145,14 @@ async fn connect<R: Route, A: Authenticate>(
         .map_err(|error| failed(key, &error))?;
     let target = key.target.clone();
     proxy.line.scope.spawn("http target", async move {
-        if let Err(error) = connection.with_upgrades().await {
+        let ended = tokio::select! {
+            ended = connection.with_upgrades() => ended,
+            // Dropping the connection resets the stream; the user gets a response that broke off.
+            () = evicted.wait() => {
+                return tracing::debug!(%target, "a stalled response gave its buffers up");
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%target, cause = root_cause(&error), "a target's connection broke");
         }
     });

@@ -38,7 +38,7 @@ use std::{
 
 use anyproxy_runtime::Scope;
 use anyproxy_transport::{Stream, net::Conn};
-use http::{Request, Response, Version};
+use http::{HeaderMap, Request, Response, Version};
 use hyper::{body::Incoming, server::conn::http1, service::Service, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -92,28 +92,32 @@ pub async fn serve<R: Route, A: Authenticate>(
         .max_buf_size(MOST_BUFFERED)
         .serve_connection(io, Proxy { ingress, line: line.clone() });
     let end = drive(&mut http, &line).await;
-    let cut = line.truncated.load(Ordering::Relaxed)
-        || (matches!(end, End::Http(Err(_))) && line.pace.is_busy());
+    let cut = looks_complete_but_is_not(&line, &end);
     let parts = http.into_parts();
     let after = line.after.lock().unwrap_or_else(PoisonError::into_inner).take();
-    // What the service holds is of no use any more.
+    // The kept connections and whatever the service holds are of no use any more.
     drop(parts.service);
+    line.pool.clear();
     let Some(conn) = parts.io.into_inner().into_conn() else { return };
     match (end, after) {
         (End::Http(Ok(())), Some(after)) => {
-            connect::follow(&line, after, conn, parts.read_buf).await
+            connect::follow(&line, after, conn, parts.read_buf).await;
         }
-        (end, _) => {
-            // For HTTP/1.0 the end of the connection may be the end of the body, so a response
-            // that broke off has to end with a reset. Later versions see that the framing is not
-            // complete, and keep the bytes that a reset could destroy.
-            if cut && line.http_10.load(Ordering::Relaxed) {
-                tracing::debug!(%peer, "a response broke off");
-                return conn.abort();
-            }
-            finish(&line, end, conn).await;
+        (_, _) if cut => {
+            tracing::debug!(%peer, "a response broke off");
+            conn.abort();
         }
+        (end, _) => finish(&line, end, conn).await,
     }
+}
+
+/// For HTTP/1.0 the end of the connection may be the end of the body, so a response that broke off
+/// has to end with a reset. Later versions see that the framing is not complete, and keep the bytes
+/// that a reset could destroy.
+fn looks_complete_but_is_not(line: &Line, end: &End) -> bool {
+    let broke_off = line.truncated.load(Ordering::Relaxed)
+        || (matches!(end, End::Http(Err(_))) && line.pace.is_busy());
+    broke_off && line.http_10.load(Ordering::Relaxed)
 }
 
 /// Ends a connection that stays HTTP to its end.
@@ -129,7 +133,7 @@ async fn finish(line: &Line, end: End, mut conn: Conn) {
             return conn.abort();
         }
         if line.pace.is_in_head() {
-            // 35 bytes into an empty send buffer: nothing to wait for.
+            // A few bytes into an empty send buffer: nothing to wait for.
             let _ = conn.write(TOO_SLOW).await;
         }
     }
@@ -264,9 +268,10 @@ impl<R: Route, A: Authenticate> Proxy<R, A> {
     /// The user's answer. When the user leaves, hyper drops this future, and the open with it.
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Reply>, Problem> {
         self.line.http_10.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
-        let user = self.log_in(&request).await?;
         let (head, body) = request.into_parts();
+        // Before the log-in: somebody who takes the proxy for a web server has none.
         let asked = Asked::of(&head).map_err(|wrong| Problem::bad_request(wrong.to_string()))?;
+        let user = self.log_in(&head.headers).await?;
         match asked {
             Asked::Tunnel(target) => connect::connect(self, &target, &user).await,
             Asked::Forward(origin) => {
@@ -275,9 +280,9 @@ impl<R: Route, A: Authenticate> Proxy<R, A> {
         }
     }
 
-    async fn log_in(&self, request: &Request<Incoming>) -> Result<User, Problem> {
+    async fn log_in(&self, headers: &HeaderMap) -> Result<User, Problem> {
         let peer = self.line.ends.peer;
-        let Some(login) = Login::of(request.headers()) else {
+        let Some(login) = Login::of(headers) else {
             return Err(Problem::login_needed("log in with a user name and password"));
         };
         let check = self.ingress.credentials.check_user(login.name(), login.password(), peer.ip());

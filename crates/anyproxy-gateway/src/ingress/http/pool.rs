@@ -51,6 +51,11 @@ impl Pool {
         None
     }
 
+    /// Closes all kept connections.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
     fn pop(&self, key: &Key) -> Option<SendRequest<Upload>> {
         let mut kept = self.lock();
         kept.retain(|(_, sender)| !sender.is_closed());

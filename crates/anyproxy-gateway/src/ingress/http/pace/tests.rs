@@ -1,4 +1,7 @@
-use std::task::Waker;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Wake, Waker},
+};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -54,23 +57,23 @@ async fn the_clock_stands_while_a_download_waits_for_its_reader() {
     let mut io = UserIo::new(conn, pace.clone());
     drop(Busy::new(&pace));
     io.write_all(b"full").await.unwrap();
-    assert!(futures_poll(&mut io).is_pending());
+    assert!(poll_write_x(&mut io).is_pending());
     assert!(pace.is_blocked());
     tokio::time::advance(Duration::from_secs(3600)).await;
     assert_eq!(left(&pace), None);
     near.io.read_exact(&mut [0; 4]).await.unwrap();
-    assert!(futures_poll(&mut io).is_ready());
+    assert!(poll_write_x(&mut io).is_ready());
     assert_eq!(left(&pace), Some(IDLE), "idling begins when the last byte was taken");
 
-    assert!(futures_poll(&mut io).is_ready());
+    assert!(poll_write_x(&mut io).is_ready());
     near.io.read_exact(&mut [0; 2]).await.unwrap();
     pace.answered_by(Author::Gateway);
     io.write_all(b"full").await.unwrap();
-    assert!(futures_poll(&mut io).is_pending());
+    assert!(poll_write_x(&mut io).is_pending());
     assert_eq!(left(&pace), Some(HEAD), "an error has to be taken in time");
 }
 
-fn futures_poll(io: &mut UserIo) -> Poll<io::Result<usize>> {
+fn poll_write_x(io: &mut UserIo) -> Poll<io::Result<usize>> {
     Pin::new(io).poll_write(&mut Context::from_waker(Waker::noop()), b"x")
 }
 
@@ -85,4 +88,24 @@ async fn dropped_in_the_middle_it_resets() {
     let (near, conn) = testing::pair(64);
     drop(UserIo::new(conn, pace));
     assert!(!near.was_reset());
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_ends_elsewhere_starts_the_clock() {
+    let pace = Pace::new(HEAD);
+    let (response, upload) = (Busy::new(&pace), Busy::new(&pace));
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    assert_eq!(pace.limit(&woken.clone().into()), None);
+    drop(response);
+    assert!(!woken.0.load(Ordering::SeqCst));
+    drop(upload);
+    assert!(woken.0.load(Ordering::SeqCst), "whoever keeps the timer has to look again");
 }

@@ -1,0 +1,36 @@
+# What a person types most. Everything else is in README.md and `anyproxy --help`.
+
+BIN := target/release/anyproxy
+
+.PHONY: build certs run-gateway run-client run-echo demo test lint bench
+
+build:
+	cargo build --release --package anyproxy
+
+# The gateway's CA, its certificate, and a secret for the group "demo", all in certs/. What is there
+# stays; only an expiring certificate is renewed.
+certs: build
+	$(BIN) certs --dir certs --group demo
+
+run-gateway: certs
+	$(BIN) gateway --config configs/gateway.toml
+
+# Waits for nothing: start it before or after the gateway. TRANSPORT=ws takes the WebSocket.
+TRANSPORT ?= quic
+run-client: certs
+	$(BIN) client --config configs/client.toml --transport $(TRANSPORT)
+
+# A target for the forwarded port 8000 of configs/client.toml: it echoes.
+run-echo:
+	python3 -c 'import socketserver as s; s.ThreadingTCPServer.allow_reuse_address = True; H = type("H", (s.BaseRequestHandler,), {"handle": lambda h: [h.request.sendall(b) for b in iter(lambda: h.request.recv(65536), b"")]}); s.ThreadingTCPServer(("127.0.0.1", 9000), H).serve_forever()'
+
+demo:
+	cargo run --release --package anyproxy -- demo
+
+test:
+	cargo test --workspace
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	python3 .ci/directions.py
