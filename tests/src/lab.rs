@@ -257,7 +257,6 @@ pub async fn connected(client: &Client) -> Vec<SocketAddr> {
         }
         if let State::Waiting(reason) = &*state.borrow() {
             tracing::warn!(reason, "not connected");
-            eprintln!("{reason}");
         }
         state.changed().await.expect("the client ended");
     }

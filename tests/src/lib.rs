@@ -9,6 +9,7 @@
 )]
 
 pub mod lab;
+pub mod narrow;
 pub mod net;
 pub mod target;
 pub mod user;

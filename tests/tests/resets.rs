@@ -265,6 +265,30 @@ async fn a_plain_response_of_a_lost_tunnel_is_incomplete_over_websocket() {
     }
 }
 
+/// Users whose 256 KiB of credit fill a QUIC tunnel's send window of 16 MiB.
+const STUCK: usize = 64;
+
+/// On a forwarded port nothing but the reset says that there was no target.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_stops_is_no_end_for_a_user_who_waits_for_a_stream() {
+    let (site, world) = Site::simulated();
+    let (target, _seen) = target::watcher(&site);
+    let lab = Lab::start(site, &Options::new(Transport::Quic).forwards(&[target])).await;
+    let way = anyproxy_tests::user::Way::Forward;
+    let mut stuck = Vec::new();
+    for _ in 0..STUCK {
+        stuck.push(lab.connect(way, target).await);
+    }
+    Loss::Silence.happens(&lab, &world);
+    for user in &mut stuck {
+        user.write_all(&target::pattern(256 * 1024)).await.unwrap();
+    }
+    let mut late = lab.connect(way, target).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    lab.gateway.scope().cancel();
+    assert_eq!(read_all(&mut late).await, (vec![], RESET));
+}
+
 /// One user of each kind, by each way; returns when they all have left.
 async fn come_and_go(doors: &Doors, echo: SocketAddr, endless: SocketAddr) {
     for way in WAYS {

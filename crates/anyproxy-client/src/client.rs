@@ -6,17 +6,14 @@
 //!   └── pause: full jitter, capped ◀───┘
 //! ```
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::{
-    DialConfigError, DialError, Dialer, Login, LoginError, StallBudget, Transport, TunnelError,
-    net::Net,
+    ClosedBy, DialConfigError, DialError, Dialer, Login, LoginError, StallBudget, Transport,
+    TunnelError, net::Net,
 };
-use anyproxy_wire::{backoff::Backoff, codes::CloseCode, message::DEFAULT_CREDIT};
+use anyproxy_wire::{backoff::Backoff, codes::CloseCode};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -110,7 +107,7 @@ impl Client {
             replica: 0,
             secret: config.secret,
             method: config.method,
-            initial_credit: DEFAULT_CREDIT,
+            initial_credit: config.limits.initial_credit,
             budget: Arc::clone(&budget),
         };
         let exit = Arc::new(Exit {
@@ -226,10 +223,11 @@ impl Supervisor {
         tracing::info!(gateway = %tunnel.peer(), transport = %tunnel.transport(),
             group = %self.login.group, "connected to the gateway");
         let scope = self.connections.clone();
-        let session =
-            Session::new(tunnel.clone(), &self.exit, &self.reporter, scope, self.drain);
+        let session = Session::new(tunnel.clone(), &self.exit, &self.reporter, scope, self.drain);
         let error = session.run().await;
-        tunnel.farewell().await;
+        if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
+            tunnel.farewell().await;
+        }
         Failure::Over(error)
     }
 
@@ -242,11 +240,7 @@ impl Supervisor {
 }
 
 fn shut_down() -> TunnelError {
-    TunnelError::Closed {
-        by: anyproxy_transport::ClosedBy::Us,
-        code: CloseCode::Shutdown,
-        reason: String::new(),
-    }
+    TunnelError::Closed { by: ClosedBy::Us, code: CloseCode::Shutdown, reason: String::new() }
 }
 
 /// Full jitter; longer where only a person can help, and as long as the gateway asked for.
@@ -256,9 +250,7 @@ fn pause(failure: &Failure, backoff: &mut Backoff, limits: &Limits) -> Duration 
     let _ = getrandom::fill(&mut random);
     let pause = backoff.next(u64::from_le_bytes(random));
     match failure {
-        Failure::Login(LoginError::Refused(refuse)) => {
-            pause.max(refuse.retry_after).max(limits.refused_pause.min(refuse.retry_after))
-        }
+        Failure::Login(LoginError::Refused(refuse)) => pause.max(refuse.retry_after),
         Failure::Login(LoginError::WrongGateway) => pause.max(limits.refused_pause),
         Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
             pause.max(limits.refused_pause)
@@ -269,6 +261,7 @@ fn pause(failure: &Failure, backoff: &mut Backoff, limits: &Limits) -> Duration 
 
 /// Names the fix where there is one.
 fn explain(failure: &Failure) -> String {
+    let text = failure.to_string();
     let fix = match failure {
         Failure::Login(LoginError::Refused(refuse)) if refuse.code == CloseCode::Unauthorised => {
             "; check group and secret on both sides"
@@ -276,7 +269,25 @@ fn explain(failure: &Failure) -> String {
         Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
             "; if two clients run at once, give each its own client_id"
         }
-        Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) => "",
+        Failure::Dial(_) => certificate_fix(&text),
+        Failure::Login(_) | Failure::Over(_) => "",
     };
-    format!("{failure}{fix}")
+    text + fix
+}
+
+/// rustls names what is wrong with a certificate in the words of its own type, on both transports.
+fn certificate_fix(text: &str) -> &'static str {
+    const FIXES: [(&str, &str); 4] = [
+        (
+            "UnknownIssuer",
+            "; no CA trusted here signed it: set `ca` to the gateway's ca.crt, or its `pin`",
+        ),
+        (
+            "certificate not valid for name",
+            "; set `server_name` to a name in the gateway's certificate",
+        ),
+        ("certificate expired", "; renew it on the gateway, for example with `anyproxy certs`"),
+        ("certificate not valid yet", "; compare the clocks of both machines"),
+    ];
+    FIXES.iter().find(|(what, _)| text.contains(what)).map_or("", |(_, fix)| fix)
 }

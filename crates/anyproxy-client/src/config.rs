@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyproxy_transport::{DialConfig, Method, Transport};
-use anyproxy_wire::handshake::Secret;
+use anyproxy_wire::{handshake::Secret, message::DEFAULT_CREDIT};
 
 use crate::egress::Policy;
 
@@ -48,6 +48,8 @@ pub struct Limits {
     pub proxy_timeout: Duration,
     /// Bytes that stalled streams may hold.
     pub stall_budget: u64,
+    /// Bytes that the gateway may send on a new stream before it is granted more.
+    pub initial_credit: u64,
     /// The mean of the first pause between two attempts is half of this.
     pub first_pause: Duration,
     /// The longest pause between two attempts.
@@ -63,6 +65,7 @@ impl Default for Limits {
         Self {
             proxy_timeout: Duration::from_secs(30),
             stall_budget: 256 * 1024 * 1024,
+            initial_credit: DEFAULT_CREDIT,
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
             refused_pause: Duration::from_secs(30),

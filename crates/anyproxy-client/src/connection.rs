@@ -42,7 +42,9 @@ impl Exit {
             Err(refusal) => Some(Err(refusal)),
         };
         match dialled {
-            None => tracing::debug!(target = ?open.target, "the user left before the target answered"),
+            None => {
+                tracing::debug!(target = ?open.target, "the user left before the target answered")
+            }
             Some(Ok(dialled)) => relay(stream, &open, dialled, deadline).await,
             Some(Err(refusal)) => refuse(stream, &open, refusal, deadline).await,
         }

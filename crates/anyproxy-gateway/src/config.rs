@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyproxy_transport::ListenConfig;
-use anyproxy_wire::handshake::Verifier;
+use anyproxy_wire::{handshake::Verifier, message::DEFAULT_CREDIT};
 
 /// A gateway.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub struct Limits {
     pub proxy_timeout: Duration,
     /// Bytes that stalled streams of one session may hold.
     pub stall_budget: u64,
+    /// Bytes that a client may send on a new stream before it is granted more.
+    pub initial_credit: u64,
     /// Live data streams of one session.
     pub max_streams: usize,
     /// Tunnel handshakes under way.
@@ -103,6 +105,7 @@ impl Default for Limits {
         Self {
             proxy_timeout: Duration::from_secs(30),
             stall_budget: 256 * 1024 * 1024,
+            initial_credit: DEFAULT_CREDIT,
             max_streams: 4096,
             max_handshakes: 1024,
             max_sessions: 4096,

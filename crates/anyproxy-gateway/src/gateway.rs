@@ -10,13 +10,7 @@
 //! the drain is over; then the rest is cancelled, the tunnels are closed with a code, and the close
 //! packets get 20 ms to leave.
 
-use std::{
-    collections::HashMap,
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::{
@@ -48,7 +42,7 @@ pub enum StartError {
     #[error(transparent)]
     Tunnels(#[from] ListenError),
     /// An ingress' address cannot be had.
-    #[error("cannot listen on {addr}/tcp for the {ingress} proxy: {source}")]
+    #[error("cannot listen on {addr}/tcp for the {ingress} proxy")]
     Ingress {
         /// Which ingress.
         ingress: &'static str,
@@ -113,11 +107,8 @@ impl Gateway {
         let tunnels = Arc::new(TunnelListener::bind(&*net, &config.tunnels)?);
         let http = bind(&*net, "HTTP", &config.http)?;
         let socks5 = bind(&*net, "SOCKS5", &config.socks5)?;
-        let addresses = Addresses {
-            tunnels: tunnels.local_addr(),
-            http: local(&http),
-            socks5: local(&socks5),
-        };
+        let addresses =
+            Addresses { tunnels: tunnels.local_addr(), http: local(&http), socks5: local(&socks5) };
         let credentials = Credentials::new(&config.groups)
             .map_err(|error| StartError::Random(error.to_string()))?;
         let gateway = Self::assemble(addresses, tunnels, config);
@@ -132,7 +123,11 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn assemble(addresses: Addresses, tunnels: Arc<TunnelListener>, config: &GatewayConfig) -> Self {
+    fn assemble(
+        addresses: Addresses,
+        tunnels: Arc<TunnelListener>,
+        config: &GatewayConfig,
+    ) -> Self {
         let names = config.groups.iter().map(|group| Arc::from(group.name.as_str()));
         let root = Scope::root("gateway");
         Self {
@@ -146,9 +141,8 @@ impl Gateway {
     }
 
     fn serve_tunnels(&self, config: &GatewayConfig, parts: &Parts) {
-        let rules = config.groups.iter().map(|group| {
-            (Arc::from(group.name.as_str()), group.ports.clone())
-        });
+        let rules =
+            config.groups.iter().map(|group| (Arc::from(group.name.as_str()), group.ports.clone()));
         let ports = Ports::new(
             Arc::clone(&parts.net),
             rules.collect::<HashMap<_, _>>(),
@@ -164,7 +158,8 @@ impl Gateway {
             scope: self.root.child("sessions"),
             drain: parts.drain,
         });
-        let accept = accept_tunnels(Arc::clone(&self.tunnels), sessions, config.limits.max_handshakes);
+        let accept =
+            accept_tunnels(Arc::clone(&self.tunnels), sessions, config.limits.max_handshakes);
         self.accepting.spawn("tunnels", accept);
     }
 
@@ -242,7 +237,6 @@ impl Gateway {
         self.registry.close_all(CloseCode::Shutdown, "the gateway is shutting down");
         self.root.cancel();
         let ended = Deadline::after(CLOSE).bound(self.root.finished()).await;
-        self.tunnels.close().await;
         match (ended, drained) {
             (Err(_), _) => Ended::Stuck(self.root.tasks()),
             (Ok(()), true) => Ended::Drained,

@@ -21,10 +21,7 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, IoSide, RelayTimeouts, Scope};
-use anyproxy_transport::{
-    Near, Opening, splice,
-    net::{Conn, Net},
-};
+use anyproxy_transport::{Near, Opening, net::Net, splice};
 use anyproxy_wire::{
     codes::ForwardCode,
     message::{ForwardReply, ForwardRequest, Ingress, Protocol, Target},
@@ -32,7 +29,7 @@ use anyproxy_wire::{
 
 use crate::{
     config::PortRule,
-    ingress::{Acceptor, serve},
+    ingress::{Acceptor, Unserved, serve},
     registry::{Session, least_loaded},
 };
 
@@ -149,22 +146,22 @@ impl Ports {
         });
         tracing::info!(%addr, %group, "forwarded port open");
         let (ports, target) = (Arc::clone(self), Arc::clone(&port));
-        let handler = move |conn, peer| Arc::clone(&ports).relay(Arc::clone(&target), conn, peer);
+        let handler = move |conn, peer| {
+            Arc::clone(&ports).relay(Arc::clone(&target), Unserved::new(conn), peer)
+        };
         // Users live in the gateway's scope, not in the port's: they stay when the port closes.
         let accepted = serve(listener, self.scope.clone(), self.acceptor.clone(), handler);
         port.accepting.spawn("forwarded port", accepted);
         Ok(port)
     }
 
-    async fn relay(self: Arc<Self>, port: Arc<Port>, conn: Conn, peer: SocketAddr) {
-        let Some((session, forward)) = port.pick() else {
-            return conn.abort();
-        };
+    async fn relay(self: Arc<Self>, port: Arc<Port>, user: Unserved, peer: SocketAddr) {
+        let Some((session, forward)) = port.pick() else { return };
         let opening = Opening {
             ingress: Ingress::Forward,
             target: Target::Forward(forward),
             source: Some(peer),
-            destination: conn.local_addr().ok(),
+            destination: user.local_addr(),
             user: String::new(),
             protocol: Protocol::Tcp,
         };
@@ -172,11 +169,12 @@ impl Ports {
         let opened = deadline.bound(session.tunnel.open(&opening)).await;
         let Ok(Ok(mut stream)) = opened else {
             tracing::debug!(addr = %port.addr, %peer, ?opened, "forward not opened");
-            return conn.abort();
+            return;
         };
         drop(session);
         // The first bytes need not wait for the answer; a refusal resets the user.
         stream.expect_reply(deadline);
+        let Some(conn) = user.into_conn() else { return };
         let ended = splice(stream, IoSide::new(conn), Near::User, RelayTimeouts::default()).await;
         tracing::debug!(addr = %port.addr, %peer, ?ended, "forwarded connection ended");
     }

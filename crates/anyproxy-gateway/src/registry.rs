@@ -72,7 +72,12 @@ impl Registry {
 
     /// Lets a session serve its group. An older one of the same client is superseded: it is out of
     /// the table before this returns, and its tunnel closes.
-    pub(crate) fn join(self: &Arc<Self>, client: ClientKey, tunnel: Tunnel, place: Place) -> Joined {
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        client: ClientKey,
+        tunnel: Tunnel,
+        place: Place,
+    ) -> Joined {
         let session = Arc::new(Session {
             number: place.number,
             group: place.group,

@@ -9,12 +9,12 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::{
-    Arrival, Challenged, StallBudget, StreamIds, Side, Tunnel, TunnelError, TunnelLimits,
+    Arrival, Challenged, ClosedBy, Side, StallBudget, StreamIds, Tunnel, TunnelError, TunnelLimits,
 };
 use anyproxy_wire::{
     codes::{CloseCode, ForwardCode},
     frame::Frame,
-    message::{DEFAULT_CREDIT, ForwardReply, ForwardRequest, Goaway, Welcome},
+    message::{ForwardReply, ForwardRequest, Goaway, Welcome},
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -77,7 +77,9 @@ impl Sessions {
             Ok(admitted) => self.welcome(client, admitted.group, admitted.proof).await,
             Err(Denied::Wrong) => {
                 tracing::warn!(%peer, ?group, "a client was refused: wrong group or secret");
-                client.refuse(CloseCode::Unauthorised, "wrong group or secret", RETRY_REFUSED).await;
+                client
+                    .refuse(CloseCode::Unauthorised, "wrong group or secret", RETRY_REFUSED)
+                    .await;
                 Err(refused(CloseCode::Unauthorised))
             }
             Err(Denied::Busy) => {
@@ -100,7 +102,7 @@ impl Sessions {
             tunnel: 0,
             proof,
             generation: number,
-            initial_credit: DEFAULT_CREDIT,
+            initial_credit: self.limits.initial_credit,
             max_streams: u64::try_from(self.limits.max_streams).unwrap_or(u64::MAX),
             ping_interval: self.limits.ping_interval,
             dead_after: self.limits.dead_after,
@@ -145,6 +147,9 @@ impl Sessions {
         };
         drop(joined);
         drop(holds);
+        if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
+            tunnel.farewell().await;
+        }
         tracing::info!(group = %session.group, client = %session.client.id,
             session = session.number, reason = %error, "session down");
     }
@@ -209,11 +214,7 @@ impl Sessions {
 }
 
 fn refused(code: CloseCode) -> TunnelError {
-    TunnelError::Closed {
-        by: anyproxy_transport::ClosedBy::Us,
-        code,
-        reason: "the client was refused".into(),
-    }
+    TunnelError::Closed { by: ClosedBy::Us, code, reason: "the client was refused".into() }
 }
 
 fn random<const N: usize>() -> Result<[u8; N], TunnelError> {

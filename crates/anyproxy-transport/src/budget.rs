@@ -1,15 +1,16 @@
 //! The stall budget of a session.
 //!
 //! ```text
-//! reader waits for bytes      charge 0                (nothing can be buffered for it)
-//! reader has bytes to move    charge = these + credit out   (so much may be buffered at most)
-//! sum over the budget         new opens: overloaded;  longest-stalled (30 s or more): reset
+//! reader waits for bytes      charge 0                  (nothing is buffered for it)
+//! reader has bytes to move    charge = these + credit   (so much may be buffered at most)
+//! window has grown            charge = what it gained   (whether its reader waits or not)
+//! sum over the budget         new opens: overloaded;    longest-stalled (30 s or more): reset
 //! ```
 //!
 //! An exact count of buffered bytes is not to be had from a QUIC stack, so a stream that does not
 //! keep up is charged what its peer may still send. Idle connections cost nothing, stalled ones an
 //! upper bound, and a new stream counts as stalled until its reader has waited once: thousand opens
-//! at once cannot slip under the limit together.
+//! at once cannot slip under the limit together. Windows grow only into what stalled streams leave.
 
 use std::{
     collections::HashMap,
@@ -71,10 +72,10 @@ impl StallBudget {
         })
     }
 
-    /// Bytes that stalled streams hold, as an upper bound.
+    /// Bytes that stalled streams and grown windows hold, as an upper bound.
     #[must_use]
     pub fn charged(&self) -> u64 {
-        self.charged.load(Ordering::Relaxed)
+        self.charged.load(Ordering::Relaxed).saturating_add(self.pool.used())
     }
 
     /// Says whether one more stream fits. When none does, the longest-stalled streams that have
@@ -99,10 +100,10 @@ impl StallBudget {
             progress: AtomicU64::new(self.clock()),
             evicted: Notify::new(),
         });
-        self.charged.fetch_add(initial, Ordering::Relaxed);
+        self.add(initial);
         let key = self.next.fetch_add(1, Ordering::Relaxed);
         self.entries().insert(key, Arc::clone(&entry));
-        Charge { budget: Arc::clone(self), entry, key }
+        Charge { budget: Arc::clone(self), entry, key, initial }
     }
 
     /// Tells streams to go that hold `excess` bytes together. One that was told before and has not
@@ -128,6 +129,21 @@ impl StallBudget {
         }
     }
 
+    fn add(&self, bytes: u64) {
+        let before = self.charged.fetch_add(bytes, Ordering::Relaxed);
+        self.leave_room(before.saturating_add(bytes));
+    }
+
+    fn subtract(&self, bytes: u64) {
+        let before = self.charged.fetch_sub(bytes, Ordering::Relaxed);
+        self.leave_room(before.saturating_sub(bytes));
+    }
+
+    /// Lets windows grow into what is free, and never into more than half of the budget.
+    fn leave_room(&self, charged: u64) {
+        self.pool.resize((self.limit / 2).min(self.limit.saturating_sub(charged)));
+    }
+
     fn clock(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -143,6 +159,7 @@ pub(crate) struct Charge {
     budget: Arc<StallBudget>,
     entry: Arc<Entry>,
     key: u64,
+    initial: u64,
 }
 
 impl Charge {
@@ -153,8 +170,10 @@ impl Charge {
         }
     }
 
-    /// The reader has bytes in hand; with what its peer may still send they are `held`.
-    pub(crate) fn holding(&self, held: u64) {
+    /// The reader has `in_hand` bytes and its peer may still send `outstanding`. What these exceed
+    /// the initial credit by was charged when the window grew.
+    pub(crate) fn holding(&self, in_hand: u64, outstanding: u64) {
+        let held = in_hand.saturating_add(outstanding.min(self.initial));
         let charged = self.entry.charged.load(Ordering::Relaxed);
         if charged == 0 || charged.abs_diff(held) >= TOLERANCE {
             self.set(held);
@@ -174,9 +193,9 @@ impl Charge {
     fn set(&self, bytes: u64) {
         let before = self.entry.charged.swap(bytes, Ordering::Relaxed);
         if bytes >= before {
-            self.budget.charged.fetch_add(bytes - before, Ordering::Relaxed);
+            self.budget.add(bytes - before);
         } else {
-            self.budget.charged.fetch_sub(before - bytes, Ordering::Relaxed);
+            self.budget.subtract(before - bytes);
         }
     }
 }
@@ -201,6 +220,8 @@ impl Drop for Charge {
 
 #[cfg(test)]
 mod tests {
+    use anyproxy_wire::credit::Taken;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -212,10 +233,22 @@ mod tests {
         a.waiting();
         assert_eq!(budget.charged(), 400);
         assert_eq!(budget.admit(400), Admission::Granted);
-        a.holding(700);
+        a.holding(300, 700);
         assert_eq!(budget.charged(), 1100);
         drop((a, b));
         assert_eq!(budget.charged(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn windows_grow_into_what_stalled_streams_leave() {
+        let budget = StallBudget::new(1000);
+        let stalled = budget.charge(700);
+        assert_eq!(budget.pool().take(301), Taken::Nothing);
+        assert_eq!(budget.pool().take(300), Taken::All);
+        assert_eq!(budget.admit(1), Admission::Overloaded);
+        drop(stalled);
+        assert_eq!(budget.charged(), 300);
+        assert_eq!(budget.pool().take(201), Taken::Nothing, "never more than half");
     }
 
     #[tokio::test(start_paused = true)]

@@ -128,8 +128,8 @@ impl Dialer {
     /// See [`DialConfigError`].
     pub fn new(net: Arc<dyn Net>, config: DialConfig) -> Result<Self, DialConfigError> {
         let name = config.server_name.as_deref().unwrap_or(&config.host).to_owned();
-        let name = ServerName::try_from(name.clone())
-            .map_err(|_| DialConfigError::ServerName(name))?;
+        let name =
+            ServerName::try_from(name.clone()).map_err(|_| DialConfigError::ServerName(name))?;
         let limits = Limits::Gateway { streams: MAX_STREAMS };
         let quic = quic::client_config(config.trust.quic()?, limits, DEAD_AFTER)
             .map_err(|error| DialConfigError::Quic(error.to_string()))?;

@@ -61,7 +61,7 @@ pub struct ListenConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The address cannot be had.
-    #[error("cannot listen on {addr}/{protocol} for tunnels: {source}")]
+    #[error("cannot listen on {addr}/{protocol} for tunnels")]
     Bind {
         /// The address.
         addr: SocketAddr,
@@ -172,15 +172,6 @@ impl TunnelListener {
         let (conn, peer) = door.listener.accept(Role::Tunnel).await?;
         let (tls, path) = (door.tls.clone(), Arc::clone(&door.path));
         Ok(Arrival(Door::WebSocket { conn, peer, tls, path }))
-    }
-
-    /// Takes no new QUIC peers, and waits at most 20 ms for close packets to leave. The port is free
-    /// when the listener is dropped.
-    pub async fn close(&self) {
-        if let Some(endpoint) = &self.quic {
-            endpoint.set_server_config(None);
-            let _ = Deadline::after(quic::FAREWELL).bound(endpoint.wait_idle()).await;
-        }
     }
 }
 

@@ -99,9 +99,10 @@ pub async fn splice(
     }
     match (&end, near) {
         (SplicedEnd::Clean, _) => conn.close(),
-        (SplicedEnd::StreamFailed(_), Near::User) if down_finished && !up_finished => {
-            conn.linger().await;
-        }
+        // The TCP connection has ended in both directions; a reset could tell it nothing, only
+        // destroy what its kernel has not delivered yet.
+        (SplicedEnd::StreamFailed(_), _) if down_finished && up_finished => conn.close(),
+        (SplicedEnd::StreamFailed(_), Near::User) if down_finished => conn.linger().await,
         _ => {}
     }
     Spliced { sent, received, end }

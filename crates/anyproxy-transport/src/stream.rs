@@ -25,7 +25,12 @@ use anyproxy_wire::{
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{budget::{Charge, Eviction}, error::StreamError, quic::QuicStream, ws::WsStream};
+use crate::{
+    budget::{Charge, Eviction},
+    error::StreamError,
+    quic::QuicStream,
+    ws::WsStream,
+};
 
 /// One data stream.
 ///
@@ -225,7 +230,7 @@ impl Stream {
             Ok(Some(chunk)) => {
                 let in_hand = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
                 self.chunk = chunk;
-                self.charge.holding(self.outstanding().saturating_add(in_hand));
+                self.charge.holding(in_hand, self.outstanding());
             }
             Ok(None) => {
                 self.receiving = Receiving::Ended;
@@ -260,7 +265,11 @@ impl Stream {
         }
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, StreamError>> {
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, StreamError>> {
         if self.sending != Sending::Open {
             return Poll::Ready(Err(StreamError::Ended));
         }

@@ -345,8 +345,8 @@ impl Tunnel {
         }
     }
 
-    /// After [`Tunnel::close`] by the side that dialled: waits until the close has left, at most
-    /// 20 ms. (A WebSocket's own task does that.)
+    /// After [`Tunnel::close`]: waits until the close has left, at most 20 ms. (A WebSocket's own
+    /// task does that.)
     pub async fn farewell(&self) {
         match &*self.arm {
             Arm::Quic(tunnel) => tunnel.farewell().await,

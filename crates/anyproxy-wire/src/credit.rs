@@ -217,7 +217,7 @@ fn bytes_per_trip(bytes: u64, elapsed: Duration, rtt: Duration) -> u64 {
 /// The bytes by which all windows that share it may grow beyond their initial size.
 #[derive(Debug)]
 pub struct GrowthPool {
-    bytes: u64,
+    bytes: AtomicU64,
     used: AtomicU64,
 }
 
@@ -233,14 +233,20 @@ pub enum Taken {
 impl GrowthPool {
     /// A pool of `bytes`.
     pub fn new(bytes: u64) -> Arc<Self> {
-        Arc::new(Self { bytes, used: AtomicU64::new(0) })
+        Arc::new(Self { bytes: AtomicU64::new(bytes), used: AtomicU64::new(0) })
+    }
+
+    /// Changes the pool's size to `bytes`. What was taken stays taken, also beyond them.
+    pub fn resize(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Takes `n` bytes, or nothing.
     pub fn take(&self, n: u64) -> Taken {
         // Relaxed: the number guards no other memory.
+        let bytes = self.bytes.load(Ordering::Relaxed);
         let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(n).filter(|&used| used <= self.bytes)
+            used.checked_add(n).filter(|&used| used <= bytes)
         });
         if taken.is_ok() { Taken::All } else { Taken::Nothing }
     }

@@ -14,11 +14,7 @@
 mod argon;
 mod throttle;
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use anyproxy_transport::Challenged;
 use anyproxy_wire::handshake::{

@@ -1,10 +1,6 @@
 //! Back-off for failed passwords, before anything is hashed.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use tokio::time::Instant;
 

@@ -3,8 +3,11 @@
 //! Closing a TCP socket with unread bytes in it sends RST, and a RST makes the other end throw away
 //! what it has not read yet: the reply that explains everything. RFC 9112 section 9.6 asks for a
 //! close in stages: end the sending direction, then read until the other end closes, for a while.
+//!
+//! Where bytes start to flow without any reply, it is the other way round: a plain close would say
+//! "this is all", so a connection that was not served has to be reset.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyproxy_runtime::Deadline;
 use anyproxy_transport::net::Conn;
@@ -15,6 +18,35 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Bytes that are read and thrown away at most. A peer that sends more does not listen.
 const MOST_DISCARDED: usize = 256 * 1024;
+
+/// A user's connection of which nobody has taken care yet. Dropped, for example with a task that
+/// was cancelled before it ran, it is reset.
+#[derive(Debug)]
+pub(crate) struct Unserved(Option<Conn>);
+
+impl Unserved {
+    pub(crate) fn new(conn: Conn) -> Self {
+        Self(Some(conn))
+    }
+
+    /// The gateway's address that the user reached.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.0.as_ref()?.local_addr().ok()
+    }
+
+    /// Takes the connection out; `None` never happens, since this is the only way to empty it.
+    pub(crate) fn into_conn(mut self) -> Option<Conn> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unserved {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            conn.abort();
+        }
+    }
+}
 
 /// Ends the sending direction and waits for the peer to close, at most [`LINGER`].
 pub(crate) async fn gently(mut conn: Conn) {

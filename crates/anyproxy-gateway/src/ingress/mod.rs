@@ -33,6 +33,7 @@ use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
 use bytes::Bytes;
 
 pub use accept::{Acceptor, serve};
+pub(crate) use close::Unserved;
 pub use outcome::Outcome;
 pub use route::{Authenticate, Denied, OpenFailure, OpenRequest, Opened, Route, User};
 

@@ -133,7 +133,9 @@ async fn exchange(
         }
         Err(error) => {
             let (code, text) = match &error {
-                LoginError::Tunnel(TunnelError::Closed { code, reason, .. }) => (*code, reason.as_str()),
+                LoginError::Tunnel(TunnelError::Closed { code, reason, .. }) => {
+                    (*code, reason.as_str())
+                }
                 LoginError::WrongGateway => (CloseCode::Unauthorised, "wrong gateway proof"),
                 _ => (CloseCode::Abandoned, ""),
             };

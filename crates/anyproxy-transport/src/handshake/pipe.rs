@@ -128,9 +128,7 @@ impl Pipe {
 
     pub(crate) fn into_tunnel(self, settings: Settings, scope: &Scope) -> Tunnel {
         match self {
-            Self::Quic(pipe) => {
-                Tunnel::quic(QuicTunnel::start(pipe, settings, scope))
-            }
+            Self::Quic(pipe) => Tunnel::quic(QuicTunnel::start(pipe, settings, scope)),
             Self::WebSocket(pipe) => {
                 let WsPipe { socket, ahead, peer } = *pipe;
                 Tunnel::websocket(WsTunnel::start(socket, ahead, peer, settings, scope))

@@ -1,6 +1,10 @@
 //! Socket options, and why each is set.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
@@ -52,8 +56,9 @@ impl UdpBuffers {
 /// Sets the options of `role`. A system that lacks one is no reason to refuse a connection.
 pub(super) fn apply(tcp: &TcpStream, role: Role) {
     let socket = SockRef::from(tcp);
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15));
     let mut results = vec![tcp.set_nodelay(true), socket.set_tcp_keepalive(&keepalive)];
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if role == Role::Tunnel {
@@ -75,10 +80,7 @@ pub(super) fn abort(tcp: &TcpStream) {
 /// A listening socket. `SO_REUSEADDR` lets a restart bind while old connections linger in
 /// TIME-WAIT; it does not let two listeners share a port.
 pub(super) fn listener(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    if addr.is_ipv6() {
-        dual_stack(&socket, addr)?;
-    }
+    let (socket, addr) = open(addr, Type::STREAM, Protocol::TCP)?;
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -89,10 +91,7 @@ pub(super) fn listener(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 /// A UDP socket with large buffers; says what the kernel granted.
 pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffers)> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    if addr.is_ipv6() {
-        dual_stack(&socket, addr)?;
-    }
+    let (socket, addr) = open(addr, Type::DGRAM, Protocol::UDP)?;
     socket.set_nonblocking(true)?;
     let _ = socket.set_recv_buffer_size(UDP_BUFFER);
     let _ = socket.set_send_buffer_size(UDP_BUFFER);
@@ -105,7 +104,21 @@ pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffe
     Ok((socket.into(), buffers))
 }
 
-/// `[::]` serves IPv4 too; a particular address serves only itself.
-fn dual_stack(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
-    socket.set_only_v6(!addr.ip().is_unspecified())
+/// A socket for `addr`. `[::]` serves IPv4 too, and becomes `0.0.0.0` on a machine without IPv6; a
+/// particular address serves only itself.
+fn open(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<(Socket, SocketAddr)> {
+    let any = addr.ip().is_unspecified();
+    match Socket::new(Domain::for_address(addr), kind, Some(protocol)) {
+        Ok(socket) => {
+            if addr.is_ipv6() {
+                socket.set_only_v6(!any)?;
+            }
+            Ok((socket, addr))
+        }
+        Err(_) if addr.is_ipv6() && any => {
+            let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()));
+            Ok((Socket::new(Domain::IPV4, kind, Some(protocol))?, v4))
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -43,7 +43,8 @@ pub(crate) enum Limits {
 fn transport(limits: Limits, dead_after: Duration) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     // Our own Ping keeps the tunnel alive, so that it also proves the peer's program alive.
-    let idle = IdleTimeout::try_from(dead_after).unwrap_or_else(|_| VarInt::from_u32(30_000).into());
+    let idle =
+        IdleTimeout::try_from(dead_after).unwrap_or_else(|_| VarInt::from_u32(30_000).into());
     config
         .max_idle_timeout(Some(idle))
         .max_concurrent_uni_streams(VarInt::from_u32(0))

@@ -28,11 +28,7 @@ use super::{
     shared::{SendLimit, Shared},
     stream_varint,
 };
-use crate::{
-    error::StreamError,
-    stream::Stream,
-    tunnel::STREAM_WINDOW,
-};
+use crate::{error::StreamError, stream::Stream, tunnel::STREAM_WINDOW};
 
 /// A stream's first bytes go before bulk: a small answer never waits behind a download.
 const URGENT_BYTES: u64 = 64 * 1024;
@@ -105,12 +101,7 @@ impl QuicIncoming {
 }
 
 impl QuicStream {
-    pub(super) fn new(
-        id: u64,
-        send: SendStream,
-        recv: RecvStream,
-        shared: &Arc<Shared>,
-    ) -> Self {
+    pub(super) fn new(id: u64, send: SendStream, recv: RecvStream, shared: &Arc<Shared>) -> Self {
         let _ = send.set_priority(URGENT);
         Self {
             id,

@@ -1,14 +1,9 @@
 //! A QUIC connection as a tunnel.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_wire::{
-    codes::CloseCode,
-    datagram,
-    frame::Frame,
-    message::Open,
-};
+use anyproxy_wire::{codes::CloseCode, datagram, frame::Frame, message::Open};
 use bytes::{Bytes, BytesMut};
 use quinn::{Endpoint, RecvStream, SendDatagramError, SendStream, VarInt};
 use tokio::sync::{Mutex, mpsc};
@@ -25,6 +20,9 @@ use crate::{
     tunnel::{Datagram, Settings, Side, Stats},
 };
 
+/// How often it is looked whether a close packet has left.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// Control messages that may wait in each direction.
 const CONTROL_QUEUE: usize = 64;
 
@@ -40,16 +38,13 @@ pub(crate) struct QuicTunnel {
     shared: Arc<Shared>,
     control_out: mpsc::Sender<Frame>,
     control_in: Mutex<mpsc::Receiver<Frame>>,
-    endpoint: Option<Endpoint>,
+    /// The client's own socket, which would otherwise close with its last handle.
+    _endpoint: Option<Endpoint>,
 }
 
 impl QuicTunnel {
     /// Takes over an authenticated connection; its tasks run in `scope` until it is closed.
-    pub(crate) fn start(
-        pipe: QuicPipe,
-        settings: Settings,
-        scope: &Scope,
-    ) -> Self {
+    pub(crate) fn start(pipe: QuicPipe, settings: Settings, scope: &Scope) -> Self {
         let QuicPipe { conn, streams, endpoint } = pipe;
         if settings.side == Side::Gateway {
             // The stranger is known now.
@@ -63,7 +58,7 @@ impl QuicTunnel {
         let writer = control::write(Arc::clone(&shared), send, outgoing);
         scope.spawn_to_end("quic control reader", reader);
         scope.spawn_to_end("quic control writer", writer);
-        Self { shared, control_out, control_in: Mutex::new(control_in), endpoint }
+        Self { shared, control_out, control_in: Mutex::new(control_in), _endpoint: endpoint }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -133,11 +128,15 @@ impl QuicTunnel {
         self.shared.explain(&error)
     }
 
-    /// Gives the close packet its time to leave.
+    /// Waits until the close packet has left, which quinn does not tell but counts.
     pub(crate) async fn farewell(&self) {
-        if let Some(endpoint) = &self.endpoint {
-            let _ = Deadline::after(FAREWELL).bound(endpoint.wait_idle()).await;
-        }
+        let left = || self.shared.conn.stats().frame_tx.connection_close > 0;
+        let leaving = async {
+            while !left() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let _ = Deadline::after(FAREWELL).bound(leaving).await;
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
@@ -161,10 +160,12 @@ impl QuicTunnel {
     }
 
     fn closed_now(&self) -> TunnelError {
-        self.shared.conn.close_reason().map_or(
-            TunnelError::Transport("the control stream ended".into()),
-            |error| self.shared.explain(&error),
-        )
+        self.shared
+            .conn
+            .close_reason()
+            .map_or(TunnelError::Transport("the control stream ended".into()), |error| {
+                self.shared.explain(&error)
+            })
     }
 }
 

@@ -138,3 +138,40 @@ impl ServerCertVerifier for PinVerifier {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
+
+    use super::*;
+
+    #[test]
+    fn a_pin_is_the_hash_of_the_whole_public_key_info() {
+        for algorithm in
+            [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ED25519, &rcgen::PKCS_RSA_SHA256]
+        {
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let certificate = CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+            let expected = Sha256::digest(key.subject_public_key_info());
+            assert_eq!(Pin::of(certificate.der()), Some(Pin(expected.into())));
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_no_pin() {
+        assert_eq!(Pin::of(&CertificateDer::from(vec![])), None);
+        assert_eq!(Pin::of(&CertificateDer::from(vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff])), None);
+    }
+
+    #[test]
+    fn texts_round_trip_and_others_are_refused() {
+        let text = format!("sha256:{}", "0aF9".repeat(16));
+        assert_eq!(text.parse::<Pin>().unwrap().to_string(), text.to_lowercase());
+        let short = &text[..70];
+        for wrong in
+            ["", "sha256:", short, &text[7..], &text.replace("0a", "+a"), &text.replace('F', "é")]
+        {
+            assert_eq!(wrong.parse::<Pin>(), Err(PinError), "{wrong}");
+        }
+    }
+}

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::{
-    ALPN_QUIC, ALPN_WEBSOCKET, OldestTls, Pin,
-    pin::PinVerifier,
-    provider,
-};
+use super::{ALPN_QUIC, ALPN_WEBSOCKET, OldestTls, Pin, pin::PinVerifier, provider};
 
 /// Why a trust setting cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +14,9 @@ pub enum TrustError {
     #[error("no CA certificate could be read: {0}")]
     Ca(String),
     /// The system has no root certificates.
-    #[error("the system has no root certificates ({0}); install them (ca-certificates), or set a CA file or a pin")]
+    #[error(
+        "the system has no root certificates ({0}); install them (ca-certificates), or set a CA file or a pin"
+    )]
     NoSystemRoots(String),
     /// The TLS library refused the settings.
     #[error("TLS cannot be set up: {0}")]
@@ -26,7 +24,7 @@ pub enum TrustError {
 }
 
 /// What makes a gateway the right one. There is no "accept anything".
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Trust {
     /// The system's root certificates.
     System,
@@ -34,6 +32,16 @@ pub enum Trust {
     Ca(Vec<CertificateDer<'static>>),
     /// A CA certificate in the gateway's chain has this public key.
     Pin(Pin),
+}
+
+impl std::fmt::Debug for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System => f.write_str("System"),
+            Self::Ca(certificates) => write!(f, "Ca({} certificates)", certificates.len()),
+            Self::Pin(pin) => write!(f, "Pin({pin})"),
+        }
+    }
 }
 
 impl Trust {

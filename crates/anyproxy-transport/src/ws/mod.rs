@@ -73,7 +73,9 @@ pub(crate) fn closed(frame: Option<&CloseFrame>) -> TunnelError {
         Some(code) => {
             TunnelError::theirs(CloseCode::from_u64(code.into()), frame.reason.to_string())
         }
-        None => TunnelError::theirs(CloseCode::Abandoned, format!("{} {}", frame.code, frame.reason)),
+        None => {
+            TunnelError::theirs(CloseCode::Abandoned, format!("{} {}", frame.code, frame.reason))
+        }
     }
 }
 

@@ -156,7 +156,9 @@ impl Shared {
             }
             Event::Closed(id) => {
                 let handle = state.handles.remove(&id);
-                wakers.extend(handle.into_iter().flat_map(|handle| [handle.reader, handle.writer]).flatten());
+                wakers.extend(
+                    handle.into_iter().flat_map(|handle| [handle.reader, handle.writer]).flatten(),
+                );
             }
         }
     }

@@ -138,7 +138,10 @@ impl WsTunnel {
     }
 
     /// Takes what is there; only an empty queue of a lost tunnel is an error.
-    fn take<T>(&self, take: impl FnOnce(&mut State) -> Option<T>) -> Result<Option<T>, TunnelError> {
+    fn take<T>(
+        &self,
+        take: impl FnOnce(&mut State) -> Option<T>,
+    ) -> Result<Option<T>, TunnelError> {
         let mut state = self.shared.state();
         match (take(&mut state), &state.lost) {
             (Some(taken), _) => Ok(Some(taken)),

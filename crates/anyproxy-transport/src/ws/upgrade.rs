@@ -68,9 +68,11 @@ async fn take_over(upgrade: OnUpgrade) -> Result<Socket, TunnelError> {
 fn accept_key(request: &Request<Incoming>, path: &str) -> Option<String> {
     let headers = request.headers();
     let is = |name, value: &str| {
-        headers.get_all(name).iter().filter_map(|text| text.to_str().ok()).any(|text| {
-            text.split(',').any(|token| token.trim().eq_ignore_ascii_case(value))
-        })
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|text| text.to_str().ok())
+            .any(|text| text.split(',').any(|token| token.trim().eq_ignore_ascii_case(value)))
     };
     let ours = request.method() == Method::GET
         && request.version() == Version::HTTP_11
@@ -89,8 +91,7 @@ fn switching(key: &str) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, header::HeaderValue::from_static("websocket"));
-    headers
-        .insert(header::SEC_WEBSOCKET_PROTOCOL, header::HeaderValue::from_static(SUBPROTOCOL));
+    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, header::HeaderValue::from_static(SUBPROTOCOL));
     if let Ok(key) = header::HeaderValue::from_str(key) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
     }

@@ -13,8 +13,15 @@ pub struct GatewayArgs {
     /// The configuration file (see docs/configuration.md)
     #[arg(short, long, env = "ANYPROXY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where clients connect: UDP for QUIC and TCP for the WebSocket [default: [::]:8443]
-    #[arg(long, env = "ANYPROXY_LISTEN", value_name = "IP:PORT", value_parser = with_fix(listen))]
+    /// Where clients connect.
+    #[arg(
+        long,
+        env = "ANYPROXY_LISTEN",
+        value_name = "IP:PORT",
+        value_parser = with_fix(listen),
+        // Not from the comment, in which rustdoc takes the address for a link.
+        help = "Where clients connect: UDP for QUIC and TCP for the WebSocket [default: [::]:8443]"
+    )]
     pub listen: Option<SocketAddr>,
     /// Which transports to serve [default: both]
     #[arg(long, env = "ANYPROXY_TRANSPORT")]
