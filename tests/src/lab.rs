@@ -50,7 +50,7 @@ impl Site {
     /// Real sockets on loopback.
     #[must_use]
     pub fn loopback() -> Self {
-        let net: Arc<dyn Net> = Arc::new(System);
+        let net: Arc<dyn Net> = Arc::new(System::default());
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Self {
             gateway: net.clone(),
@@ -178,6 +178,17 @@ impl Lab {
 /// Starts the gateway alone.
 #[must_use]
 pub fn start_gateway(site: &Site, options: &Options, certificates: &Certificates) -> Gateway {
+    let config = gateway_config(site, options, certificates);
+    Gateway::start(&config, site.gateway.clone(), Duration::from_secs(10)).unwrap()
+}
+
+/// What a lab's gateway runs with.
+#[must_use]
+pub fn gateway_config(
+    site: &Site,
+    options: &Options,
+    certificates: &Certificates,
+) -> GatewayConfig {
     let any = SocketAddr::new(site.gateway_ip, 0);
     let credential = Credential::Verifier(Verifier::from_secret(&Secret::new(SECRET)));
     let group = |name: &str| GroupConfig {
@@ -186,7 +197,7 @@ pub fn start_gateway(site: &Site, options: &Options, certificates: &Certificates
         user: credential.clone(),
         ports: vec![PortRule { address: None, first: 0, last: 0 }],
     };
-    let config = GatewayConfig {
+    GatewayConfig {
         tunnels: ListenConfig {
             addr: any,
             offer: Offer::Both,
@@ -203,8 +214,7 @@ pub fn start_gateway(site: &Site, options: &Options, certificates: &Certificates
         socks5: vec![any],
         groups: vec![group(GROUP), group("empty")],
         limits: options.limits,
-    };
-    Gateway::start(&config, site.gateway.clone(), Duration::from_secs(10)).unwrap()
+    }
 }
 
 /// Starts the client alone.
@@ -215,12 +225,24 @@ pub fn start_client(
     certificates: &Certificates,
     gateway: SocketAddr,
 ) -> Client {
+    let config = client_config(site, options, certificates, gateway);
+    Client::start(config, site.client.clone(), Duration::from_secs(10)).unwrap()
+}
+
+/// What a lab's client runs with.
+#[must_use]
+pub fn client_config(
+    site: &Site,
+    options: &Options,
+    certificates: &Certificates,
+    gateway: SocketAddr,
+) -> ClientConfig {
     let forward = |(index, target): (usize, &SocketAddr)| Forward {
         name: format!("forward-{index}"),
         listen: SocketAddr::new(site.gateway_ip, 0).to_string(),
         target: target.to_string(),
     };
-    let config = ClientConfig {
+    ClientConfig {
         gateway: DialConfig {
             host: gateway.ip().to_string(),
             port: gateway.port(),
@@ -237,8 +259,7 @@ pub fn start_client(
         forwards: options.forwards.iter().enumerate().map(forward).collect(),
         policy: Policy::parse(&[], &options.deny).unwrap(),
         limits: options.client_limits,
-    };
-    Client::start(config, site.client.clone(), Duration::from_secs(10)).unwrap()
+    }
 }
 
 /// Waits until the client's session and all its forwards are up.

@@ -12,20 +12,20 @@ const RECEIVE_BUFFER: u32 = 16 * 1024;
 
 /// The system's network with small receive buffers on connections that it makes. The kernel's own
 /// choice may swallow megabytes before a writer notices that nobody reads.
-#[derive(Debug, Clone, Copy)]
-pub struct Narrow;
+#[derive(Debug)]
+pub struct Narrow(System);
 
 impl Site {
     /// Loopback with users who have little room for what they do not read.
     #[must_use]
     pub fn narrow_loopback() -> Self {
-        Self { user: Arc::new(Narrow), ..Self::loopback() }
+        Self { user: Arc::new(Narrow(System::default())), ..Self::loopback() }
     }
 }
 
 impl Net for Narrow {
     fn listen(&self, addr: SocketAddr) -> io::Result<Listener> {
-        System.listen(addr)
+        self.0.listen(addr)
     }
 
     fn connect(&self, addr: SocketAddr, _: Role) -> BoxFuture<'_, io::Result<Conn>> {
@@ -37,7 +37,7 @@ impl Net for Narrow {
     }
 
     fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        System.udp(addr)
+        self.0.udp(addr)
     }
 
     fn resolve<'a>(
@@ -45,6 +45,6 @@ impl Net for Narrow {
         host: &'a str,
         port: u16,
     ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
-        System.resolve(host, port)
+        self.0.resolve(host, port)
     }
 }

@@ -339,3 +339,30 @@ async fn a_gateway_that_stops_while_opening_gives_no_false_answer_over_quic() {
 async fn a_gateway_that_stops_while_opening_gives_no_false_answer_over_websocket() {
     a_gateway_that_stops_while_opening_gives_no_false_answer(Transport::WebSocket).await;
 }
+
+/// A reachable target is reached, however many users come at the same moment.
+async fn users_who_come_at_once_all_get_through(transport: Transport) {
+    let site = Site::loopback();
+    let echo = target::echo(&site);
+    let lab = Lab::start(site, &Options::new(transport)).await;
+    let mut users = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let doors = lab.doors();
+        users.spawn(async move {
+            for _ in 0..60 {
+                drop(doors.connect(Way::Socks5, echo).await.unwrap());
+            }
+        });
+    }
+    users.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn users_who_come_at_once_all_get_through_over_quic() {
+    users_who_come_at_once_all_get_through(Transport::Quic).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn users_who_come_at_once_all_get_through_over_websocket() {
+    users_who_come_at_once_all_get_through(Transport::WebSocket).await;
+}

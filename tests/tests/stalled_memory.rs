@@ -50,7 +50,8 @@ async fn stalled_readers_stay_within_the_budget(transport: Transport) {
     }
     let grown = resident().saturating_sub(before);
     assert!(stalled.len() >= 32, "{transport}: only {} streams", stalled.len());
-    assert!(lab.gateway.stalled() <= BUDGET, "{transport}: {}", lab.gateway.stalled());
+    // The newest may have been running, and not charged, when the windows of others grew.
+    assert!(lab.gateway.stalled() <= BUDGET + CREDIT, "{transport}: {}", lab.gateway.stalled());
     println!("{transport}: {} stalled streams, {grown} bytes more", stalled.len());
     assert!(grown < BUDGET + SLACK, "{transport}: {} MiB more", grown / MIB);
 }

@@ -259,10 +259,9 @@ impl Tunnel {
         {
             return Err(OpenError::Overloaded);
         }
-        let open = opening.with_id(settings.ids.next());
         match &*self.arm {
-            Arm::Quic(tunnel) => Ok(tunnel.open(&open).await?),
-            Arm::WebSocket(tunnel) => tunnel.open(open),
+            Arm::Quic(tunnel) => Ok(tunnel.open(&opening.with_id(settings.ids.next())).await?),
+            Arm::WebSocket(tunnel) => tunnel.open(opening),
         }
     }
 

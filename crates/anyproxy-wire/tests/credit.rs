@@ -93,7 +93,9 @@ fn the_window_stays_on_a_short_link_and_for_a_slow_stream() {
         for _ in 0..100 {
             credit.starved();
             now += Duration::from_millis(pause);
-            credit.consumed(64 * KIB, now, rtt);
+            // A size with which the reader never ends up right at a limit, as a sender does that has
+            // to stop there.
+            credit.consumed(60 * KIB, now, rtt);
         }
         assert_eq!(credit.window(), 256 * KIB, "{rtt:?}");
     }
@@ -187,4 +189,39 @@ proptest! {
             prop_assert!(pool.used() <= 5000);
         }
     }
+}
+
+/// A sender that stops at its credit and goes on one `trip` after a grant.
+fn send_at_the_limit(credit: &mut RecvCredit, windows: usize, rtt: Duration, trip: Duration) {
+    let mut now = Instant::now();
+    let mut sendable = credit.limit();
+    for _ in 0..windows {
+        let mut granted = None;
+        while credit.limit().min(sendable) > credit.limit() - credit.outstanding() {
+            let consumed = credit.limit() - credit.outstanding();
+            let step = (sendable - consumed).min(16 * KIB);
+            granted = credit.consumed(step, now, rtt).or(granted);
+        }
+        credit.starved();
+        now += trip;
+        sendable = granted.unwrap_or(sendable);
+    }
+}
+
+#[test]
+fn a_sender_that_waits_for_each_grant_gets_a_larger_window_whatever_the_measured_time() {
+    let pool = GrowthPool::new(64 * 1024 * KIB);
+    let mut credit = fast_reader(&pool);
+    let idle_rtt = Duration::from_micros(50);
+    send_at_the_limit(&mut credit, 4, idle_rtt, Duration::from_micros(300));
+    assert!(credit.window() > 256 * KIB, "{}", credit.window());
+}
+
+#[test]
+fn a_sender_that_only_pauses_at_the_limit_does_not() {
+    let pool = GrowthPool::new(64 * 1024 * KIB);
+    let mut credit = fast_reader(&pool);
+    let rtt = Duration::from_millis(1);
+    send_at_the_limit(&mut credit, 100, rtt, Duration::from_millis(50));
+    assert_eq!(credit.window(), 256 * KIB);
 }

@@ -23,7 +23,7 @@ pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
-    let client = Client::start(configure(settings), Arc::new(System), drain)?;
+    let client = Client::start(configure(settings), Arc::new(System::default()), drain)?;
     signals.end().await;
     tracing::info!(?drain, "shutting down; a second signal skips the drain");
     let scope = client.scope();

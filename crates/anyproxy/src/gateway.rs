@@ -24,7 +24,7 @@ use crate::{
 pub(crate) async fn run(settings: GatewaySettings) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
-    let gateway = Gateway::start(&configure(settings), Arc::new(System), drain)?;
+    let gateway = Gateway::start(&configure(settings), Arc::new(System::default()), drain)?;
     tell(gateway.addresses());
     signals.end().await;
     tracing::info!(

@@ -98,10 +98,15 @@ pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffe
     socket.bind(&addr.into())?;
     let buffers = UdpBuffers {
         asked: UDP_BUFFER,
-        receive: socket.recv_buffer_size()?,
-        send: socket.send_buffer_size()?,
+        receive: usable(socket.recv_buffer_size()?),
+        send: usable(socket.send_buffer_size()?),
     };
     Ok((socket.into(), buffers))
+}
+
+/// Linux reports twice what it was asked for; half is for its own bookkeeping (socket(7)).
+fn usable(reported: usize) -> usize {
+    if cfg!(target_os = "linux") { reported / 2 } else { reported }
 }
 
 /// A socket for `addr`. `[::]` serves IPv4 too, and becomes `0.0.0.0` on a machine without IPv6; a

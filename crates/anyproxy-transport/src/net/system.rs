@@ -1,6 +1,13 @@
 //! The operating system's sockets.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use quinn::Runtime as _;
 use tokio::net::{TcpListener, TcpSocket};
@@ -8,8 +15,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::{AsyncUdpSocket, BoxFuture, Conn, Listener, Net, Role, options};
 
 /// The operating system's sockets and resolver.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct System;
+#[derive(Debug, Default)]
+pub struct System {
+    /// Whether small UDP buffers were mentioned: a client makes a socket for each attempt.
+    told: AtomicBool,
+}
 
 impl Net for System {
     fn listen(&self, addr: SocketAddr) -> io::Result<Listener> {
@@ -27,7 +37,7 @@ impl Net for System {
 
     fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let (socket, buffers) = options::udp(addr)?;
-        if buffers.is_short() {
+        if buffers.is_short() && !self.told.swap(true, Ordering::Relaxed) {
             tracing::info!(
                 asked = buffers.asked,
                 receive = buffers.receive,

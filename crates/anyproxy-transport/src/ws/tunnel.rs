@@ -23,7 +23,7 @@ use super::{
 use crate::{
     error::TunnelError,
     stream::Stream,
-    tunnel::{Datagram, OpenError, Settings, Stats},
+    tunnel::{Datagram, OpenError, Opening, Settings, Stats},
 };
 
 #[derive(Debug)]
@@ -50,12 +50,14 @@ impl WsTunnel {
         &self.shared.settings
     }
 
-    pub(crate) fn open(&self, open: Open) -> Result<Stream, OpenError> {
-        let id = open.stream;
+    pub(crate) fn open(&self, opening: &Opening) -> Result<Stream, OpenError> {
         let mut state = self.shared.state();
         if let Some(error) = &state.lost {
             return Err(error.clone().into());
         }
+        // Drawn under the lock: of two opens at once the later one must have the higher id.
+        let id = self.shared.settings.ids.next();
+        let open = opening.with_id(id);
         state.mux.open(open).map_err(|error| match error {
             MuxError::TooManyStreams => OpenError::Overloaded,
             MuxError::Draining => TunnelError::ours(CloseCode::Shutdown, "draining").into(),

@@ -55,7 +55,7 @@ impl Site {
         let mut clients = Vec::new();
         for transport in [Transport::Quic, Transport::WebSocket] {
             let config = client(transport, (addresses.tunnels, target), trust.clone(), &password);
-            let client = Client::start(config, Arc::new(System), Duration::ZERO)?;
+            let client = Client::start(config, Arc::new(System::default()), Duration::ZERO)?;
             let forward = connected(&client, transport).await?;
             clients.push(Member { transport, client, forward });
         }
@@ -128,7 +128,7 @@ fn gateway(identity: Identity, password: &str) -> Result<Gateway, RunError> {
         groups: vec![group(Transport::Quic), group(Transport::WebSocket)],
         limits,
     };
-    Ok(Gateway::start(&config, Arc::new(System), Duration::ZERO)?)
+    Ok(Gateway::start(&config, Arc::new(System::default()), Duration::ZERO)?)
 }
 
 fn client(

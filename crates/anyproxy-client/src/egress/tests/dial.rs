@@ -237,7 +237,7 @@ async fn a_datagram_flow_gets_checked_addresses_and_nothing_is_connected() {
 async fn the_systems_refusal_is_a_refusal() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let egress = Egress::new(Arc::new(System), Arc::default());
+    let egress = Egress::new(Arc::new(System::default()), Arc::default());
     assert_eq!(ask(&egress, &address.to_string()).await.unwrap().address, address);
     drop(listener);
     let error = ask(&egress, &address.to_string()).await.unwrap_err();
@@ -278,7 +278,7 @@ fn running_out_of_descriptors_is_internal_and_says_so() {
 #[test]
 fn dialling_can_move_between_threads() {
     fn movable<T: Send>(_: &T) {}
-    let egress = Egress::new(Arc::new(System), Arc::default());
+    let egress = Egress::new(Arc::new(System::default()), Arc::default());
     let destination = Destination::Asked("localhost:1".to_owned());
     movable(&egress.dial(&destination, Deadline::never()));
 }
