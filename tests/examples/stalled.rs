@@ -16,7 +16,7 @@ use anyproxy_tests::{
     user::Way,
 };
 use anyproxy_transport::{Transport, net::Conn};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const STALLED: usize = 500;
 const RUNS: usize = 5;
@@ -58,38 +58,39 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Two installations, one of them with the stalled downloads, measured in turn.
+/// One installation, measured with and without the stalled downloads in turn.
 async fn ratio(transport: Transport) {
     let site = Site::narrow_loopback();
     let endless = target::burst(&site, 4 << 20);
     let large = target::serve(&site, |mut conn| async move {
-        use tokio::io::AsyncWriteExt as _;
         let bytes = target::pattern(1 << 20);
         for _ in 0..SIZE >> 20 {
             conn.write_all(&bytes).await.unwrap();
         }
         conn.shutdown().await.unwrap();
     });
-    let mut wide = Site::loopback();
-    wide.target = site.target.clone();
-    let free = Lab::start(wide, &Options::new(transport)).await;
-    let mut laden = Lab::start(site, &Options::new(transport)).await;
-    let stalled = stall(&laden, endless).await;
-    // The stalled users are narrow; the measured one is as the other.
-    laden.site = Site::loopback();
+    let mut lab = Lab::start(site.clone(), &Options::new(transport)).await;
     let (mut alone, mut among, mut ratios) = (vec![], vec![], vec![]);
-    speed(&free, large).await;
-    speed(&laden, large).await;
-    for _ in 0..RUNS {
-        let (a, b) = (speed(&free, large).await, speed(&laden, large).await);
-        alone.push(a);
-        among.push(b);
-        ratios.push(b / a);
+    for run in 0..=RUNS {
+        lab.site = Site::loopback();
+        let a = speed(&lab, large).await;
+        // Only the users that stall are narrow.
+        lab.site = site.clone();
+        let stalled = stall(&lab, endless).await;
+        lab.site = Site::loopback();
+        let b = speed(&lab, large).await;
+        drop(stalled);
+        lab.until(|lab| lab.gateway.users() == 0).await;
+        // The first round warms up.
+        if run > 0 {
+            alone.push(a);
+            among.push(b);
+            ratios.push(b / a);
+        }
     }
     println!(
-        "{transport:>4}: alone {:.0} MiB/s, among {} stalled {:.0} MiB/s, median ratio {:.3}",
+        "{transport:>4}: alone {:.0} MiB/s, among {STALLED} stalled {:.0} MiB/s, median ratio {:.3}",
         median(alone),
-        stalled.len(),
         median(among),
         median(ratios),
     );

@@ -27,6 +27,10 @@ use tokio::{sync::Notify, time::Instant};
 /// A stream must have rested at least this long before it may be reset to free memory.
 pub const EVICT_AFTER: Duration = Duration::from_secs(30);
 
+/// One part in so many of a budget may go into windows that grow beyond the initial one: with the
+/// default budget four streams over a long fat network have all they can use.
+const GROWTH: u64 = 4;
+
 /// Charges are corrected when they are off by this many bytes, not at every read.
 const TOLERANCE: u64 = 64 * 1024;
 
@@ -59,7 +63,7 @@ pub enum Admission {
 }
 
 impl StallBudget {
-    /// A budget of `limit` bytes; half of it may go into windows that grow beyond the initial one.
+    /// A budget of `limit` bytes; a quarter of it may go into windows that grow.
     #[must_use]
     pub fn new(limit: u64) -> Arc<Self> {
         Arc::new(Self {
@@ -67,7 +71,7 @@ impl StallBudget {
             charged: AtomicU64::new(0),
             next: AtomicU64::new(0),
             epoch: Instant::now(),
-            pool: GrowthPool::new(limit / 2),
+            pool: GrowthPool::new(limit / GROWTH),
             entries: Mutex::default(),
         })
     }
@@ -139,9 +143,9 @@ impl StallBudget {
         self.leave_room(before.saturating_sub(bytes));
     }
 
-    /// Lets windows grow into what is free, and never into more than half of the budget.
+    /// Lets windows grow into what is free, but never into so much that new streams find no room.
     fn leave_room(&self, charged: u64) {
-        self.pool.resize((self.limit / 2).min(self.limit.saturating_sub(charged)));
+        self.pool.resize((self.limit / GROWTH).min(self.limit.saturating_sub(charged)));
     }
 
     fn clock(&self) -> u64 {
@@ -242,13 +246,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn windows_grow_into_what_stalled_streams_leave() {
         let budget = StallBudget::new(1000);
-        let stalled = budget.charge(700);
-        assert_eq!(budget.pool().take(301), Taken::Nothing);
-        assert_eq!(budget.pool().take(300), Taken::All);
+        let stalled = budget.charge(800);
+        assert_eq!(budget.pool().take(201), Taken::Nothing);
+        assert_eq!(budget.pool().take(200), Taken::All);
         assert_eq!(budget.admit(1), Admission::Overloaded);
         drop(stalled);
-        assert_eq!(budget.charged(), 300);
-        assert_eq!(budget.pool().take(201), Taken::Nothing, "never more than half");
+        assert_eq!(budget.charged(), 200);
+        assert_eq!(budget.pool().take(51), Taken::Nothing, "never more than a quarter");
     }
 
     #[tokio::test(start_paused = true)]

@@ -80,7 +80,7 @@ pub enum DialError {
         source: io::Error,
     },
     /// The gateway did not take the connection.
-    #[error("cannot connect to {addr}/{protocol}: {source}")]
+    #[error("cannot connect to {addr}/{protocol}: {source}{hint}")]
     Connect {
         /// The gateway's address.
         addr: SocketAddr,
@@ -88,6 +88,8 @@ pub enum DialError {
         protocol: &'static str,
         /// What went wrong.
         source: TunnelError,
+        /// What a person may try; may be empty.
+        hint: &'static str,
     },
     /// It took too long.
     #[error("{addr}/{protocol} did not answer in time{hint}")]
@@ -186,8 +188,33 @@ impl Dialer {
         match deadline.bound(connecting).await {
             Ok(Ok(pipe)) => Ok(Connected { pipe }),
             Ok(Err(Failed::Socket(source))) => Err(DialError::Socket { addr, source }),
-            Ok(Err(Failed::Tunnel(source))) => Err(DialError::Connect { addr, protocol, source }),
+            Ok(Err(Failed::Tunnel(source))) => {
+                let hint = self.trust_hint(&source);
+                Err(DialError::Connect { addr, protocol, source, hint })
+            }
             Err(_) => Err(DialError::TimedOut { addr, protocol, hint }),
+        }
+    }
+
+    /// The fix when the gateway's certificate does not lead to what the client trusts. Both
+    /// transports pass rustls' own words on; a CA of the same name but another key is a bad
+    /// signature to it, which would send people looking in the wrong place.
+    fn trust_hint(&self, error: &TunnelError) -> &'static str {
+        let TunnelError::Transport(text) = error else { return "" };
+        let untrusted = ["UnknownIssuer", "BadSignature"]
+            .iter()
+            .any(|reason| text.contains(&format!("invalid peer certificate: {reason}")));
+        match &self.config.trust {
+            _ if !untrusted => "",
+            Trust::Ca(_) => {
+                "; no CA of the client's CA file signed the gateway's certificate: use the CA file \
+                 of this gateway"
+            }
+            Trust::System => {
+                "; no CA of this system signed the gateway's certificate: set the CA file or pin of \
+                 this gateway"
+            }
+            Trust::Pin(_) => "; the CA that the pin names did not sign it",
         }
     }
 

@@ -28,7 +28,7 @@ fn tls(certificates: &Certificates, alpn: &str) -> ClientConfig {
 }
 
 /// The first bytes that a TLS client sends.
-pub fn client_hello(certificates: &Certificates) -> Vec<u8> {
+pub(crate) fn client_hello(certificates: &Certificates) -> Vec<u8> {
     let config = Arc::new(tls(certificates, "http/1.1"));
     let mut client =
         rustls::ClientConnection::new(config, "gateway.test".try_into().unwrap()).unwrap();
@@ -38,7 +38,7 @@ pub fn client_hello(certificates: &Certificates) -> Vec<u8> {
 }
 
 /// TLS to the tunnel port.
-pub async fn over_tls(
+pub(crate) async fn over_tls(
     site: &Site,
     certificates: &Certificates,
     gateway: SocketAddr,
@@ -49,13 +49,18 @@ pub async fn over_tls(
 }
 
 /// A connection that is a tunnel as far as the transport goes, and on which nothing was said.
-pub enum Raw {
-    Quic { conn: quinn::Connection, send: quinn::SendStream, _endpoint: quinn::Endpoint },
+pub(crate) enum Raw {
+    Quic {
+        conn: quinn::Connection,
+        send: quinn::SendStream,
+        /// Dropping them would say something.
+        _kept: (quinn::RecvStream, quinn::Endpoint),
+    },
     WebSocket(Box<TlsStream<Conn>>),
 }
 
 impl Raw {
-    pub async fn connect(
+    pub(crate) async fn connect(
         transport: Transport,
         site: &Site,
         certificates: &Certificates,
@@ -80,12 +85,12 @@ impl Raw {
         let config = quinn::ClientConfig::new(Arc::new(tls));
         let connecting = endpoint.connect_with(config, gateway, "gateway.test").unwrap();
         let conn = connecting.await.unwrap();
-        let (send, _) = conn.open_bi().await.unwrap();
-        Self::Quic { conn, send, _endpoint: endpoint }
+        let (send, recv) = conn.open_bi().await.unwrap();
+        Self::Quic { conn, send, _kept: (recv, endpoint) }
     }
 
     /// Sends bytes of frames, in one message on the WebSocket.
-    pub async fn say(&mut self, frames: &[u8]) {
+    pub(crate) async fn say(&mut self, frames: &[u8]) {
         match self {
             Self::Quic { send, .. } => send.write_all(frames).await.unwrap(),
             Self::WebSocket(tls) => {
@@ -96,7 +101,7 @@ impl Raw {
     }
 
     /// Sends only the first half of what carries these frames.
-    pub async fn say_half(&mut self, frames: &[u8]) {
+    pub(crate) async fn say_half(&mut self, frames: &[u8]) {
         match self {
             Self::Quic { .. } => self.say(&frames[..frames.len() / 2]).await,
             Self::WebSocket(tls) => {
@@ -108,7 +113,7 @@ impl Raw {
     }
 
     /// Waits for the end and returns the gateway's close code; none: it closed without one.
-    pub async fn close_code(&mut self) -> Option<u64> {
+    pub(crate) async fn close_code(&mut self) -> Option<u64> {
         match self {
             Self::Quic { conn, .. } => match conn.closed().await {
                 quinn::ConnectionError::ApplicationClosed(close) => {

@@ -34,6 +34,11 @@ impl Unserved {
         self.0.as_ref()?.local_addr().ok()
     }
 
+    /// To write to it while it is still unserved; `None` never happens.
+    pub(crate) fn conn_mut(&mut self) -> Option<&mut Conn> {
+        self.0.as_mut()
+    }
+
     /// Takes the connection out; `None` never happens, since this is the only way to empty it.
     pub(crate) fn into_conn(mut self) -> Option<Conn> {
         self.0.take()

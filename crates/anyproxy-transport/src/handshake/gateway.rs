@@ -181,9 +181,9 @@ impl Challenged {
 async fn refuse(mut pipe: Pipe, code: CloseCode, reason: &str, retry_after: Duration) {
     let refusal = Refuse { code, reason: reason.to_owned(), retry_after };
     let told = async {
-        if pipe.send(&Frame::Refuse(refusal)).await.is_ok() {
-            pipe.close(code, reason).await;
-        }
+        // Also a peer that does not read the Refuse gets the code.
+        let _ = pipe.send(&Frame::Refuse(refusal)).await;
+        pipe.close(code, reason).await;
     };
     let _ = Deadline::after(REFUSAL).bound(told).await;
 }

@@ -9,7 +9,10 @@
     reason = "what is not expected here is an error, also what a later version adds"
 )]
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyproxy_wire::{
     codes::CloseCode,
@@ -25,6 +28,9 @@ use crate::{error::TunnelError, tunnel::Settings};
 
 /// Above every data stream (1 at its start, then 0).
 const PRIORITY: i32 = 2;
+
+/// How often in a ping interval it is looked whether the peer has sent anything.
+const LOOKS: u32 = 5;
 
 /// Bytes taken from the stream at a time.
 const CHUNK: usize = 16 * 1024;
@@ -125,25 +131,33 @@ fn due(shared: &Shared, buffer: &mut BytesMut) {
 }
 
 /// The heartbeat, fed by quinn's count of received bytes: any byte proves life.
+///
+/// quinn does not tell when a packet comes, so it is asked several times in each ping interval;
+/// that much earlier a silent peer counts as dead, so that it is never later than agreed.
 struct Pulse {
     heartbeat: Heartbeat,
     received: u64,
+    look_every: Duration,
+    looked: Instant,
 }
 
 impl Pulse {
     fn new(settings: &Settings) -> Self {
         let now = tokio::time::Instant::now().into_std();
-        let heartbeat = Heartbeat::new(now, settings.ping_interval, settings.dead_after);
-        Self { heartbeat, received: 0 }
+        let look_every = settings.ping_interval / LOOKS;
+        let dead_after = settings.dead_after.saturating_sub(look_every);
+        let heartbeat = Heartbeat::new(now, settings.ping_interval, dead_after);
+        Self { heartbeat, received: 0, look_every, looked: now }
     }
 
     fn next(&self) -> Instant {
-        self.heartbeat.deadline()
+        self.heartbeat.deadline().min(self.looked + self.look_every)
     }
 
     fn beat(&mut self, shared: &Shared) -> Beat {
         let now = tokio::time::Instant::now().into_std();
         let received = shared.conn.stats().udp_rx.bytes;
+        self.looked = now;
         if received != self.received {
             self.received = received;
             self.heartbeat.received(now);

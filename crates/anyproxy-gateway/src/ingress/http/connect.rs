@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{After, Line, Proxy, body::Reply, response, response::Problem};
-use crate::ingress::{Authenticate, Outcome, Route, User, close, side, target::TargetAddr};
+use crate::ingress::{Authenticate, Outcome, Route, Unserved, User, side, target::TargetAddr};
 
 /// Opens the tunnel; the connection is the target's once the 200 has been written.
 pub(super) async fn connect<R: Route, A: Authenticate>(
@@ -42,22 +42,24 @@ pub(super) async fn follow(line: &Line, after: After, conn: Conn, early: Bytes) 
     }
 }
 
-async fn switched(line: &Line, upgrade: OnUpgrade, mut conn: Conn, early: Bytes) {
+async fn switched(line: &Line, upgrade: OnUpgrade, conn: Conn, early: Bytes) {
+    let mut user = Unserved::new(conn);
     // The target has sent its 101 already, so this waits for a task of our own only.
     let parts = match upgrade.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<Stream>>) {
         Ok(Ok(parts)) => parts,
         Ok(Err(_)) | Err(_) => {
             tracing::debug!(peer = %line.ends.peer, "the target's connection broke at the switch");
-            return conn.abort();
+            return;
         }
     };
     let Parts { io, read_buf, .. } = parts;
     let mut stream = io.into_inner();
+    let Some(conn) = user.conn_mut() else { return };
     // At most one read buffer, so the other direction does not wait for long.
     if conn.write_all(&read_buf).await.is_err() {
-        stream.reset(StreamCode::UserGone);
-        return close::gently(conn).await;
+        return stream.reset(StreamCode::UserGone);
     }
+    let Some(conn) = user.into_conn() else { return };
     relay(line, stream, conn, early).await;
 }
 
