@@ -55,7 +55,7 @@ async fn download(lab: &Lab, target: SocketAddr, size: usize) {
 }
 
 async fn five_hundred_stalled_downloads_leave_the_next_one_alone(site: Site, transport: Transport) {
-    let endless = target::burst(&site, 4 * MIB);
+    let endless = target::endless(&site);
     let large = target::burst(&site, 32 * MIB);
     let lab = Lab::start(site, &Options::new(transport)).await;
     let mut stalled = Vec::new();

@@ -219,7 +219,7 @@ impl RecvCredit {
             return;
         }
         let gain = grown - self.window;
-        match self.pool.take(gain) {
+        match self.pool.take_for(gain, self.consumed) {
             Taken::All => {
                 self.gained += gain;
                 self.window = grown;
@@ -281,6 +281,16 @@ impl GrowthPool {
             used.checked_add(n).filter(|&used| used <= bytes)
         });
         if taken.is_ok() { Taken::All } else { Taken::Nothing }
+    }
+
+    /// Takes `n` bytes for a stream that has moved `moved` bytes so far, or nothing. The emptier the
+    /// pool, the more a stream must have moved: else many that stall early on, each after a first
+    /// burst, would leave nothing to the one that goes on.
+    pub fn take_for(&self, n: u64, moved: u64) -> Taken {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        let free = bytes.saturating_sub(self.used());
+        let earned = u128::from(moved) * u128::from(free) >= u128::from(n) * u128::from(bytes);
+        if earned { self.take(n) } else { Taken::Nothing }
     }
 
     /// Gives back `n` bytes that were taken.

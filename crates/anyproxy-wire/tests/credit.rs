@@ -151,6 +151,27 @@ fn a_closed_credit_no_longer_grows() {
 }
 
 #[test]
+fn streams_that_stall_early_leave_windows_to_those_that_go_on() {
+    let pool = GrowthPool::new(64 * 1024 * KIB);
+    let mut now = Instant::now();
+    let mut stalled = Vec::new();
+    for _ in 0..500 {
+        let mut credit = fast_reader(&pool);
+        for _ in 0..3 {
+            credit.starved();
+            read_window(&mut credit, &mut now);
+        }
+        stalled.push(credit);
+    }
+    let mut goes_on = fast_reader(&pool);
+    for _ in 0..200 {
+        goes_on.starved();
+        read_window(&mut goes_on, &mut now);
+    }
+    assert!(goes_on.window() >= 8 * 1024 * KIB, "{}", goes_on.window());
+}
+
+#[test]
 fn the_pool_gives_all_or_nothing() {
     let pool = GrowthPool::new(10);
     assert_eq!(pool.take(7), Taken::All);

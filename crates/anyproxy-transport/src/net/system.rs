@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, ToSocketAddrs as _},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,15 +10,29 @@ use std::{
 };
 
 use quinn::Runtime as _;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::Semaphore,
+};
 
 use super::{AsyncUdpSocket, BoxFuture, Conn, Listener, Net, Role, options};
 
+/// Look-ups in the system's resolver at once. Each holds a thread until it ends, also when nobody
+/// waits for it any more, because `getaddrinfo` cannot be stopped.
+const LOOKUPS: usize = 64;
+
 /// The operating system's sockets and resolver.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct System {
     /// Whether small UDP buffers were mentioned: a client makes a socket for each attempt.
     told: AtomicBool,
+    lookups: Arc<Semaphore>,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self { told: AtomicBool::new(false), lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
 }
 
 impl Net for System {
@@ -55,10 +69,17 @@ impl Net for System {
         port: u16,
     ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
         Box::pin(async move {
-            match tokio::net::lookup_host((host, port)).await {
-                Ok(found) => Ok(found.collect()),
-                Err(error) => Err(classify(error)),
+            if let Ok(ip) = host.parse() {
+                return Ok(vec![SocketAddr::new(ip, port)]);
             }
+            let turn = Arc::clone(&self.lookups).acquire_owned().await;
+            let turn = turn.map_err(io::Error::other)?;
+            let host = host.to_owned();
+            let looking = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                (host.as_str(), port).to_socket_addrs().map(Iterator::collect)
+            });
+            looking.await.map_err(io::Error::other)?.map_err(classify)
         })
     }
 }

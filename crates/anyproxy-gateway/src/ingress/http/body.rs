@@ -161,7 +161,12 @@ impl Download {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(frame))) => {
-                self.release_at_end();
+                // Trailers end a body; hyper does not ask for what is behind them.
+                if frame.is_trailers() {
+                    self.release();
+                } else {
+                    self.release_at_end();
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Pending => Poll::Pending,
