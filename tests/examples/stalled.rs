@@ -82,7 +82,6 @@ async fn ratio(transport: Transport) {
         let b = speed(&lab, large).await;
         drop(stalled);
         lab.until(|lab| lab.gateway.users() == 0).await;
-        eprintln!("{a:.0} {b:.0}");
         // The first round warms up.
         if run > 0 {
             alone.push(a);

@@ -116,7 +116,15 @@ impl Stream {
     /// # Errors
     /// [`StreamError`] when the stream or tunnel ends first.
     pub async fn reply(&mut self) -> Result<OpenReply, StreamError> {
-        poll_fn(|cx| self.arm.poll_reply(cx)).await
+        poll_fn(|cx| {
+            let reply = self.arm.poll_reply(cx);
+            if reply.is_pending() {
+                // Nothing can be buffered for a target that is not yet connected.
+                self.charge.waiting();
+            }
+            reply
+        })
+        .await
     }
 
     /// Lets bytes be sent before the answer has come; reading then waits for it first, at most

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Account,
-    throttle::{Throttle, Turn},
+    throttle::{Attempt, Throttle, Turn},
 };
 use crate::ingress::Denied;
 
@@ -90,9 +90,10 @@ impl Passwords {
         peer: IpAddr,
     ) -> Result<(), Denied> {
         let mark = self.mark(hash, account, password);
-        let Some(landing) = self.join(mark, peer)? else { return Ok(()) };
+        let attempt = Attempt::new(peer, self.mark(hash, account, &[]));
+        let Some(landing) = self.join(mark, attempt)? else { return Ok(()) };
         let verdict = *landing.verdict.get_or_init(|| self.run(hash, password)).await;
-        landing.settle(verdict, peer);
+        landing.settle(verdict, attempt);
         match verdict {
             Verdict::Right => Ok(()),
             Verdict::Wrong => Err(Denied::Wrong),
@@ -100,15 +101,18 @@ impl Passwords {
     }
 
     /// A place in the check of `mark`; `None` when it is known to be right.
-    fn join(&self, mark: Mark, peer: IpAddr) -> Result<Option<Landing<'_>>, Denied> {
+    fn join(&self, mark: Mark, attempt: Attempt) -> Result<Option<Landing<'_>>, Denied> {
         let now = Instant::now();
         let mut state = self.state();
         if let Some(seen) = state.known.get_mut(&mark) {
             *seen = now;
             return Ok(None);
         }
-        let full = state.flights.len() >= MAX_WAITING && !state.flights.contains_key(&mark);
-        if full || state.throttle.turn(peer, now) == Turn::Later {
+        // Joining a check that is under way costs nothing and is no further attempt.
+        if !state.flights.contains_key(&mark)
+            && (state.flights.len() >= MAX_WAITING
+                || state.throttle.begin(attempt, now) == Turn::Later)
+        {
             return Err(Denied::Busy);
         }
         let flight = state.flights.entry(mark).or_default();
@@ -161,13 +165,13 @@ struct Landing<'a> {
 }
 
 impl Landing<'_> {
-    fn settle(&self, verdict: Verdict, peer: IpAddr) {
+    fn settle(&self, verdict: Verdict, attempt: Attempt) {
         let now = Instant::now();
         let mut state = self.passwords.state();
         match verdict {
-            Verdict::Wrong => state.throttle.failed(peer, now),
+            Verdict::Wrong => {}
             Verdict::Right => {
-                state.throttle.succeeded(peer);
+                state.throttle.succeeded(attempt);
                 if state.known.len() >= MAX_KNOWN {
                     let oldest = state.known.iter().min_by_key(|(_, seen)| **seen);
                     if let Some(mark) = oldest.map(|(mark, _)| *mark) {

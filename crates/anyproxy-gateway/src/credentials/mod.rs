@@ -12,6 +12,7 @@
 //! costs what a known one does, and nothing says which of both was wrong.
 
 mod argon;
+mod failures;
 mod throttle;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
@@ -26,6 +27,7 @@ use crate::{
     ingress::{Authenticate, Denied, User},
 };
 use argon::Passwords;
+use failures::Failures;
 
 /// Checks clients and proxy users.
 #[derive(Debug)]
@@ -34,6 +36,9 @@ pub struct Credentials {
     passwords: Passwords,
     /// Stands in for unknown groups.
     nobody: Entry,
+    /// An Argon2id hash of some group, if there is one.
+    slow: Option<String>,
+    failures: Failures,
 }
 
 #[derive(Debug, Clone)]
@@ -63,25 +68,24 @@ impl Credentials {
         let mut nobody = [0; 32];
         getrandom::fill(&mut nobody)?;
         let verifier = Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec())));
-        // If any group's check is slow, an unknown group's must be as well.
-        let slow = |pick: fn(&GroupConfig) -> &Credential| {
-            let slow = groups.iter().map(pick).find(|kept| matches!(kept, Credential::Argon2id(_)));
-            slow.cloned().unwrap_or_else(|| verifier.clone())
-        };
+        let slow = groups.iter().flat_map(|group| [&group.tunnel, &group.user]).find_map(|kept| {
+            match kept {
+                Credential::Argon2id(hash) => Some(hash.clone()),
+                Credential::Verifier(_) => None,
+            }
+        });
         Ok(Self {
-            nobody: Entry { tunnel: slow(|group| &group.tunnel), user: slow(|group| &group.user) },
+            nobody: Entry { tunnel: verifier.clone(), user: verifier },
+            slow,
+            failures: Failures::default(),
             groups: entries.collect(),
             passwords: Passwords::new()?,
         })
     }
 
-    /// Methods with which a client of `group` may log in, the preferred first.
-    pub(crate) fn methods(&self, group: &str) -> &'static [u64] {
-        match self.entry(group).1.tunnel {
-            Credential::Verifier(_) => &[METHOD_SECRET, METHOD_PASSWORD],
-            Credential::Argon2id(_) => &[METHOD_PASSWORD],
-        }
-    }
+    /// Methods with which clients may log in, the preferred first: the same for every group, so that
+    /// they do not tell which groups exist.
+    pub(crate) const METHODS: &[u64] = &[METHOD_SECRET, METHOD_PASSWORD];
 
     /// Checks a client's proof. Cancel safe.
     pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, Denied> {
@@ -127,7 +131,14 @@ impl Credentials {
             Credential::Verifier(verifier) => {
                 // Compares in constant time.
                 let presented = Verifier::from_secret(&Secret::new(presented.to_vec()));
-                if presented == *verifier { Ok(()) } else { Err(Denied::Wrong) }
+                if presented == *verifier {
+                    return Ok(());
+                }
+                // Where any group's check is slow, a failure must not tell this one from it.
+                if let Some(slow) = &self.slow {
+                    self.passwords.check(slow, account, presented.to_text().as_bytes(), peer).await?;
+                }
+                Err(Denied::Wrong)
             }
             Credential::Argon2id(hash) => {
                 self.passwords.check(hash, account, presented, peer).await
@@ -146,7 +157,11 @@ pub(crate) struct Account<'a> {
 impl Authenticate for Credentials {
     async fn check_user(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<User, Denied> {
         let (group, entry) = self.entry(name);
-        self.check(&entry.user, Account { kind: "user", name }, password, peer).await?;
+        let checked = self.check(&entry.user, Account { kind: "user", name }, password, peer).await;
+        if checked.is_err() {
+            self.failures.note(peer);
+        }
+        checked?;
         let group = group.ok_or(Denied::Wrong)?;
         Ok(User { group: Arc::clone(group), name: Arc::clone(group) })
     }

@@ -153,7 +153,7 @@ impl Challenged {
     /// # Errors
     /// [`TunnelError`] when the connection is gone.
     pub async fn welcome(
-        mut self,
+        self,
         welcome: Welcome,
         limits: TunnelLimits,
         scope: &Scope,
@@ -168,8 +168,9 @@ impl Challenged {
             budget: limits.budget,
             ids: limits.ids,
         };
-        self.pipe.send(&Frame::Welcome(welcome)).await?;
-        Ok(self.pipe.into_tunnel(settings, scope))
+        let mut pipe = self.pipe.widen().await;
+        pipe.send(&Frame::Welcome(welcome)).await?;
+        Ok(pipe.into_tunnel(settings, scope))
     }
 
     /// Turns the client away and waits, bounded, until it knows.

@@ -107,6 +107,18 @@ impl Pipe {
         }
     }
 
+    /// At the gateway: lifts the limits of strangers. (QUIC's are lifted when the tunnel starts.)
+    pub(crate) async fn widen(self) -> Self {
+        match self {
+            Self::Quic(pipe) => Self::Quic(pipe),
+            Self::WebSocket(pipe) => {
+                let WsPipe { socket, ahead, peer } = *pipe;
+                let socket = ws::widen(socket).await;
+                Self::WebSocket(Box::new(WsPipe { socket, ahead, peer }))
+            }
+        }
+    }
+
     /// Ends the attempt with a code. What was sent before still leaves.
     pub(crate) async fn close(self, code: CloseCode, reason: &str) {
         match self {

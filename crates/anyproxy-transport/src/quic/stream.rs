@@ -156,8 +156,7 @@ impl QuicStream {
     ) -> Poll<Result<Option<Bytes>, StreamError>> {
         if !self.ahead.is_empty() {
             let chunk = self.ahead.split().freeze();
-            self.consumed(chunk.len());
-            return Poll::Ready(Ok(Some(chunk)));
+            return Poll::Ready(self.consumed(chunk.len()).map(|()| Some(chunk)));
         }
         let mut buffer = BytesMut::with_capacity(READ);
         match poll_read_buf(Pin::new(&mut self.recv), cx, &mut buffer) {
@@ -167,8 +166,7 @@ impl QuicStream {
             }
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
             Poll::Ready(Ok(bytes)) => {
-                self.consumed(bytes);
-                Poll::Ready(Ok(Some(buffer.freeze())))
+                Poll::Ready(self.consumed(bytes).map(|()| Some(buffer.freeze())))
             }
             Poll::Ready(Err(error)) => {
                 let error = error.get_ref().and_then(|error| error.downcast_ref::<ReadError>());
@@ -178,12 +176,19 @@ impl QuicStream {
         }
     }
 
-    fn consumed(&mut self, bytes: usize) {
+    /// Counts what is handed to the reader. What a hostile peer sends beyond its credit is met here at
+    /// the latest; until it is read, the stream's window of quinn bounds it.
+    fn consumed(&mut self, bytes: usize) -> Result<(), StreamError> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if let Err(error) = self.credit.received(bytes) {
+            self.shared.close(&error.clone().into());
+            return Err(error.into());
+        }
         let now = Instant::now().into_std();
         if let Some(offset) = self.credit.consumed(bytes, now, self.shared.rtt()) {
             self.shared.grant(self.id, offset);
         }
+        Ok(())
     }
 
     pub(crate) fn poll_write(

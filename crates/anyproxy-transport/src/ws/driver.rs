@@ -12,7 +12,7 @@ use anyproxy_runtime::Deadline;
 use anyproxy_wire::{
     WireError,
     codes::CloseCode,
-    frame::{self, Stage},
+    frame::{self, Frame, Stage},
     heartbeat::{Beat, Heartbeat},
 };
 use bytes::{Bytes, BytesMut};
@@ -115,11 +115,15 @@ impl Driver {
     fn frames(&mut self, mut bytes: Bytes) -> Result<(), TunnelError> {
         count(&self.shared.received, bytes.len());
         while let Some(frame) = frame::decode_message(&mut bytes, Stage::Established)? {
+            let is_control = !matches!(frame, Frame::Data { .. });
             let mut state = self.shared.state();
             let result = state.mux.receive(frame);
             // Also after an error: what came before it is good.
             self.shared.dispatch(state);
             result?;
+            if is_control && self.shared.is_flooded() {
+                return Err(TunnelError::ours(CloseCode::OverLimit, "too many control messages"));
+            }
         }
         Ok(())
     }

@@ -19,12 +19,12 @@ mod stream;
 mod tunnel;
 mod upgrade;
 
-use anyproxy_wire::{codes::CloseCode, frame::MAX_MESSAGE};
+use anyproxy_wire::{codes::CloseCode, frame::{MAX_HANDSHAKE, MAX_MESSAGE}};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         self,
-        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode as WsCode},
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode as WsCode},
     },
 };
 
@@ -48,6 +48,26 @@ const WRITE_BUFFER: usize = 128 * 1024;
 
 /// Bytes that may wait for the kernel. One message more than the write buffer is enough.
 const MAX_WRITE_BUFFER: usize = WRITE_BUFFER + 2 * MAX_MESSAGE;
+
+/// Bytes that a stranger's message may have: a handshake frame with its header.
+const STRANGER_MESSAGE: usize = MAX_HANDSHAKE + 16;
+
+/// Until Welcome the gateway holds little for a stranger; tungstenite reserves what a frame's header
+/// claims.
+pub(crate) fn stranger_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(STRANGER_MESSAGE)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * STRANGER_MESSAGE)
+        .max_message_size(Some(STRANGER_MESSAGE))
+        .max_frame_size(Some(STRANGER_MESSAGE))
+}
+
+/// Widens the limits of a stranger that is none any more. It waits for Welcome, so nothing that it sent
+/// is in the old buffers; what a hostile one sent all the same is lost with them.
+pub(crate) async fn widen(socket: Socket) -> Socket {
+    WebSocketStream::from_raw_socket(socket.into_inner(), Role::Server, Some(config())).await
+}
 
 pub(crate) fn config() -> WebSocketConfig {
     WebSocketConfig::default()

@@ -31,6 +31,9 @@ const SEND_BUFFER: usize = 256 * 1024;
 /// Bytes of one Data frame: about a TLS record.
 const DATA_FRAME: usize = 16 * 1024;
 
+/// Control messages that may wait for the session.
+const CONTROL_QUEUE: usize = 64;
+
 /// Received datagrams that may wait; more are dropped and counted.
 const MAX_DATAGRAMS: usize = 256;
 
@@ -59,7 +62,8 @@ pub(super) struct State {
     pub(super) handles: HashMap<u64, Handle>,
     /// Streams that the peer opened; the mux bounds their number.
     pub(super) opened: VecDeque<Open>,
-    /// Control messages; the mux bounds their number.
+    /// Control messages; a peer that sends more than [`CONTROL_QUEUE`] before they are taken is
+    /// closed.
     pub(super) control: VecDeque<Frame>,
     pub(super) datagrams: VecDeque<(u64, Bytes)>,
     pub(super) lost: Option<TunnelError>,
@@ -112,6 +116,11 @@ impl Shared {
     /// The state; a panic in a holder leaves it whole, so poisoning says nothing.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether control messages came faster than the session takes them.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.state().control.len() > CONTROL_QUEUE
     }
 
     /// Handles what the mux has to tell. Tasks are woken after the lock is free.

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     tungstenite::{self, handshake::derive_accept_key, protocol::Role},
 };
 
-use super::{SUBPROTOCOL, Socket, broken, config};
+use super::{SUBPROTOCOL, Socket, broken, config, stranger_config};
 use crate::{error::TunnelError, net::Conn};
 
 /// Bytes that the head of a stranger's request may have.
@@ -61,7 +61,7 @@ async fn take_over(upgrade: OnUpgrade) -> Result<Socket, TunnelError> {
         .downcast::<TokioIo<TlsStream<Conn>>>()
         .map_err(|_| transport("the connection was not handed back".into()))?;
     let (io, ahead) = (parts.io.into_inner(), parts.read_buf.to_vec());
-    Ok(WebSocketStream::from_partially_read(io, ahead, Role::Server, Some(config())).await)
+    Ok(WebSocketStream::from_partially_read(io, ahead, Role::Server, Some(stranger_config())).await)
 }
 
 /// The answer's key when this is the upgrade request we serve.

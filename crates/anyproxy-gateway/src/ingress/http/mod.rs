@@ -289,7 +289,7 @@ impl<R: Route, A: Authenticate> Proxy<R, A> {
         match self.ingress.deadline().bound(check).await {
             Ok(Ok(user)) => Ok(user),
             Ok(Err(Denied::Wrong)) => {
-                tracing::info!(%peer, "a proxy log-in failed");
+                tracing::debug!(%peer, "a proxy log-in failed");
                 Err(Problem::login_needed("unknown user or wrong password"))
             }
             Ok(Err(Denied::Busy)) | Err(_) => Err(Problem::busy()),

@@ -93,10 +93,11 @@ impl Pace {
         }
         let limit = match (state.phase, state.writing, state.latest) {
             (Phase::Busy(_), _, _) | (_, Writing::Blocked, Author::Target) => return None,
-            (_, Writing::Blocked, Author::Gateway) | (Phase::Head, Writing::Flowing, _) => {
-                self.head
-            }
-            (Phase::Idle, Writing::Flowing, _) => IDLE,
+            // Somebody who was only ever turned away is still a stranger.
+            (_, Writing::Blocked, Author::Gateway)
+            | (Phase::Idle, Writing::Flowing, Author::Gateway)
+            | (Phase::Head, Writing::Flowing, _) => self.head,
+            (Phase::Idle, Writing::Flowing, Author::Target) => IDLE,
         };
         state.since.checked_add(limit)
     }
@@ -215,8 +216,9 @@ impl UserIo {
 impl Drop for UserIo {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take()
-            && self.pace.is_busy()
+            && (self.pace.is_busy() || self.pace.is_blocked())
         {
+            // Under way, or with bytes that the user has not taken: no clean end.
             conn.abort();
         }
     }

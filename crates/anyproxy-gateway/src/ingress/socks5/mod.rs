@@ -148,7 +148,7 @@ impl Visit {
                 self.send(&handshake::LOGIN_WRONG).await?;
                 Err(Ended::Refused(match denied {
                     Denied::Wrong => {
-                        tracing::info!(%peer, "a proxy log-in failed");
+                        tracing::debug!(%peer, "a proxy log-in failed");
                         "unknown user or wrong password".into()
                     }
                     Denied::Busy => "too many log-in attempts".into(),
