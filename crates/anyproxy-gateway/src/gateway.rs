@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use crate::{
     config::GatewayConfig,
     credentials::Credentials,
+    handshakes::Handshakes,
     ingress::{Acceptor, Ingress},
     ports::Ports,
     registry::Registry,
@@ -33,7 +34,7 @@ use crate::{
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// The pause after a tunnel could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a gateway does not start. Whatever was bound is free again.
 #[derive(Debug, thiserror::Error)]
@@ -265,25 +266,19 @@ impl Parts {
     }
 }
 
-/// Accepts tunnels until dropped. A permit stands for a handshake under way: beyond them arrivals
-/// are turned away silently, since waiting for strangers would keep clients out.
+/// Accepts tunnels until dropped.
 async fn accept_tunnels(listener: Arc<TunnelListener>, sessions: Arc<Sessions>, handshakes: usize) {
-    let permits = Arc::new(Semaphore::new(handshakes));
+    let handshakes = Handshakes::new(handshakes);
     loop {
-        let arrival = match listener.accept().await {
-            Ok(arrival) => arrival,
+        match listener.accept().await {
+            Ok(arrival) => {
+                let serving = Arc::clone(&sessions).serve(arrival, handshakes.begin());
+                sessions.scope.spawn_to_end("session", serving);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a tunnel could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        match Arc::clone(&permits).try_acquire_owned() {
-            Ok(permit) => {
-                let serving = Arc::clone(&sessions).serve(arrival, permit);
-                sessions.scope.spawn_to_end("session", serving);
-            }
-            Err(_) => arrival.drop_silently(),
         }
     }
 }

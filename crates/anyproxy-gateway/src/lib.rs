@@ -9,6 +9,7 @@
 mod config;
 mod credentials;
 mod gateway;
+mod handshakes;
 pub mod ingress;
 mod ports;
 mod registry;

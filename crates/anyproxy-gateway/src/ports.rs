@@ -21,7 +21,7 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, IoSide, RelayTimeouts, Scope};
-use anyproxy_transport::{Near, Opening, net::Net, splice};
+use anyproxy_transport::{Near, Opening, Stream, net::Net, splice};
 use anyproxy_wire::{
     codes::ForwardCode,
     message::{ForwardReply, ForwardRequest, Ingress, Protocol, Target},
@@ -33,11 +33,16 @@ use crate::{
     registry::{Session, least_loaded},
 };
 
+/// How long a listener may take to close.
+const CLOSING: Duration = Duration::from_secs(1);
+
 /// All forwarded ports of a gateway.
 pub(crate) struct Ports {
     net: Arc<dyn Net>,
     rules: HashMap<Arc<str>, Vec<PortRule>>,
     bound: Mutex<HashMap<SocketAddr, Arc<Port>>>,
+    /// Accept loops that were told to end and may still own their listener.
+    closing: Mutex<HashMap<SocketAddr, Scope>>,
     scope: Scope,
     acceptor: Acceptor,
     proxy_timeout: Duration,
@@ -73,15 +78,24 @@ impl Ports {
         acceptor: Acceptor,
         proxy_timeout: Duration,
     ) -> Arc<Self> {
-        Arc::new(Self { net, rules, bound: Mutex::default(), scope, acceptor, proxy_timeout })
+        Arc::new(Self {
+            net,
+            rules,
+            bound: Mutex::default(),
+            closing: Mutex::default(),
+            scope,
+            acceptor,
+            proxy_timeout,
+        })
     }
 
     /// Answers a request; with a [`Hold`] when the port is the session's.
-    pub(crate) fn request(
+    pub(crate) async fn request(
         self: &Arc<Self>,
         session: &Arc<Session>,
         request: &ForwardRequest,
     ) -> (ForwardReply, Option<Hold>) {
+        self.closed(&request.listen).await;
         match self.hold(session, request) {
             Ok(hold) => {
                 let bound = Some(hold.port.addr);
@@ -134,6 +148,15 @@ impl Ports {
         Ok(Hold { ports: Arc::clone(self), port, session, forward })
     }
 
+    /// Waits until a port that was given up a moment ago is free again. Its task only has to be dropped.
+    async fn closed(&self, listen: &str) {
+        let Some(addr) = parse(listen) else { return };
+        let closing = self.closing().remove(&addr);
+        if let Some(scope) = closing {
+            let _ = Deadline::after(CLOSING).bound(scope.finished()).await;
+        }
+    }
+
     fn bind(self: &Arc<Self>, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
         let listener = self.net.listen(addr)?;
         let addr = listener.local_addr()?;
@@ -156,27 +179,28 @@ impl Ports {
     }
 
     async fn relay(self: Arc<Self>, port: Arc<Port>, user: Unserved, peer: SocketAddr) {
-        let Some((session, forward)) = port.pick() else { return };
+        let deadline = Deadline::after(self.proxy_timeout);
         let opening = Opening {
             ingress: Ingress::Forward,
-            target: Target::Forward(forward),
+            target: Target::Forward(0),
             source: Some(peer),
             destination: user.local_addr(),
             user: String::new(),
             protocol: Protocol::Tcp,
         };
-        let deadline = Deadline::after(self.proxy_timeout);
-        let opened = deadline.bound(session.tunnel.open(&opening)).await;
-        let Ok(Ok(mut stream)) = opened else {
-            tracing::debug!(addr = %port.addr, %peer, ?opened, "forward not opened");
-            return;
+        let opened = deadline.bound(port.open(opening)).await;
+        let Ok(Some(mut stream)) = opened else {
+            return tracing::debug!(addr = %port.addr, %peer, "no session opened the forward");
         };
-        drop(session);
         // The first bytes need not wait for the answer; a refusal resets the user.
         stream.expect_reply(deadline);
         let Some(conn) = user.into_conn() else { return };
         let ended = splice(stream, IoSide::new(conn), Near::User, RelayTimeouts::default()).await;
         tracing::debug!(addr = %port.addr, %peer, ?ended, "forwarded connection ended");
+    }
+
+    fn closing(&self) -> MutexGuard<'_, HashMap<SocketAddr, Scope>> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bound(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Port>>> {
@@ -189,10 +213,26 @@ impl Port {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pick(&self) -> Option<(Arc<Session>, u64)> {
+    /// Opens at one holder after the other, until a stream is under way. No byte has left before.
+    async fn open(&self, mut opening: Opening) -> Option<Stream> {
+        let mut tried = Vec::new();
+        while let Some((session, forward)) = self.pick(&tried) {
+            tried.push(session.number);
+            opening.target = Target::Forward(forward);
+            match session.tunnel.open(&opening).await {
+                Ok(stream) => return Some(stream),
+                Err(error) => {
+                    tracing::debug!(session = session.number, %error, "forward not opened")
+                }
+            }
+        }
+        None
+    }
+
+    fn pick(&self, tried: &[u64]) -> Option<(Arc<Session>, u64)> {
         let holders = self.holders();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let session = least_loaded(holders.iter().map(|holder| &holder.session), turn, &[])?;
+        let session = least_loaded(holders.iter().map(|holder| &holder.session), turn, tried)?;
         let holder = holders.iter().find(|holder| holder.session.number == session.number)?;
         Some((session, holder.forward))
     }
@@ -208,6 +248,9 @@ impl Drop for Hold {
         if holders.is_empty() {
             bound.remove(&self.port.addr);
             self.port.accepting.cancel();
+            let mut closing = self.ports.closing();
+            closing.retain(|_, scope| scope.tasks() > 0);
+            closing.insert(self.port.addr, self.port.accepting.clone());
             tracing::info!(addr = %self.port.addr, group = %self.port.group, "forwarded port closed");
         }
     }

@@ -16,11 +16,11 @@ use anyproxy_wire::{
     frame::Frame,
     message::{ForwardReply, ForwardRequest, Goaway, Welcome},
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     config::Limits,
     credentials::Credentials,
+    handshakes,
     ingress::Denied,
     ports::{Hold, Ports},
     registry::{ClientKey, Joined, Place, Registry},
@@ -43,16 +43,19 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Serves one arrival until its tunnel is over. `permit` bounds the handshakes under way.
-    pub(crate) async fn serve(self: Arc<Self>, arrival: Arrival, permit: OwnedSemaphorePermit) {
+    /// Serves one arrival until its tunnel is over. `place` is its place among the handshakes.
+    pub(crate) async fn serve(self: Arc<Self>, arrival: Arrival, place: handshakes::Place) {
         let peer = arrival.peer();
         let deadline = Deadline::after(self.limits.proxy_timeout);
         let admitted = tokio::select! {
             biased;
             () = self.scope.cancelled() => return,
+            () = place.given_up() => {
+                return tracing::debug!(%peer, "no session: too many handshakes, this one was the oldest");
+            }
             admitted = deadline.bound(self.admit(arrival, deadline)) => admitted,
         };
-        drop(permit);
+        drop(place);
         match admitted {
             Ok(Ok(joined)) => self.control(joined).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no session"),
@@ -176,7 +179,7 @@ impl Sessions {
                 session.leave();
             }
             Frame::ForwardRequest(request) => {
-                let reply = self.forward(joined, &request, holds);
+                let reply = self.forward(joined, &request, holds).await;
                 tracing::debug!(session = session.number, listen = %request.listen,
                     code = %reply.code, detail = %reply.detail, "forward requested");
                 let _ = session.tunnel.send_control(Frame::ForwardReply(reply)).await;
@@ -188,7 +191,7 @@ impl Sessions {
         }
     }
 
-    fn forward(
+    async fn forward(
         &self,
         joined: &Joined,
         request: &ForwardRequest,
@@ -206,7 +209,7 @@ impl Sessions {
         if holds.len() >= self.limits.max_forwards {
             return refuse(ForwardCode::Limit, "too many forwards in this session");
         }
-        let (reply, hold) = self.ports.request(&joined.session, request);
+        let (reply, hold) = self.ports.request(&joined.session, request).await;
         holds.extend(hold.map(|hold| (request.id, hold)));
         reply
     }

@@ -223,14 +223,6 @@ impl Arrival {
         }
     }
 
-    /// Turns it away without a word; for peers over a limit.
-    pub fn drop_silently(self) {
-        match self.0 {
-            Door::Quic(incoming) => incoming.ignore(),
-            Door::WebSocket { conn, .. } => conn.abort(),
-        }
-    }
-
     /// Shakes hands and reads the Hello, all before `deadline`. Not cancel safe: dropping the
     /// future closes the connection.
     ///

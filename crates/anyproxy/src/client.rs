@@ -7,6 +7,7 @@ use anyproxy_transport::{DialConfig, Method, Transport, net::System};
 
 use crate::{
     failure::RunError,
+    files,
     settings::ClientSettings,
     signals::Signals,
     values::{self, ClientTransport},
@@ -22,6 +23,8 @@ use crate::{
 pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
+    // Each proxied connection takes a descriptor here.
+    files::raise_limit();
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
     let client = Client::start(configure(settings), Arc::new(System::default()), drain)?;
     signals.end().await;

@@ -9,6 +9,7 @@ use anyproxy_transport::{ListenConfig, Offer, net::System};
 
 use crate::{
     failure::RunError,
+    files,
     settings::{self, GatewaySettings, GroupSettings},
     signals::Signals,
     values::GatewayTransport,
@@ -24,7 +25,8 @@ use crate::{
 pub(crate) async fn run(settings: GatewaySettings) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
-    let gateway = Gateway::start(&configure(settings), Arc::new(System::default()), drain)?;
+    let config = configure(settings, files::raise_limit());
+    let gateway = Gateway::start(&config, Arc::new(System::default()), drain)?;
     tell(gateway.addresses());
     signals.end().await;
     tracing::info!(
@@ -58,12 +60,18 @@ fn tell(addresses: &Addresses) {
     }
 }
 
-fn configure(settings: GatewaySettings) -> GatewayConfig {
+/// `files` is how many descriptors there are: no group of connections may use up those of another, and
+/// an eighth is left for listeners, look-ups and the log.
+fn configure(settings: GatewaySettings, files: usize) -> GatewayConfig {
+    let default = Limits::default();
     let limits = Limits {
+        max_handshakes: default.max_handshakes.min(files / 8),
+        max_sessions: default.max_sessions.min(files / 8),
+        max_users: default.max_users.min(files / 8 * 5),
         proxy_timeout: settings.limits.proxy_timeout,
         stall_budget: settings.limits.stall_budget,
         max_streams: usize::try_from(settings.max_streams).unwrap_or(usize::MAX),
-        ..Limits::default()
+        ..default
     };
     GatewayConfig {
         tunnels: ListenConfig {

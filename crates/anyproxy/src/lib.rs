@@ -14,6 +14,7 @@ mod commands;
 pub mod config;
 mod demo;
 mod failure;
+mod files;
 mod gateway;
 mod logging;
 mod password;

@@ -68,12 +68,13 @@ impl Credentials {
         let mut nobody = [0; 32];
         getrandom::fill(&mut nobody)?;
         let verifier = Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec())));
-        let slow = groups.iter().flat_map(|group| [&group.tunnel, &group.user]).find_map(|kept| {
-            match kept {
-                Credential::Argon2id(hash) => Some(hash.clone()),
-                Credential::Verifier(_) => None,
-            }
-        });
+        let slow =
+            groups.iter().flat_map(|group| [&group.tunnel, &group.user]).find_map(
+                |kept| match kept {
+                    Credential::Argon2id(hash) => Some(hash.clone()),
+                    Credential::Verifier(_) => None,
+                },
+            );
         Ok(Self {
             nobody: Entry { tunnel: verifier.clone(), user: verifier },
             slow,
@@ -136,7 +137,9 @@ impl Credentials {
                 }
                 // Where any group's check is slow, a failure must not tell this one from it.
                 if let Some(slow) = &self.slow {
-                    self.passwords.check(slow, account, presented.to_text().as_bytes(), peer).await?;
+                    self.passwords
+                        .check(slow, account, presented.to_text().as_bytes(), peer)
+                        .await?;
                 }
                 Err(Denied::Wrong)
             }

@@ -35,7 +35,7 @@ impl Attempt {
             IpAddr::V6(ip) if ip.to_ipv4_mapped().is_none() => {
                 Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into()
             }
-            other => other.to_canonical(),
+            IpAddr::V4(_) | IpAddr::V6(_) => peer.to_canonical(),
         };
         Self { peer, account }
     }

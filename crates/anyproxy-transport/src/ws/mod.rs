@@ -19,7 +19,10 @@ mod stream;
 mod tunnel;
 mod upgrade;
 
-use anyproxy_wire::{codes::CloseCode, frame::{MAX_HANDSHAKE, MAX_MESSAGE}};
+use anyproxy_wire::{
+    codes::CloseCode,
+    frame::{MAX_HANDSHAKE, MAX_MESSAGE},
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{

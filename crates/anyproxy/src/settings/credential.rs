@@ -22,7 +22,7 @@ const MOST_PASSES: u32 = 64;
 /// What a secret or a password is checked with.
 #[derive(Clone)]
 pub enum Credential {
-    /// A keyed hash, for generated secrets and for what is in a file anyway. Checking it takes microseconds.
+    /// A keyed hash, for generated secrets. Checking it takes microseconds.
     Verifier(Verifier),
     /// An Argon2id hash, for passwords that people chose. Checking it takes tens of milliseconds.
     Password(PasswordHash),
@@ -33,6 +33,20 @@ impl Credential {
     #[must_use]
     pub fn of(secret: &Secret) -> Self {
         Self::Verifier(Verifier::from_secret(secret))
+    }
+
+    /// What a gateway keeps of a password that a person chose: a hash of its own making, so that it is
+    /// checked like one that was given as a hash, slowly and with back-off.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Refused`] when the system gives no random bytes or memory for the hash.
+    pub fn of_password(password: &Secret) -> Result<Self, Problem> {
+        let hash = crate::password::hash(password.expose()).map_err(|error| Problem::Refused {
+            what: format!("the password cannot be hashed: {error}"),
+            fix: "hash it elsewhere with `anyproxy hash-password` and use `password_hash`".into(),
+        })?;
+        Ok(Self::Password(PasswordHash(hash)))
     }
 
     /// Reads `anyproxy1:…` or `$argon2id$…`, as `anyproxy hash-password` prints them.

@@ -286,7 +286,11 @@ fn credential(
         (Some(file), None) => {
             let path = input.path(file);
             let secret = input.secret_file(&path, strength)?;
-            Ok(Some(Credential::of(&secret)))
+            let kept = match strength {
+                Strength::Generated => Ok(Credential::of(&secret)),
+                Strength::Password | Strength::Any => Credential::of_password(&secret),
+            };
+            kept.map(Some).map_err(|problem| input.error_at(file, problem))
         }
         (None, Some(hash)) => input.read(hash, Credential::from_hash).map(Some),
         (None, None) => Ok(None),

@@ -1,0 +1,24 @@
+//! The number of file descriptors, which bounds the number of connections.
+
+/// Raises this process's limit to what the system allows it, and says what it is now. Many shells
+/// start programs with 1,024, which a few strangers use up.
+#[cfg(unix)]
+pub(crate) fn raise_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let now = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::debug!(%error, "the limit of file descriptors stays");
+            limit.current
+        }
+    };
+    now.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
+}
+
+/// There is no such limit here.
+#[cfg(not(unix))]
+pub(crate) fn raise_limit() -> usize {
+    usize::MAX
+}
