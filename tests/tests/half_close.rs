@@ -1,4 +1,4 @@
-//! One direction of a connection ends, the other goes on (FAULTS 5, 13).
+//! One direction of a connection ends, the other goes on (Conformance case 5, 13).
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 
@@ -85,7 +85,7 @@ async fn a_target_that_ends_first_gets_the_whole_upload_over_websocket_simulated
     a_target_that_ends_first_gets_the_whole_upload(Site::simulated().0, Transport::WebSocket).await;
 }
 
-/// FAULTS 13: what comes in one piece with the end, and with everything before it, is not dropped.
+/// Conformance case 13: what comes in one piece with the end, and with everything before it, is not dropped.
 async fn bytes_that_come_together_with_the_end_arrive(site: Site, transport: Transport) {
     let target = target::answer_at_end(&site);
     let lab = Lab::start(site, &Options::new(transport).forwards(&[target])).await;

@@ -1,4 +1,4 @@
-//! Users learn the true reason of a failure, in their own protocol, in time (FAULTS 3, 4, 14).
+//! Users learn the true reason of a failure, in their own protocol, in time (Conformance case 3, 4, 14).
 
 #![allow(
     clippy::unwrap_used,

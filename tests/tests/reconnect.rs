@@ -1,5 +1,15 @@
 //! A tunnel that is lost comes back by itself, and takes its ports along.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    reason = "a failure is the test's result"
+)]
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_client::{Client, Forward, ForwardState, State};
@@ -139,7 +149,7 @@ async fn an_outage_of_hours_is_outlasted_over_websocket() {
     an_outage_of_hours_is_outlasted(Transport::WebSocket).await;
 }
 
-/// FAULTS 42: the gateway's machine loses power, so nothing is said, and another one comes up.
+/// Conformance case 42: the gateway's machine loses power, so nothing is said, and another one comes up.
 async fn a_gateway_that_vanishes_is_missed(transport: Transport) {
     let mut pair = Pair::start(transport).await;
     pair.tunnel().black_hole(Switch::On);
@@ -164,7 +174,7 @@ async fn a_gateway_that_vanishes_is_missed_over_websocket() {
     a_gateway_that_vanishes_is_missed(Transport::WebSocket).await;
 }
 
-/// FAULTS 16, 42.
+/// Conformance case 16, 42.
 async fn both_sides_notice_a_black_hole(transport: Transport) {
     let pair = Pair::start(transport).await;
     sleep(7 * SECOND).await;
@@ -226,7 +236,7 @@ async fn a_short_black_hole_costs_nothing_over_websocket() {
     a_short_black_hole_costs_nothing(Transport::WebSocket).await;
 }
 
-/// FAULTS 19 and 37: a laptop wakes up elsewhere while the gateway still believes in its old tunnel.
+/// Conformance case 19 and 37: a laptop wakes up elsewhere while the gateway still believes in its old tunnel.
 async fn the_same_client_elsewhere_supersedes_itself(transport: Transport) {
     let pair = Pair::start(transport).await;
     pair.tunnel().black_hole(Switch::On);
@@ -253,7 +263,7 @@ async fn the_same_client_elsewhere_supersedes_itself_over_websocket() {
     the_same_client_elsewhere_supersedes_itself(Transport::WebSocket).await;
 }
 
-/// FAULTS 22.
+/// Conformance case 22.
 async fn a_refused_port_is_asked_for_until_it_is_free(transport: Transport) {
     let pair = Pair::start(transport).await;
     let Pair { site, options, certificates, addr, target, gateway, client: first, .. } = pair;
@@ -291,7 +301,7 @@ async fn a_refused_port_is_asked_for_until_it_is_free_over_websocket() {
     a_refused_port_is_asked_for_until_it_is_free(Transport::WebSocket).await;
 }
 
-/// FAULTS 7 and 25: a day without a byte of anybody's.
+/// Conformance case 7 and 25: a day without a byte of anybody's.
 async fn an_idle_tunnel_stays(transport: Transport) {
     let pair = Pair::start(transport).await;
     let mut user = pair.site.user.connect(PORT.parse().unwrap(), Role::Proxied).await.unwrap();

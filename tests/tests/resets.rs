@@ -306,7 +306,7 @@ async fn come_and_go(doors: &Doors, echo: SocketAddr, endless: SocketAddr) {
     }
 }
 
-/// FAULTS 5.
+/// Conformance case 5.
 async fn users_who_leave_leak_nothing(transport: Transport) {
     let (site, world) = Site::simulated();
     let (echo, endless) = (target::echo(&site), target::endless(&site));

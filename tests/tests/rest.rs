@@ -1,4 +1,4 @@
-//! A rest costs nothing: neither the reader's, nor an idle connection's (FAULTS 2, 7, 8).
+//! A rest costs nothing: neither the reader's, nor an idle connection's (Conformance case 2, 7, 8).
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 

@@ -1,5 +1,15 @@
 //! Ending: in order, in time, and with nothing left behind.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    reason = "a failure is the test's result"
+)]
+
 use std::{net::SocketAddr, time::Duration};
 
 use anyproxy_client::{Ended as ClientEnded, State};

@@ -1,5 +1,7 @@
 //! The first thing that must work: bytes through every ingress, over both transports.
 
+#![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+
 use anyproxy_tests::{
     lab::{Lab, Options, Site},
     target,

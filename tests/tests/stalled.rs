@@ -1,5 +1,15 @@
 //! Readers that rest: they cost nobody else anything, and their memory is bounded.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    reason = "a failure is the test's result"
+)]
+
 use std::{net::SocketAddr, time::Duration};
 
 use anyproxy_tests::{

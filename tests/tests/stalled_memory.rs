@@ -1,6 +1,15 @@
 //! The memory that stalled readers take, as the system sees it. Alone in its process, whose figures
 //! it reads.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    reason = "a failure is the test's result"
+)]
 #![cfg(target_os = "linux")]
 
 use anyproxy_tests::{

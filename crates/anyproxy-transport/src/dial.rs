@@ -26,8 +26,9 @@ use crate::{
 /// session's own limit, which comes with Welcome.
 const MAX_STREAMS: u32 = 16 * 1024;
 
-/// Silence after which a connection is dead while nothing else was agreed on.
-const DEAD_AFTER: Duration = Duration::from_secs(30);
+/// Silence after which quinn gives a connection up. The shorter one of both ends counts (RFC 9000,
+/// 10.1), and the gateway's own is what Welcome says; our heartbeat keeps to that as well.
+const DEAD_AFTER: Duration = Duration::from_secs(120);
 
 /// Where a gateway is and how to know it.
 #[derive(Debug, Clone)]

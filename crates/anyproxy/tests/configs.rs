@@ -86,7 +86,7 @@ fn surprise(place: &Place, file: &Path) -> Option<String> {
     (!right).then_some(shown)
 }
 
-/// FAULTS: a shipped example configuration that does not start.
+/// A shipped example configuration that does not start.
 #[test]
 fn shipped_files_start_after_certs() {
     let place = Place::new();

@@ -27,7 +27,7 @@ fn moved(outcome: &Outcome) -> (u64, u64) {
     (outcome.a_to_b.bytes, outcome.b_to_a.bytes)
 }
 
-/// FAULTS 5: a request that ends early still gets its answer.
+/// Conformance case 5: a request that ends early still gets its answer.
 #[tokio::test(start_paused = true)]
 async fn a_finishes_first_and_b_still_answers() {
     let mut a = Script::reads([bytes("question"), In::Eof]);
@@ -81,7 +81,7 @@ async fn a_direction_that_finished_keeps_its_end_when_the_other_breaks() {
     assert_eq!(ends(&outcome), texts("Finished", "ReadFailed(ConnectionReset)"));
 }
 
-/// FAULTS 13.
+/// Conformance case 13.
 #[tokio::test(start_paused = true)]
 async fn bytes_read_together_with_an_error_are_delivered_and_flushed() {
     let mut a = Script::reads([bytes("last words"), In::Error(ConnectionReset)]);
@@ -93,7 +93,7 @@ async fn bytes_read_together_with_an_error_are_delivered_and_flushed() {
     assert_eq!((b.written.as_slice(), b.flushed), (b"last words".as_slice(), 10));
 }
 
-/// FAULTS 13.
+/// Conformance case 13.
 #[tokio::test(start_paused = true)]
 async fn bytes_read_together_with_eof_are_delivered_before_the_finish() {
     let mut a = Script::reads([bytes("last words"), In::Eof]);

@@ -50,19 +50,19 @@ async fn download_with_a_rest_of(rest: Duration) {
     assert_eq!(start.elapsed(), rest);
 }
 
-/// FAULTS 2.
+/// Conformance case 2.
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_rests_for_a_minute_gets_every_byte() {
     download_with_a_rest_of(MINUTE).await;
 }
 
-/// FAULTS 7.
+/// Conformance case 7.
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_rests_for_31_minutes_gets_every_byte() {
     download_with_a_rest_of(31 * MINUTE).await;
 }
 
-/// FAULTS 7.
+/// Conformance case 7.
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_lives_for_days() {
     let mut a = Script::reads([In::Rest(3 * 1_440 * MINUTE), bytes("back"), In::Eof]);

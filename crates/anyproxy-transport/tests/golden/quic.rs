@@ -1,0 +1,138 @@
+//! Data streams and datagrams as QUIC's own.
+
+use anyproxy_transport::{Datagram, Stream, StreamError, Transport};
+use anyproxy_wire::{codes::StreamCode, frame::Frame};
+use bytes::Bytes;
+use quinn::{ReadError, RecvStream, SendStream, VarInt};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::session::Session;
+use crate::{bounded, bytes, opening, row, same, session, value};
+
+/// A data stream at both ends.
+type Ends = (Stream, SendStream, RecvStream);
+
+/// Opens "Open" as stream 1 and "Open, flow" as stream 3.
+async fn open_both(session: &mut Session) -> (Ends, Ends) {
+    let mut streams = Vec::new();
+    for name in ["Open", "Open, flow"] {
+        let stream = session.tunnel.open(&opening(name)).await.unwrap();
+        let (send, recv, head) = session.peer.quic().stream().await;
+        same(&head, &bytes(name));
+        streams.push((stream, send, recv));
+    }
+    let flow = streams.pop().unwrap();
+    (streams.pop().unwrap(), flow)
+}
+
+/// The code at the end of a golden Reset or Stop.
+fn code(name: &str) -> VarInt {
+    VarInt::from(*bytes(name).last().unwrap())
+}
+
+#[tokio::test]
+async fn a_stream_goes_through_its_life_as_written() {
+    bounded(async {
+        let mut session = session(Transport::Quic).await;
+        let ((mut stream, mut send, mut recv), _flow) = open_both(&mut session).await;
+        send.write_all(&bytes("OpenReply")).await.unwrap();
+        let reply = stream.reply().await.unwrap();
+        assert_eq!(Frame::OpenReply(reply), value("OpenReply"));
+
+        // Nothing stands between the head and the bytes, or behind them: FIN is QUIC's own.
+        stream.write_all(b"hello").await.unwrap();
+        stream.shutdown().await.unwrap();
+        same(&recv.read_to_end(64).await.unwrap(), b"hello");
+        stream.acked().await.unwrap();
+
+        send.write_all(b"hello").await.unwrap();
+        send.finish().unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "hello");
+        assert_eq!(send.stopped().await, Ok(None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bytes_right_behind_the_golden_reply_are_the_streams() {
+    bounded(async {
+        let mut session = session(Transport::Quic).await;
+        let ((mut stream, mut send, _recv), _flow) = open_both(&mut session).await;
+        send.write_all(&[&bytes("OpenReply"), &b"hello"[..]].concat()).await.unwrap();
+        send.finish().unwrap();
+        assert_eq!(Frame::OpenReply(stream.reply().await.unwrap()), value("OpenReply"));
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "hello");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_open_is_understood() {
+    bounded(async {
+        let mut session = session(Transport::Quic).await;
+        let (_stream, (mut flow, mut send, _recv)) = open_both(&mut session).await;
+        send.write_all(&bytes("OpenReply, refused")).await.unwrap();
+        assert_eq!(Frame::OpenReply(flow.reply().await.unwrap()), value("OpenReply, refused"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reset_and_stop_are_sent_with_the_codes_written() {
+    bounded(async {
+        let mut session = session(Transport::Quic).await;
+        let ((mut stream, _send, mut recv), (mut flow, flow_send, _flow_recv)) =
+            open_both(&mut session).await;
+        stream.reset(StreamCode::TargetReset);
+        let error = recv.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error, ReadError::Reset(code("Reset")));
+        flow.stop(StreamCode::UserGone);
+        assert_eq!(flow_send.stopped().await, Ok(Some(code("Stop"))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reset_and_stop_with_the_codes_written_are_understood() {
+    bounded(async {
+        let mut session = session(Transport::Quic).await;
+        let ((mut stream, mut send, _recv), (mut flow, _flow_send, mut flow_recv)) =
+            open_both(&mut session).await;
+        send.write_all(&bytes("OpenReply")).await.unwrap();
+        stream.reply().await.unwrap();
+        send.reset(code("Reset")).unwrap();
+        let error = stream.read(&mut [0; 8]).await.unwrap_err();
+        let reset = StreamError::Reset(StreamCode::TargetReset);
+        assert_eq!(StreamError::from_io(&error), Some(&reset));
+
+        flow_recv.stop(code("Stop")).unwrap();
+        let stopped = StreamError::Stopped(StreamCode::UserGone);
+        assert_eq!(flow.acked().await, Err(stopped.clone()));
+        let error = flow.write_all(b"hello").await.unwrap_err();
+        assert_eq!(StreamError::from_io(&error), Some(&stopped));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn datagrams_are_as_written_both_ways() {
+    bounded(async {
+        let mut session = session(Transport::Quic).await;
+        let (_stream, (flow, ..)) = open_both(&mut session).await;
+        for (suffix, payload) in [("", &b"hello"[..]), (", empty", b"")] {
+            let heading = "### Datagrams outside of frames";
+            let golden = row(heading, &format!("QUIC DATAGRAM{suffix}"));
+            let conn = session.peer.quic().conn.clone();
+            assert_eq!(session.tunnel.send_datagram(flow.id(), payload), Datagram::Queued);
+            same(&conn.read_datagram().await.unwrap(), &golden);
+            conn.send_datagram(golden.into()).unwrap();
+            let received = session.tunnel.recv_datagram().await;
+            assert_eq!(received, Ok((3, Bytes::from_static(payload))));
+        }
+    })
+    .await;
+}
