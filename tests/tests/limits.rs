@@ -11,7 +11,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_tests::{
-    lab::{Certificates, GROUP, Lab, Options, SECRET, Site, connected, start_client, start_gateway},
+    lab::{
+        Certificates, GROUP, Lab, Options, SECRET, Site, connected, start_client, start_gateway,
+    },
     net::Switch,
     target,
     user::{As, Way},
@@ -116,7 +118,9 @@ async fn a_flood_of_control_messages_is_bounded() {
         };
         let flooded = Deadline::after(Duration::from_secs(60)).bound(flood).await;
         match transport {
-            Transport::Quic => assert!(flooded.is_err(), "nothing held the flood back: {flooded:?}"),
+            Transport::Quic => {
+                assert!(flooded.is_err(), "nothing held the flood back: {flooded:?}")
+            }
             Transport::WebSocket => {
                 let error = gateway.closed().await;
                 assert_eq!(error.code(), Some(CloseCode::OverLimit), "{error}");
@@ -145,7 +149,8 @@ async fn tunnels(transport: Transport, scope: &Scope) -> (Tunnel, Tunnel) {
     let accepting = async {
         let greeting = listener.accept().await.unwrap().greet(deadline).await.unwrap();
         let client = greeting.challenge(&[METHOD_SECRET]).await.unwrap();
-        let proof = gateway_proof(&Verifier::from_secret(&Secret::new(SECRET)), client.transcript());
+        let proof =
+            gateway_proof(&Verifier::from_secret(&Secret::new(SECRET)), client.transcript());
         let limits = TunnelLimits {
             max_streams: 16,
             budget: StallBudget::new(1 << 20),

@@ -25,10 +25,12 @@ use anyproxy_transport::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+/// What takes longer never happens.
+const LONG: Duration = Duration::from_secs(600);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Silence after which both sides take the other for dead.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
@@ -66,7 +68,7 @@ impl Pair {
     /// Waits for the session and its port.
     async fn connected(&self) -> Duration {
         let began = Instant::now();
-        lab::connected(&self.client).await;
+        timeout(LONG, lab::connected(&self.client)).await.expect("no session");
         began.elapsed()
     }
 
@@ -74,7 +76,8 @@ impl Pair {
     async fn disconnected(&self) -> Duration {
         let began = Instant::now();
         let mut state = self.client.state();
-        state.wait_for(|state| !matches!(state, State::Connected { .. })).await.unwrap();
+        let lost = state.wait_for(|state| !matches!(state, State::Connected { .. }));
+        let _ = timeout(LONG, lost).await.expect("the loss was not noticed").unwrap();
         began.elapsed()
     }
 
@@ -182,7 +185,7 @@ async fn both_sides_notice_a_black_hole(transport: Transport) {
     pair.tunnel().black_hole(Switch::On);
     let client = async { pair.disconnected().await };
     let gateway = async {
-        while pair.gateway.sessions() > 0 {
+        while pair.gateway.sessions() > 0 && began.elapsed() < LONG {
             sleep(SECOND / 10).await;
         }
         began.elapsed()
@@ -287,7 +290,8 @@ async fn a_refused_port_is_asked_for_until_it_is_free(transport: Transport) {
     assert!(refused(&state.borrow()).is_some());
     drop(taken);
     let began = Instant::now();
-    assert_eq!(lab::connected(&client).await, [PORT.parse().unwrap()]);
+    let ports = timeout(LONG, lab::connected(&client)).await.expect("it was not asked for");
+    assert_eq!(ports, [PORT.parse().unwrap()]);
     assert!(began.elapsed() <= 6 * SECOND, "{:?}", began.elapsed());
 }
 

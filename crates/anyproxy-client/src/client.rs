@@ -27,6 +27,9 @@ use crate::{
 /// A session that lasted this long was a good one: the next failure starts from the first pause.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
 
+/// The longest pause that a gateway may ask for.
+const LONGEST_WISH: Duration = Duration::from_secs(3600);
+
 /// How long cancelled tasks may take to end. They only drop what they hold.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -250,7 +253,7 @@ fn pause(failure: &Failure, backoff: &mut Backoff, limits: &Limits) -> Duration 
     let _ = getrandom::fill(&mut random);
     let pause = backoff.next(u64::from_le_bytes(random));
     match failure {
-        Failure::Login(LoginError::Refused(refuse)) => pause.max(refuse.retry_after),
+        Failure::Login(LoginError::Refused(refuse)) => pause.max(refuse.retry_after.min(LONGEST_WISH)),
         Failure::Login(LoginError::WrongGateway) => pause.max(limits.refused_pause),
         Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
             pause.max(limits.refused_pause)
@@ -277,11 +280,7 @@ fn explain(failure: &Failure) -> String {
 
 /// rustls names what is wrong with a certificate in the words of its own type, on both transports.
 fn certificate_fix(text: &str) -> &'static str {
-    const FIXES: [(&str, &str); 4] = [
-        (
-            "UnknownIssuer",
-            "; no CA trusted here signed it: set `ca` to the gateway's ca.crt, or its `pin`",
-        ),
+    const FIXES: [(&str, &str); 3] = [
         (
             "certificate not valid for name",
             "; set `server_name` to a name in the gateway's certificate",

@@ -129,7 +129,7 @@ impl StallBudget {
                 return;
             }
             freed = freed.saturating_add(charged);
-            let _ = &entry.evicted;
+            entry.evicted.notify_one();
         }
     }
 

@@ -132,13 +132,15 @@ async fn a_golden_empty_data_is_legal() {
     bounded(async {
         let mut session = session(Transport::WebSocket).await;
         // Opens that are taken back before they are sent draw their ids all the same.
-        let id = loop {
-            let stream = session.tunnel.open(&opening("Open")).await.unwrap();
+        let opening = opening("Open");
+        let mut stream = loop {
+            let stream = session.tunnel.open(&opening).await.unwrap();
             if stream.id() == 70_001 {
                 break stream;
             }
+            drop(stream);
+            tokio::task::yield_now().await;
         };
-        let mut stream = id;
         let Frame::Open(open) = value("Open") else { panic!() };
         let open = anyproxy_wire::message::Open { stream: 70_001, ..open };
         same(&session.peer.next().await, &encoded(&Frame::Open(open)));

@@ -4,15 +4,12 @@ use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use quinn::{
-    Connection, Endpoint, RecvStream, SendStream,
-    crypto::rustls::{QuicClientConfig, QuicServerConfig},
-};
+use quinn::{Connection, Endpoint, RecvStream, SendStream, crypto::rustls::QuicServerConfig};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsStream};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -41,19 +38,6 @@ impl Certificates {
             ca: ca.pem(),
             key: key.serialize_pem(),
         }
-    }
-
-    fn client(&self, alpn: &str) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![alpn.into()];
-        config
     }
 
     fn server(&self, alpn: &str) -> ServerConfig {
@@ -130,34 +114,6 @@ fn answer(
 }
 
 impl Raw {
-    pub(crate) async fn quic(certificates: &Certificates, gateway: SocketAddr) -> Self {
-        let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        let tls = QuicClientConfig::try_from(certificates.client("anyproxy/1")).unwrap();
-        let config = quinn::ClientConfig::new(Arc::new(tls));
-        let connecting = endpoint.connect_with(config, gateway, "gateway.test").unwrap();
-        let conn = connecting.await.unwrap();
-        let (send, recv) = conn.open_bi().await.unwrap();
-        Self::Quic { conn, send, recv, ahead: vec![], _kept: endpoint }
-    }
-
-    pub(crate) async fn websocket(certificates: &Certificates, gateway: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(gateway).await.unwrap();
-        let connector = TlsConnector::from(Arc::new(certificates.client("http/1.1")));
-        let name = "gateway.test".try_into().unwrap();
-        let tls = TlsStream::from(connector.connect(name, tcp).await.unwrap());
-        let request = http::Request::get("wss://gateway.test/anyproxy")
-            .header("Host", "gateway.test")
-            .header("Connection", "Upgrade")
-            .header("Upgrade", "websocket")
-            .header("Sec-WebSocket-Version", "13")
-            .header("Sec-WebSocket-Protocol", "anyproxy.v1")
-            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-            .body(())
-            .unwrap();
-        let (socket, _) = tokio_tungstenite::client_async(request, tls).await.unwrap();
-        Self::WebSocket { socket: Box::new(socket), ahead: vec![] }
-    }
-
     pub(crate) fn connection(&self) -> Option<&Connection> {
         match self {
             Self::Quic { conn, .. } => Some(conn),
@@ -212,21 +168,6 @@ impl Raw {
                     other => panic!("not binary: {other:?}"),
                 },
             }
-        }
-    }
-
-    /// The code with which the other end closed.
-    pub(crate) async fn close_code(&mut self) -> u64 {
-        match self {
-            Self::Quic { conn, .. } => match conn.closed().await {
-                quinn::ConnectionError::ApplicationClosed(close) => close.error_code.into_inner(),
-                other => panic!("{other}"),
-            },
-            Self::WebSocket { socket, .. } => loop {
-                if let Message::Close(frame) = socket.next().await.unwrap().unwrap() {
-                    return u64::from(u16::from(frame.unwrap().code)) - 4000;
-                }
-            },
         }
     }
 }

@@ -143,10 +143,9 @@ impl WsPeer {
                 return frame;
             }
             assert!(self.message.is_empty(), "a message holds whole frames");
-            match self.socket.next().await.unwrap().unwrap() {
-                Message::Binary(bytes) => self.message = bytes,
-                other => panic!("{other:?} is no binary message"),
-            }
+            let message = self.socket.next().await.unwrap().unwrap();
+            let Message::Binary(bytes) = message else { panic!("{message:?} is not binary") };
+            self.message = bytes;
         }
     }
 }

@@ -155,7 +155,8 @@ async fn the_golden_credit_lets_the_gateway_send_up_to_it() {
                 let mut session = crate::session(carrier).await;
                 let mut ends = open_both(&mut session).await;
                 let (stream, end) = &mut ends[at];
-                let endless = vec![b'x'; 600_000];
+                // More than the credit and all buffers.
+                let endless = vec![b'x'; 2_000_000];
                 let peer = &mut session.peer;
                 let client = async {
                     let mut received = 0;

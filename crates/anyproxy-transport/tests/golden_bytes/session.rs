@@ -8,13 +8,16 @@ use anyproxy_transport::{
     Tunnel, TunnelLimits, TunnelListener, net::System,
 };
 use anyproxy_wire::{
-    frame::Frame,
+    frame::{self, Frame},
     handshake::{self, ProofCheck, Secret, Transcript, Verifier},
     message::{Hello, Welcome},
 };
 use bytes::BytesMut;
 
-use super::peer::{Peer, QuicPeer, WsPeer};
+use super::{
+    frames::stage,
+    peer::{Peer, QuicPeer, WsPeer},
+};
 
 /// Enough for what the tests stall, and so little that no window of 200,000 bytes or more grows.
 pub(crate) const GOLDEN_BUDGET: u64 = 799_999;
@@ -106,9 +109,8 @@ impl Session {
         let (tunnel, welcome) =
             tokio::join!(challenged.welcome(welcome, limits, &scope), peer.next());
         let mut decoding = BytesMut::from(&challenge[..]);
-        let stage = anyproxy_wire::frame::Stage::Handshake;
-        let Ok(Some(Frame::Challenge(parsed))) = anyproxy_wire::frame::decode(&mut decoding, stage)
-        else {
+        let stage = stage(&crate::value("Challenge"));
+        let Ok(Some(Frame::Challenge(parsed))) = frame::decode(&mut decoding, stage) else {
             panic!("no Challenge")
         };
         Self {
