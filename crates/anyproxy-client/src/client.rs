@@ -253,7 +253,9 @@ fn pause(failure: &Failure, backoff: &mut Backoff, limits: &Limits) -> Duration 
     let _ = getrandom::fill(&mut random);
     let pause = backoff.next(u64::from_le_bytes(random));
     match failure {
-        Failure::Login(LoginError::Refused(refuse)) => pause.max(refuse.retry_after.min(LONGEST_WISH)),
+        Failure::Login(LoginError::Refused(refuse)) => {
+            pause.max(refuse.retry_after.min(LONGEST_WISH))
+        }
         Failure::Login(LoginError::WrongGateway) => pause.max(limits.refused_pause),
         Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
             pause.max(limits.refused_pause)
