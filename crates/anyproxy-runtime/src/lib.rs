@@ -3,7 +3,7 @@
 //! - [`Scope`] is a node of the shutdown tree (process → session → proxied connection): every task
 //!   belongs to one, and a scope has ended only when all tasks below it have.
 //! - [`Deadline`] is a point in time that nests: a step's own limit never outlives its parent's.
-//! - [`relay`] is the one bidirectional copy, with half-close, between two [`Side`]s; [`IoSide`]
+//! - [`relay()`] is the one bidirectional copy, with half-close, between two [`Side`]s; [`IoSide`]
 //!   makes a side of anything that reads and writes.
 //!
 //! Nothing here knows a protocol. No other crate spawns a task or sets a timeout by itself, so
