@@ -15,9 +15,11 @@ certs: build
 run-gateway: certs
 	$(BIN) gateway --config configs/gateway.toml
 
-# Waits for nothing: start it before or after the gateway. TRANSPORT=ws takes the WebSocket.
+# Starts before or after the gateway, but only once its certificates and secret are there.
+# TRANSPORT=ws takes the WebSocket.
 TRANSPORT ?= quic
-run-client: certs
+run-client: build
+	@until [ -f certs/demo.secret ]; do echo "waiting for certs/demo.secret (make run-gateway makes it)"; sleep 2; done
 	$(BIN) client --config configs/client.toml --transport $(TRANSPORT)
 
 # A target for the forwarded port 8000 of configs/client.toml: it echoes.
