@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 
+use std::time::Duration;
+
 use anyproxy_tests::{
     lab::{Lab, Options, Site},
     target,
@@ -129,7 +131,7 @@ async fn the_other_direction_stays_open_for_as_long_as_it_likes() {
         let (site, _world) = Site::simulated();
         let target = target::serve(&site, |mut conn| async move {
             for _ in 0..10 {
-                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_secs(60)).await;
                 let _ = conn.write_all(b"tick").await;
             }
         });
@@ -142,4 +144,41 @@ async fn the_other_direction_stays_open_for_as_long_as_it_likes() {
             assert_eq!(got, b"tick".repeat(10), "{way:?} {transport}");
         }
     }
+}
+
+/// A user who goes on sending to a target that has gone: the whole reply and its clean end come first,
+/// and the user is not reset over them.
+async fn a_user_who_sends_on_still_gets_the_clean_end(transport: Transport) {
+    const SIZE: usize = 1 << 20;
+    let (site, _world) = Site::simulated();
+    let target = target::serve(&site, |mut conn| async move {
+        let _ = conn.write_all(&target::pattern(SIZE)).await;
+        let _ = conn.shutdown().await;
+    });
+    let lab = Lab::start(site, &Options::new(transport).forwards(&[target])).await;
+    for way in WAYS {
+        let mut user = lab.connect(way, target).await;
+        let mut got = vec![0; SIZE - 1000];
+        user.read_exact(&mut got).await.unwrap();
+        // The rest is on its way, or here; the target's end as well.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for _ in 0..20 {
+            user.write_all(&[7; 1000]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let mut rest = Vec::new();
+        user.read_to_end(&mut rest).await.unwrap();
+        got.extend(rest);
+        assert!(got == target::pattern(SIZE), "{way:?}: {} bytes", got.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_sends_on_still_gets_the_clean_end_over_quic() {
+    a_user_who_sends_on_still_gets_the_clean_end(Transport::Quic).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_sends_on_still_gets_the_clean_end_over_websocket() {
+    a_user_who_sends_on_still_gets_the_clean_end(Transport::WebSocket).await;
 }
