@@ -14,7 +14,7 @@ use anyproxy_transport::{
 use anyproxy_wire::{
     codes::{CloseCode, ForwardCode},
     frame::Frame,
-    message::{ForwardReply, ForwardRequest, Goaway, Welcome},
+    message::{ForwardReply, ForwardRequest, Goaway, Intent, Welcome},
 };
 
 use crate::{
@@ -72,6 +72,11 @@ impl Sessions {
         if self.registry.sessions() >= self.limits.max_sessions {
             greeting.refuse(CloseCode::OverLimit, "too many sessions", RETRY_BUSY).await;
             return Err(refused(CloseCode::OverLimit));
+        }
+        if matches!(greeting.hello().intent, Intent::Join { .. }) {
+            // No session here takes a second tunnel; a client then makes a new one.
+            greeting.refuse(CloseCode::NoSuchSession, "no such session", Duration::ZERO).await;
+            return Err(refused(CloseCode::NoSuchSession));
         }
         let client = greeting.challenge(Credentials::METHODS).await?;
         let (peer, group) = (client.peer(), client.hello().principal.clone());
