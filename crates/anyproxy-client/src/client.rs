@@ -27,9 +27,6 @@ use crate::{
 /// A session that lasted this long was a good one: the next failure starts from the first pause.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
 
-/// The longest pause that a gateway may ask for.
-const LONGEST_WISH: Duration = Duration::from_secs(3600);
-
 /// How long cancelled tasks may take to end. They only drop what they hold.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -246,27 +243,25 @@ fn shut_down() -> TunnelError {
     TunnelError::Closed { by: ClosedBy::Us, code: CloseCode::Shutdown, reason: String::new() }
 }
 
-/// Full jitter; longer where only a person can help, and as long as the gateway asked for.
+/// Full jitter; longer where only a person can help, and as long as the gateway asked for. The jitter
+/// comes on top of that, or all clients that were refused together would come back together.
 fn pause(failure: &Failure, backoff: &mut Backoff, limits: &Limits) -> Duration {
+    match failure {
+        Failure::Login(LoginError::Refused(refuse)) => backoff.at_least(refuse.retry_after),
+        Failure::Login(LoginError::WrongGateway) => backoff.at_least(limits.refused_pause),
+        Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
+            backoff.at_least(limits.refused_pause);
+        }
+        Failure::Login(_) | Failure::Dial(_) | Failure::Over(_) => {}
+    }
     let mut random = [0; 8];
     // Without randomness the pause is merely not spread.
     let _ = getrandom::fill(&mut random);
-    let pause = backoff.next(u64::from_le_bytes(random));
-    match failure {
-        Failure::Login(LoginError::Refused(refuse)) => {
-            pause.max(refuse.retry_after.min(LONGEST_WISH))
-        }
-        Failure::Login(LoginError::WrongGateway) => pause.max(limits.refused_pause),
-        Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
-            pause.max(limits.refused_pause)
-        }
-        Failure::Login(_) | Failure::Dial(_) | Failure::Over(_) => pause,
-    }
+    backoff.next(u64::from_le_bytes(random))
 }
 
 /// Names the fix where there is one.
 fn explain(failure: &Failure) -> String {
-    let text = failure.to_string();
     let fix = match failure {
         Failure::Login(LoginError::Refused(refuse)) if refuse.code == CloseCode::Unauthorised => {
             "; check group and secret on both sides"
@@ -274,21 +269,7 @@ fn explain(failure: &Failure) -> String {
         Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
             "; if two clients run at once, give each its own client_id"
         }
-        Failure::Dial(_) => certificate_fix(&text),
-        Failure::Login(_) | Failure::Over(_) => "",
+        Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) => "",
     };
-    text + fix
-}
-
-/// rustls names what is wrong with a certificate in the words of its own type, on both transports.
-fn certificate_fix(text: &str) -> &'static str {
-    const FIXES: [(&str, &str); 3] = [
-        (
-            "certificate not valid for name",
-            "; set `server_name` to a name in the gateway's certificate",
-        ),
-        ("certificate expired", "; renew it on the gateway, for example with `anyproxy certs`"),
-        ("certificate not valid yet", "; compare the clocks of both machines"),
-    ];
-    FIXES.iter().find(|(what, _)| text.contains(what)).map_or("", |(_, fix)| fix)
+    format!("{failure}{fix}")
 }

@@ -30,6 +30,16 @@ const MAX_STREAMS: u32 = 16 * 1024;
 /// 10.1), and the gateway's own is what Welcome says; our heartbeat keeps to that as well.
 const DEAD_AFTER: Duration = Duration::from_secs(120);
 
+/// What rustls says of a certificate, and what a person may do.
+const HINTS: [(&str, &str); 3] = [
+    (
+        "certificate not valid for name",
+        "; set `server_name` to a name in the gateway's certificate",
+    ),
+    ("certificate expired", "; renew it on the gateway, for example with `anyproxy certs`"),
+    ("certificate not valid yet", "; compare the clocks of both machines"),
+];
+
 /// Where a gateway is and how to know it.
 #[derive(Debug, Clone)]
 pub struct DialConfig {
@@ -190,23 +200,24 @@ impl Dialer {
             Ok(Ok(pipe)) => Ok(Connected { pipe }),
             Ok(Err(Failed::Socket(source))) => Err(DialError::Socket { addr, source }),
             Ok(Err(Failed::Tunnel(source))) => {
-                let hint = self.trust_hint(&source);
+                let hint = self.certificate_hint(&source);
                 Err(DialError::Connect { addr, protocol, source, hint })
             }
             Err(_) => Err(DialError::TimedOut { addr, protocol, hint }),
         }
     }
 
-    /// The fix when the gateway's certificate does not lead to what the client trusts. Both
-    /// transports pass rustls' own words on; a CA of the same name but another key is a bad
-    /// signature to it, which would send people looking in the wrong place.
-    fn trust_hint(&self, error: &TunnelError) -> &'static str {
+    /// The fix when the gateway's certificate is not accepted. Both transports pass rustls' own words
+    /// on; a CA of the same name but another key is a bad signature to it, which would send people
+    /// looking in the wrong place.
+    fn certificate_hint(&self, error: &TunnelError) -> &'static str {
         let TunnelError::Transport(text) = error else { return "" };
-        let untrusted = ["UnknownIssuer", "BadSignature"]
-            .iter()
-            .any(|reason| text.contains(&format!("invalid peer certificate: {reason}")));
+        let Some((_, what)) = text.split_once("invalid peer certificate: ") else { return "" };
+        let other = HINTS.iter().find(|(words, _)| what.contains(words));
+        if !what.starts_with("UnknownIssuer") && !what.starts_with("BadSignature") {
+            return other.map_or("", |(_, hint)| hint);
+        }
         match &self.config.trust {
-            _ if !untrusted => "",
             Trust::Ca(_) => {
                 "; no CA of the client's CA file signed the gateway's certificate: use the CA file \
                  of this gateway"
@@ -236,7 +247,7 @@ impl Dialer {
         let conn = connecting.await.map_err(|error| quic::lost(&error))?;
         let (send, recv) = conn.open_bi().await.map_err(|error| quic::lost(&error))?;
         let streams = ControlStreams { send, recv, ahead: bytes::BytesMut::new() };
-        Ok(Pipe::Quic(QuicPipe { conn, streams, endpoint: Some(endpoint) }))
+        Ok(Pipe::Quic(QuicPipe { conn, streams }))
     }
 
     async fn dial_websocket(&self, addr: SocketAddr) -> Result<Pipe, Failed> {

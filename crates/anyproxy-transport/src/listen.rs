@@ -257,5 +257,5 @@ async fn greet_quic(incoming: quinn::Incoming) -> Result<Pipe, TunnelError> {
     let conn = incoming.await.map_err(|error| quic::lost(&error))?;
     let (send, recv) = conn.accept_bi().await.map_err(|error| quic::lost(&error))?;
     let streams = ControlStreams { send, recv, ahead: bytes::BytesMut::new() };
-    Ok(Pipe::Quic(QuicPipe { conn, streams, endpoint: None }))
+    Ok(Pipe::Quic(QuicPipe { conn, streams }))
 }

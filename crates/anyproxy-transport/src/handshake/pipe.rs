@@ -32,8 +32,6 @@ pub(crate) enum Pipe {
 pub(crate) struct QuicPipe {
     pub(crate) conn: quinn::Connection,
     pub(crate) streams: ControlStreams,
-    /// The client's own socket; a gateway's tunnels share one.
-    pub(crate) endpoint: Option<quinn::Endpoint>,
 }
 
 pub(crate) struct WsPipe {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_wire::{codes::CloseCode, datagram, frame::Frame, message::Open};
 use bytes::{Bytes, BytesMut};
-use quinn::{Endpoint, RecvStream, SendDatagramError, SendStream, VarInt};
+use quinn::{RecvStream, SendDatagramError, SendStream, VarInt};
 use tokio::sync::{Mutex, mpsc};
 
 use super::{
@@ -38,14 +38,12 @@ pub(crate) struct QuicTunnel {
     shared: Arc<Shared>,
     control_out: mpsc::Sender<Frame>,
     control_in: Mutex<mpsc::Receiver<Frame>>,
-    /// The client's own socket, which would otherwise close with its last handle.
-    _endpoint: Option<Endpoint>,
 }
 
 impl QuicTunnel {
     /// Takes over an authenticated connection; its tasks run in `scope` until it is closed.
     pub(crate) fn start(pipe: QuicPipe, settings: Settings, scope: &Scope) -> Self {
-        let QuicPipe { conn, streams, endpoint } = pipe;
+        let QuicPipe { conn, streams } = pipe;
         if settings.side == Side::Gateway {
             // The stranger is known now.
             conn.set_receive_window(VarInt::MAX);
@@ -58,7 +56,7 @@ impl QuicTunnel {
         let writer = control::write(Arc::clone(&shared), send, outgoing);
         scope.spawn_to_end("quic control reader", reader);
         scope.spawn_to_end("quic control writer", writer);
-        Self { shared, control_out, control_in: Mutex::new(control_in), _endpoint: endpoint }
+        Self { shared, control_out, control_in: Mutex::new(control_in) }
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -12,7 +12,7 @@ use anyproxy_runtime::Deadline;
 use anyproxy_wire::{
     WireError,
     codes::CloseCode,
-    frame::{self, Frame, Stage},
+    frame::{self, Stage},
     heartbeat::{Beat, Heartbeat},
 };
 use bytes::{Bytes, BytesMut};
@@ -115,15 +115,12 @@ impl Driver {
     fn frames(&mut self, mut bytes: Bytes) -> Result<(), TunnelError> {
         count(&self.shared.received, bytes.len());
         while let Some(frame) = frame::decode_message(&mut bytes, Stage::Established)? {
-            let is_control = !matches!(frame, Frame::Data { .. });
             let mut state = self.shared.state();
             let result = state.mux.receive(frame);
             // Also after an error: what came before it is good.
-            self.shared.dispatch(state);
+            let dispatched = self.shared.dispatch(state);
             result?;
-            if is_control && self.shared.is_flooded() {
-                return Err(TunnelError::ours(CloseCode::OverLimit, "too many control messages"));
-            }
+            dispatched?;
         }
         Ok(())
     }
@@ -186,7 +183,8 @@ impl Driver {
         }
         let mut message = BytesMut::with_capacity(MESSAGE + 1024);
         state.mux.transmit(&mut message, MESSAGE);
-        self.shared.dispatch(state);
+        // What is sent brings no control messages in.
+        let _ = self.shared.dispatch(state);
         self.shared.control_room.notify_waiters();
         (!message.is_empty()).then(|| message.freeze())
     }

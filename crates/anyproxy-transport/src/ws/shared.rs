@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyproxy_wire::{
+    codes::CloseCode,
     frame::Frame,
     message::{Open, OpenReply},
     mux::{Event, Mux, MuxConfig},
@@ -118,19 +119,22 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether control messages came faster than the session takes them.
-    pub(super) fn is_flooded(&self) -> bool {
-        self.state().control.len() > CONTROL_QUEUE
-    }
-
     /// Handles what the mux has to tell. Tasks are woken after the lock is free.
-    pub(super) fn dispatch(&self, mut state: MutexGuard<'_, State>) {
+    ///
+    /// # Errors
+    /// When control messages come faster than the session takes them; only the driver can meet that.
+    pub(super) fn dispatch(&self, mut state: MutexGuard<'_, State>) -> Result<(), TunnelError> {
         let mut wakers = Vec::new();
         while let Some(event) = state.mux.poll_event() {
             self.handle(&mut state, event, &mut wakers);
         }
+        let flooded = state.control.len() > CONTROL_QUEUE;
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
+        if flooded {
+            return Err(TunnelError::ours(CloseCode::OverLimit, "too many control messages"));
+        }
+        Ok(())
     }
 
     fn handle(&self, state: &mut State, event: Event, wakers: &mut Vec<Waker>) {

@@ -21,11 +21,13 @@ use crate::error::{StreamError, TunnelError};
 pub(crate) struct WsStream {
     id: u64,
     shared: Arc<Shared>,
+    /// What the peer might still send when the last chunk was taken, in bytes.
+    outstanding: u64,
 }
 
 impl WsStream {
     pub(super) fn new(id: u64, shared: Arc<Shared>) -> Self {
-        Self { id, shared }
+        Self { id, shared, outstanding: 0 }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -33,7 +35,7 @@ impl WsStream {
     }
 
     pub(crate) fn outstanding(&self) -> u64 {
-        self.shared.state().mux.outstanding(self.id)
+        self.outstanding
     }
 
     /// The answer stays until it is taken.
@@ -79,6 +81,7 @@ impl WsStream {
         match read {
             Read::Chunk(bytes) => {
                 let wake = state.mux.wants_transmit();
+                self.outstanding = state.mux.outstanding(self.id);
                 drop(state);
                 if wake {
                     self.shared.driver.wake();
@@ -181,7 +184,8 @@ impl Drop for WsStream {
         let mut state = self.shared.state();
         state.handles.remove(&self.id);
         state.mux.release(self.id);
-        self.shared.dispatch(state);
+        // A flood is for the driver to see.
+        let _ = self.shared.dispatch(state);
         self.shared.driver.wake();
     }
 }
