@@ -14,7 +14,9 @@ use std::{
 };
 
 use anyproxy_client::{Client, ClientConfig, Forward, ForwardState, State, egress::Policy};
-use anyproxy_gateway::{Credential, Gateway, GatewayConfig, GroupConfig, Limits, PortRule};
+use anyproxy_gateway::{
+    Credential, Gateway, GatewayConfig, GroupConfig, GroupLimits, Limits, PortRule, UserConfig,
+};
 use anyproxy_transport::{
     DialConfig, Identity, ListenConfig, Method, Offer, OldestTls, Transport, Trust,
     net::{Net, System},
@@ -194,7 +196,8 @@ pub fn gateway_config(
     let group = |name: &str| GroupConfig {
         name: name.into(),
         tunnel: credential.clone(),
-        user: credential.clone(),
+        users: vec![UserConfig { name: name.into(), password: credential.clone() }],
+        limits: GroupLimits::default(),
         ports: vec![PortRule { address: None, first: 0, last: 0 }],
     };
     GatewayConfig {
@@ -211,7 +214,9 @@ pub fn gateway_config(
             dead_after: options.limits.dead_after,
         },
         http: vec![any],
+        https: None,
         socks5: vec![any],
+        mixed: vec![],
         groups: vec![group(GROUP), group("empty")],
         limits: options.limits,
     }
@@ -241,6 +246,7 @@ pub fn client_config(
         name: format!("forward-{index}"),
         listen: SocketAddr::new(site.gateway_ip, 0).to_string(),
         target: target.to_string(),
+        ..Forward::default()
     };
     ClientConfig {
         gateway: DialConfig {
@@ -254,6 +260,7 @@ pub fn client_config(
         transport: options.transport,
         group: GROUP.into(),
         client_id: "lab".into(),
+        replicas: 1,
         secret: Secret::new(SECRET),
         method: Method::Secret,
         forwards: options.forwards.iter().enumerate().map(forward).collect(),

@@ -116,8 +116,12 @@ fn client(
     (gateway, target): (SocketAddr, SocketAddr),
 ) -> Client {
     let mut config = lab::client_config(site, options, certificates, gateway);
-    config.forwards =
-        vec![Forward { name: "echo".into(), listen: PORT.into(), target: target.to_string() }];
+    config.forwards = vec![Forward {
+        name: "echo".into(),
+        listen: PORT.into(),
+        target: target.to_string(),
+        ..Forward::default()
+    }];
     Client::start(config, net, 10 * SECOND).unwrap()
 }
 

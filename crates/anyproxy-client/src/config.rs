@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyproxy_transport::{DialConfig, Method, Transport};
-use anyproxy_wire::{handshake::Secret, message::DEFAULT_CREDIT};
+use anyproxy_wire::{
+    handshake::Secret,
+    message::{DEFAULT_CREDIT, Protocol},
+};
 
 use crate::egress::Policy;
 
@@ -18,6 +21,8 @@ pub struct ClientConfig {
     pub group: String,
     /// Its stable name in the group.
     pub client_id: String,
+    /// Parallel sessions, each with a tunnel of its own; at least one.
+    pub replicas: u32,
     /// The group's secret.
     pub secret: Secret,
     /// How the secret is proven.
@@ -31,7 +36,7 @@ pub struct ClientConfig {
 }
 
 /// A port of the gateway whose users reach one target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Forward {
     /// Its name in logs.
     pub name: String,
@@ -39,6 +44,23 @@ pub struct Forward {
     pub listen: String,
     /// `host:port` as seen from the client.
     pub target: String,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// How the target is told the user's address; TCP only.
+    pub proxy_header: Option<ProxyHeader>,
+    /// Ends a connection on which nothing moved for so long; for UDP the life of an idle flow.
+    pub idle_timeout: Option<Duration>,
+    /// Ends a connection whose receiver took nothing for so long; TCP only.
+    pub stall_timeout: Option<Duration>,
+}
+
+/// A version of the PROXY protocol (HAProxy's `proxy-protocol.txt`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// Text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// Bounds of time and memory.

@@ -15,5 +15,5 @@ mod session;
 mod state;
 
 pub use client::{Client, Ended, StartError};
-pub use config::{ClientConfig, Forward, Limits};
+pub use config::{ClientConfig, Forward, Limits, ProxyHeader};
 pub use state::{ForwardState, State};

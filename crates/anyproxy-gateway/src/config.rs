@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_transport::ListenConfig;
+use anyproxy_transport::{Identity, ListenConfig};
 use anyproxy_wire::{handshake::Verifier, message::DEFAULT_CREDIT};
 
 /// A gateway.
@@ -15,29 +15,66 @@ pub struct GatewayConfig {
     pub tunnels: ListenConfig,
     /// Where the HTTP proxy listens.
     pub http: Vec<SocketAddr>,
+    /// Where the HTTP proxy listens behind TLS.
+    pub https: Option<HttpsConfig>,
     /// Where the SOCKS5 proxy listens.
     pub socks5: Vec<SocketAddr>,
+    /// Where HTTP and SOCKS proxies share a port, told apart by the first byte.
+    pub mixed: Vec<SocketAddr>,
     /// The groups.
     pub groups: Vec<GroupConfig>,
     /// Bounds.
     pub limits: Limits,
 }
 
-/// A group: its credentials and what its clients may ask for.
-#[derive(Debug, Clone)]
+/// The HTTP proxy behind TLS.
+#[derive(Debug)]
+pub struct HttpsConfig {
+    /// Where it listens.
+    pub addrs: Vec<SocketAddr>,
+    /// The certificate that users see.
+    pub identity: Identity,
+}
+
+/// A group: its credentials, what its clients may ask for, and its share of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupConfig {
-    /// Its name; proxy users authenticate with it.
+    /// Its name.
     pub name: String,
     /// What its clients prove.
     pub tunnel: Credential,
-    /// What its proxy users present.
-    pub user: Credential,
+    /// Its proxy users. Their names are unique over all groups: a name tells the group.
+    pub users: Vec<UserConfig>,
     /// Ports of the gateway that its clients may ask for.
     pub ports: Vec<PortRule>,
+    /// Its share.
+    pub limits: GroupLimits,
+}
+
+/// A proxy user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserConfig {
+    /// The name to log in with; it has no colon.
+    pub name: String,
+    /// What the user presents.
+    pub password: Credential,
+}
+
+/// What one group may take of a gateway; `None` is no bound of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GroupLimits {
+    /// Live sessions.
+    pub max_sessions: Option<usize>,
+    /// Live proxied connections.
+    pub max_connections: Option<usize>,
+    /// Live UDP flows.
+    pub max_flows: Option<usize>,
+    /// Bytes a second from users to targets, and as many the other way.
+    pub bandwidth: Option<u64>,
 }
 
 /// What is kept of a secret.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A keyed hash of a generated secret; checking it takes microseconds.
     Verifier(Verifier),

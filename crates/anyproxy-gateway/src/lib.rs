@@ -15,7 +15,9 @@ mod ports;
 mod registry;
 mod session;
 
-pub use config::{Credential, GatewayConfig, GroupConfig, Limits, PortRule};
+pub use config::{
+    Credential, GatewayConfig, GroupConfig, GroupLimits, HttpsConfig, Limits, PortRule, UserConfig,
+};
 pub use credentials::Credentials;
 pub use gateway::{Addresses, Ended, Gateway, StartError};
 pub use registry::Registry;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyproxy_runtime::Deadline;
-use anyproxy_transport::{OpenError, StreamError, Tunnel};
+use anyproxy_transport::{OpenError, Opening, Stream, StreamError, Tunnel};
 use anyproxy_wire::codes::{CloseCode, OpenCode};
 
 use crate::ingress::{OpenFailure, OpenRequest, Opened, Route};
@@ -44,6 +44,11 @@ pub(crate) struct ClientKey {
 }
 
 impl Session {
+    /// Opens a data stream. Every user's connection and flow comes through here.
+    pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, OpenError> {
+        self.tunnel.open(opening).await
+    }
+
     /// Takes no new connections from now on.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
@@ -214,7 +219,7 @@ impl Registry {
 }
 
 async fn open_at(session: &Session, request: &OpenRequest) -> Result<Opened, OpenFailure> {
-    let mut stream = session.tunnel.open(&request.opening).await.map_err(|error| match error {
+    let mut stream = session.open(&request.opening).await.map_err(|error| match error {
         OpenError::Overloaded => OpenFailure::Refused {
             code: OpenCode::Overloaded,
             detail: "too many connections, or readers that rest, in this session".into(),

@@ -12,6 +12,7 @@
 mod budget;
 mod dial;
 mod error;
+mod flow;
 mod handshake;
 mod listen;
 pub mod net;
@@ -25,6 +26,7 @@ mod ws;
 pub use budget::{Admission, EVICT_AFTER, Eviction, StallBudget};
 pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer};
 pub use error::{ClosedBy, StreamError, TunnelError};
+pub use flow::{Flow, Sent};
 pub use handshake::{Challenged, Greeting, Login, LoginError, Method, TunnelLimits};
 pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};
 pub use splice::{Near, Spliced, SplicedEnd, splice};

@@ -57,6 +57,7 @@ fn configure(settings: ClientSettings) -> ClientConfig {
         name: forward.name,
         listen: forward.listen.to_string(),
         target: forward.target.to_string(),
+        ..Forward::default()
     };
     ClientConfig {
         gateway: DialConfig {
@@ -73,6 +74,7 @@ fn configure(settings: ClientSettings) -> ClientConfig {
         },
         group: settings.group,
         client_id: settings.client_id,
+        replicas: 1,
         secret: settings.secret,
         method: match settings.method {
             values::Method::Secret => Method::Secret,

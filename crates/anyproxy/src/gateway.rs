@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use anyproxy_gateway::{
-    Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, Limits, PortRule,
+    Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, GroupLimits, Limits,
+    PortRule, UserConfig,
 };
 use anyproxy_transport::{ListenConfig, Offer, net::System};
 
@@ -87,7 +88,9 @@ fn configure(settings: GatewaySettings, files: usize) -> GatewayConfig {
             dead_after: limits.dead_after,
         },
         http: settings.http,
+        https: None,
         socks5: settings.socks5,
+        mixed: vec![],
         groups: settings.groups.into_iter().map(group).collect(),
         limits,
     }
@@ -95,9 +98,13 @@ fn configure(settings: GatewaySettings, files: usize) -> GatewayConfig {
 
 fn group(settings: GroupSettings) -> GroupConfig {
     GroupConfig {
+        users: vec![UserConfig {
+            name: settings.name.clone(),
+            password: credential(settings.user),
+        }],
         name: settings.name,
         tunnel: credential(settings.tunnel),
-        user: credential(settings.user),
+        limits: GroupLimits::default(),
         ports: settings
             .forwards
             .iter()

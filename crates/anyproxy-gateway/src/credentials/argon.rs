@@ -19,7 +19,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    Account,
+    Purpose,
     throttle::{Attempt, Throttle, Turn},
 };
 use crate::ingress::Denied;
@@ -85,7 +85,7 @@ impl Passwords {
     pub(super) async fn check(
         &self,
         hash: &str,
-        account: Account<'_>,
+        account: Purpose<'_>,
         password: &[u8],
         peer: IpAddr,
     ) -> Result<(), Denied> {
@@ -135,7 +135,7 @@ impl Passwords {
     }
 
     /// The hash is part of it: when a password is changed, the old one is not known any more.
-    fn mark(&self, hash: &str, account: Account<'_>, password: &[u8]) -> Mark {
+    fn mark(&self, hash: &str, account: Purpose<'_>, password: &[u8]) -> Mark {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.as_ref()) else { return [0; 32] };
         for part in [account.kind.as_bytes(), account.name.as_bytes(), hash.as_bytes(), password] {
             mac.update(&part.len().to_be_bytes());

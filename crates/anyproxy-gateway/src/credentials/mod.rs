@@ -32,19 +32,22 @@ use failures::Failures;
 /// Checks clients and proxy users.
 #[derive(Debug)]
 pub struct Credentials {
-    groups: HashMap<Arc<str>, Entry>,
+    /// What each group's clients prove.
+    groups: HashMap<Arc<str>, Credential>,
+    users: HashMap<Arc<str>, Account>,
     passwords: Passwords,
-    /// Stands in for unknown groups.
-    nobody: Entry,
+    /// Stands in for unknown groups and users.
+    nobody: Credential,
     /// An Argon2id hash of some group, if there is one.
     slow: Option<String>,
     failures: Failures,
 }
 
+/// A proxy user.
 #[derive(Debug, Clone)]
-struct Entry {
-    tunnel: Credential,
-    user: Credential,
+struct Account {
+    group: Arc<str>,
+    password: Credential,
 }
 
 /// A client that proved itself.
@@ -61,25 +64,33 @@ impl Credentials {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(groups: &[GroupConfig]) -> Result<Self, getrandom::Error> {
-        let entries = groups.iter().map(|group| {
-            let entry = Entry { tunnel: group.tunnel.clone(), user: group.user.clone() };
-            (Arc::from(group.name.as_str()), entry)
-        });
+        let mut users = HashMap::new();
+        let mut tunnels = HashMap::new();
+        for group in groups {
+            let name: Arc<str> = Arc::from(group.name.as_str());
+            for user in &group.users {
+                let account = Account { group: Arc::clone(&name), password: user.password.clone() };
+                users.insert(Arc::from(user.name.as_str()), account);
+            }
+            tunnels.insert(name, group.tunnel.clone());
+        }
         let mut nobody = [0; 32];
         getrandom::fill(&mut nobody)?;
-        let verifier = Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec())));
-        let slow =
-            groups.iter().flat_map(|group| [&group.tunnel, &group.user]).find_map(
-                |kept| match kept {
-                    Credential::Argon2id(hash) => Some(hash.clone()),
-                    Credential::Verifier(_) => None,
-                },
-            );
+        let nobody = Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec())));
+        let kept = |group: &'_ GroupConfig| {
+            let users = group.users.iter().map(|user| user.password.clone());
+            users.chain([group.tunnel.clone()]).collect::<Vec<_>>()
+        };
+        let slow = groups.iter().flat_map(kept).find_map(|kept| match kept {
+            Credential::Argon2id(hash) => Some(hash),
+            Credential::Verifier(_) => None,
+        });
         Ok(Self {
-            nobody: Entry { tunnel: verifier.clone(), user: verifier },
+            nobody,
             slow,
             failures: Failures::default(),
-            groups: entries.collect(),
+            groups: tunnels,
+            users,
             passwords: Passwords::new()?,
         })
     }
@@ -91,9 +102,10 @@ impl Credentials {
     /// Checks a client's proof. Cancel safe.
     pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, Denied> {
         let hello = client.hello();
-        let (name, entry) = self.entry(&hello.principal);
+        let known = self.groups.get_key_value(&*hello.principal);
+        let (name, kept) = known.map_or((None, &self.nobody), |(name, kept)| (Some(name), kept));
         let proof = client.auth().proof.expose();
-        let proven = match (client.method(), &entry.tunnel) {
+        let proven = match (client.method(), kept) {
             (METHOD_SECRET, Credential::Verifier(verifier)) => {
                 match check_client_proof(verifier, client.transcript(), proof) {
                     ProofCheck::Right => Ok(Some(gateway_proof(verifier, client.transcript()))),
@@ -101,7 +113,7 @@ impl Credentials {
                 }
             }
             (METHOD_PASSWORD, kept) => {
-                let account = Account { kind: "client", name: &hello.principal };
+                let account = Purpose { kind: "client", name: &hello.principal };
                 self.check(kept, account, proof, client.peer().ip()).await.map(|()| None)
             }
             _ => Err(Denied::Wrong),
@@ -113,18 +125,10 @@ impl Credentials {
         }
     }
 
-    /// The group's credentials, or nobody's, which nothing matches.
-    fn entry(&self, group: &str) -> (Option<&Arc<str>>, &Entry) {
-        match self.groups.get_key_value(group) {
-            Some((name, entry)) => (Some(name), entry),
-            None => (None, &self.nobody),
-        }
-    }
-
     async fn check(
         &self,
         kept: &Credential,
-        account: Account<'_>,
+        account: Purpose<'_>,
         presented: &[u8],
         peer: IpAddr,
     ) -> Result<(), Denied> {
@@ -152,21 +156,22 @@ impl Credentials {
 
 /// What a password is for; the same text for another account is another credential.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Account<'a> {
+pub(crate) struct Purpose<'a> {
     pub(crate) kind: &'static str,
     pub(crate) name: &'a str,
 }
 
 impl Authenticate for Credentials {
     async fn check_user(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<User, Denied> {
-        let (group, entry) = self.entry(name);
-        let checked = self.check(&entry.user, Account { kind: "user", name }, password, peer).await;
+        let account = self.users.get_key_value(name);
+        let kept = account.map_or(&self.nobody, |(_, account)| &account.password);
+        let checked = self.check(kept, Purpose { kind: "user", name }, password, peer).await;
         if checked.is_err() {
             self.failures.note(peer);
         }
         checked?;
-        let group = group.ok_or(Denied::Wrong)?;
-        Ok(User { group: Arc::clone(group), name: Arc::clone(group) })
+        let (name, account) = account.ok_or(Denied::Wrong)?;
+        Ok(User { group: Arc::clone(&account.group), name: Arc::clone(name) })
     }
 }
 

@@ -15,7 +15,8 @@ fn verifier(secret: &str) -> Credential {
 }
 
 fn group(name: &str, tunnel: Credential, user: Credential) -> GroupConfig {
-    GroupConfig { name: name.into(), tunnel, user, ports: vec![] }
+    let users = vec![UserConfig { name: name.into(), password: user }];
+    GroupConfig { name: name.into(), tunnel, users, ports: vec![], limits: GroupLimits::default() }
 }
 
 fn credentials() -> Credentials {

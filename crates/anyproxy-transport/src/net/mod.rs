@@ -10,12 +10,14 @@
 //! branch, not a virtual call.
 
 mod conn;
+mod datagrams;
 mod options;
 mod system;
 
 use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 pub use conn::{Conn, Listener, VirtualConn, VirtualListener};
+pub use datagrams::{Datagrams, Received};
 pub use options::{Role, UdpBuffers};
 pub use quinn::{AsyncUdpSocket, UdpPoller, udp};
 pub use system::System;
@@ -44,6 +46,16 @@ pub trait Net: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// What `bind` answered.
     fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>>;
+
+    /// Makes a UDP socket for proxied datagrams, bound to `local`. With a `peer`, only its datagrams are
+    /// received.
+    ///
+    /// # Errors
+    /// What `bind` or `connect` answered, for example [`io::ErrorKind::AddrInUse`].
+    fn datagrams(&self, local: SocketAddr, peer: Option<SocketAddr>) -> io::Result<Datagrams> {
+        let _ = peer;
+        self.udp(local).map(Datagrams::Virtual)
+    }
 
     /// Looks `host` up and returns every address found, with `port`. IP literals are not looked up.
     ///

@@ -20,9 +20,10 @@ const BOUND: Field = Field(3, "bound");
 const DETAIL: Field = Field(4, "detail");
 
 /// What a forward or a stream carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Protocol {
     /// A byte stream.
+    #[default]
     Tcp,
     /// Datagrams: the stream is a flow.
     Udp,

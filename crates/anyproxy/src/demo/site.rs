@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyproxy_client::{Client, ClientConfig, Forward, ForwardState, State, egress::Policy};
-use anyproxy_gateway::{Credential, Gateway, GatewayConfig, GroupConfig, Limits, PortRule};
+use anyproxy_gateway::{
+    Credential, Gateway, GatewayConfig, GroupConfig, GroupLimits, Limits, PortRule, UserConfig,
+};
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::{
     DialConfig, Identity, ListenConfig, Method, Offer, OldestTls, Transport, Trust, net::System,
@@ -110,7 +112,8 @@ fn gateway(identity: Identity, password: &str) -> Result<Gateway, RunError> {
     let group = |transport: Transport| GroupConfig {
         name: transport.to_string(),
         tunnel: credential.clone(),
-        user: credential.clone(),
+        users: vec![UserConfig { name: transport.to_string(), password: credential.clone() }],
+        limits: GroupLimits::default(),
         ports: vec![PortRule { address: Some(LOOPBACK.into()), first: 0, last: 0 }],
     };
     let limits = Limits::default();
@@ -124,7 +127,9 @@ fn gateway(identity: Identity, password: &str) -> Result<Gateway, RunError> {
             dead_after: limits.dead_after,
         },
         http: vec![any],
+        https: None,
         socks5: vec![any],
+        mixed: vec![],
         groups: vec![group(Transport::Quic), group(Transport::WebSocket)],
         limits,
     };
@@ -149,12 +154,14 @@ fn client(
         transport,
         group: transport.to_string(),
         client_id: "demo".into(),
+        replicas: 1,
         secret: Secret::new(password),
         method: Method::Secret,
         forwards: vec![Forward {
             name: "demo".into(),
             listen: SocketAddr::from((LOOPBACK, 0)).to_string(),
             target: target.to_string(),
+            ..Forward::default()
         }],
         policy: Policy::default(),
         limits: anyproxy_client::Limits::default(),

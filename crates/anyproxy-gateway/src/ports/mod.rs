@@ -9,6 +9,8 @@
 //! A port belongs to a group as long as one of its sessions holds it. A client that reconnects
 //! therefore finds its port open, and replicas share it.
 
+mod tcp;
+
 use std::{
     collections::HashMap,
     io,
@@ -20,11 +22,11 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_runtime::{Deadline, IoSide, RelayTimeouts, Scope};
-use anyproxy_transport::{Near, Opening, Stream, net::Net, splice};
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_transport::{Opening, Stream, net::Net};
 use anyproxy_wire::{
     codes::ForwardCode,
-    message::{ForwardReply, ForwardRequest, Ingress, Protocol, Target},
+    message::{ForwardReply, ForwardRequest, Protocol, Target},
 };
 
 use crate::{
@@ -168,35 +170,13 @@ impl Ports {
             accepting: self.scope.child("port"),
         });
         tracing::info!(%addr, %group, "forwarded port open");
-        let (ports, target) = (Arc::clone(self), Arc::clone(&port));
-        let handler = move |conn, peer| {
-            Arc::clone(&ports).relay(Arc::clone(&target), Unserved::new(conn), peer)
-        };
+        let (target, timeout) = (Arc::clone(&port), self.proxy_timeout);
+        let handler =
+            move |conn, peer| tcp::relay(Arc::clone(&target), Unserved::new(conn), peer, timeout);
         // Users live in the gateway's scope, not in the port's: they stay when the port closes.
         let accepted = serve(listener, self.scope.clone(), self.acceptor.clone(), handler);
         port.accepting.spawn("forwarded port", accepted);
         Ok(port)
-    }
-
-    async fn relay(self: Arc<Self>, port: Arc<Port>, user: Unserved, peer: SocketAddr) {
-        let deadline = Deadline::after(self.proxy_timeout);
-        let opening = Opening {
-            ingress: Ingress::Forward,
-            target: Target::Forward(0),
-            source: Some(peer),
-            destination: user.local_addr(),
-            user: String::new(),
-            protocol: Protocol::Tcp,
-        };
-        let opened = deadline.bound(port.open(opening)).await;
-        let Ok(Some(mut stream)) = opened else {
-            return tracing::debug!(addr = %port.addr, %peer, "no session opened the forward");
-        };
-        // The first bytes need not wait for the answer; a refusal resets the user.
-        stream.expect_reply(deadline);
-        let Some(conn) = user.into_conn() else { return };
-        let ended = splice(stream, IoSide::new(conn), Near::User, RelayTimeouts::default()).await;
-        tracing::debug!(addr = %port.addr, %peer, ?ended, "forwarded connection ended");
     }
 
     fn closing(&self) -> MutexGuard<'_, HashMap<SocketAddr, Scope>> {
@@ -219,7 +199,7 @@ impl Port {
         while let Some((session, forward)) = self.pick(&tried) {
             tried.push(session.number);
             opening.target = Target::Forward(forward);
-            match session.tunnel.open(&opening).await {
+            match session.open(&opening).await {
                 Ok(stream) => return Some(stream),
                 Err(error) => {
                     tracing::debug!(session = session.number, %error, "forward not opened")

@@ -1,0 +1,32 @@
+//! Users of a forwarded TCP port.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyproxy_runtime::{Deadline, IoSide, RelayTimeouts};
+use anyproxy_transport::{Near, Opening, splice};
+use anyproxy_wire::message::{Ingress, Protocol, Target};
+
+use super::Port;
+use crate::ingress::Unserved;
+
+/// Serves one user of `port`; `timeout` bounds the wait for the target.
+pub(super) async fn relay(port: Arc<Port>, user: Unserved, peer: SocketAddr, timeout: Duration) {
+    let deadline = Deadline::after(timeout);
+    let opening = Opening {
+        ingress: Ingress::Forward,
+        target: Target::Forward(0),
+        source: Some(peer),
+        destination: user.local_addr(),
+        user: String::new(),
+        protocol: Protocol::Tcp,
+    };
+    let opened = deadline.bound(port.open(opening)).await;
+    let Ok(Some(mut stream)) = opened else {
+        return tracing::debug!(addr = %port.addr, %peer, "no session opened the forward");
+    };
+    // The first bytes need not wait for the answer; a refusal resets the user.
+    stream.expect_reply(deadline);
+    let Some(conn) = user.into_conn() else { return };
+    let ended = splice(stream, IoSide::new(conn), Near::User, RelayTimeouts::default()).await;
+    tracing::debug!(addr = %port.addr, %peer, ?ended, "forwarded connection ended");
+}
