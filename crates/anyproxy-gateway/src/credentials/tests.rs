@@ -1,6 +1,7 @@
 use argon2::{Argon2, Params, PasswordHasher as _};
 
 use super::*;
+use crate::config::{GroupLimits, UserConfig};
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
