@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod connection;
 pub mod egress;
+mod proxy_header;
 mod session;
 mod state;
 
