@@ -121,7 +121,12 @@ impl Ports {
             (ForwardCode::InvalidAddress, detail)
         })?;
         let rules = self.rules.get(&session.group).map(Vec::as_slice).unwrap_or_default();
-        if !rules.iter().any(|rule| rule.allows(addr)) {
+        let allows = |addr| rules.iter().any(|rule| rule.allows(addr));
+        let mut bound = self.bound();
+        // Who may have a port of the gateway's choice may share the one that it chose.
+        let shares = bound.get(&addr).is_some_and(|port| port.group == session.group)
+            && allows(SocketAddr::new(addr.ip(), 0));
+        if !allows(addr) && !shares {
             let detail = format!(
                 "group {:?} may not listen on {addr}; add the port to `forwards` of the group in \
                  the gateway's configuration",
@@ -129,7 +134,6 @@ impl Ports {
             );
             return Err((ForwardCode::NotAllowed, detail));
         }
-        let mut bound = self.bound();
         let port = match bound.get(&addr) {
             Some(port) if port.group == session.group => Arc::clone(port),
             Some(_) => {
