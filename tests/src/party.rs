@@ -12,7 +12,7 @@ use crate::{
     user::Doors,
 };
 
-/// A gateway whose groups may listen anywhere, and what its clients need to know.
+/// A gateway, and what its clients need to know.
 pub struct Party {
     /// Where things are.
     pub site: Site,
@@ -22,26 +22,33 @@ pub struct Party {
     pub certificates: Certificates,
     /// The gateway.
     pub gateway: Gateway,
+    ports: PortRule,
 }
 
 impl Party {
-    /// Starts the gateway.
+    /// Starts a gateway whose groups may listen anywhere.
     #[must_use]
     pub fn start(site: Site, options: Options) -> Self {
+        Self::with(site, options, PortRule { address: None, first: 0, last: u16::MAX })
+    }
+
+    /// Starts a gateway whose groups may listen at these ports.
+    #[must_use]
+    pub fn with(site: Site, options: Options, ports: PortRule) -> Self {
         let certificates = Certificates::new(&["gateway.test"]);
-        let gateway = start_gateway(&site, &options, &certificates, 0);
-        Self { site, options, certificates, gateway }
+        let gateway = start_gateway(&site, &options, &certificates, (0, ports));
+        Self { site, options, certificates, gateway, ports }
     }
 
     /// Ends the gateway and starts another one at the same port for tunnels.
     pub async fn restart(self) -> Self {
-        let Self { site, options, certificates, gateway } = self;
+        let Self { site, options, certificates, gateway, ports } = self;
         let port = gateway.addresses().tunnels.port();
         gateway.shutdown(Duration::ZERO).await;
         // quinn lets go of the port a moment after it was closed.
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let gateway = start_gateway(&site, &options, &certificates, port);
-        Self { site, options, certificates, gateway }
+        let gateway = start_gateway(&site, &options, &certificates, (port, ports));
+        Self { site, options, certificates, gateway, ports }
     }
 
     /// What a client called `id` runs with; it has no forward.
@@ -87,12 +94,12 @@ fn start_gateway(
     site: &Site,
     options: &Options,
     certificates: &Certificates,
-    port: u16,
+    (tunnels, ports): (u16, PortRule),
 ) -> Gateway {
     let mut config = lab::gateway_config(site, options, certificates);
-    config.tunnels.addr.set_port(port);
+    config.tunnels.addr.set_port(tunnels);
     for group in &mut config.groups {
-        group.ports = vec![PortRule { address: None, first: 0, last: u16::MAX }];
+        group.ports = vec![ports];
     }
     Gateway::start(&config, site.gateway.clone(), Duration::from_secs(10)).unwrap()
 }

@@ -9,6 +9,7 @@
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use anyproxy_client::{Client, Ended, State};
+use anyproxy_gateway::PortRule;
 use anyproxy_tests::{
     lab::{Options, Site, connected},
     net::Switch,
@@ -23,11 +24,13 @@ use tokio::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const REPLICAS: u32 = 4;
+/// Any port of the gateway's choice, and no other.
+const CHOSEN: PortRule = PortRule { address: None, first: 0, last: 0 };
 
 /// A client with several replicas and one forward whose port the gateway chooses.
 async fn start(site: Site, transport: Transport) -> (Party, Client, SocketAddr) {
     let target = target::echo(&site);
-    let party = Party::start(site, Options::new(transport));
+    let party = Party::with(site, Options::new(transport), CHOSEN);
     let mut config = party.config("many");
     config.replicas = REPLICAS;
     config.forwards = vec![party.any_port(target)];

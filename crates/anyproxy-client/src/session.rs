@@ -133,21 +133,19 @@ impl<'a> Session<'a> {
         let Some(forward) = exit.forwards.get(index) else { return };
         let bound = reply.bound.filter(|_| reply.code == ForwardCode::Bound);
         ports.answered(index, *replica, bound);
-        let state = match bound {
-            Some(bound) => {
-                tracing::info!(name = %forward.name, %bound, target = %forward.target, replica,
-                    "forward open");
-                ForwardState::Bound(bound)
-            }
-            None => {
-                let (code, detail) = (reply.code, &reply.detail);
+        let Some(bound) = bound else {
+            self.due.insert((Instant::now() + exit.limits.forward_pause, index));
+            let (code, detail) = (reply.code, &reply.detail);
+            // One line, not one for each try.
+            if reporter.set_forward(index, ForwardState::Refused(format!("{code}: {detail}"))) {
                 tracing::warn!(name = %forward.name, listen = %forward.listen, %code, detail,
-                    replica, "forward refused; it is asked for again");
-                self.due.insert((Instant::now() + exit.limits.forward_pause, index));
-                ForwardState::Refused(format!("{code}: {detail}"))
+                    replica, "forward refused; it is asked for until it is free");
             }
+            return;
         };
-        reporter.set_forward(index, state);
+        reporter.set_forward(index, ForwardState::Bound(bound));
+        tracing::info!(name = %forward.name, %bound, target = %forward.target, replica,
+            "forward open");
     }
 }
 

@@ -116,28 +116,32 @@ impl Reporter {
         self.change(|mine| *mine = state);
     }
 
-    pub(crate) fn set_forward(&self, index: usize, forward: ForwardState) {
+    /// Whether that is news.
+    pub(crate) fn set_forward(&self, index: usize, forward: ForwardState) -> bool {
         self.change(|mine| {
             if let State::Connected { forwards, .. } = mine
                 && let Some(slot) = forwards.get_mut(index)
             {
                 *slot = forward;
             }
-        });
+        })
     }
 
-    /// The sum follows under the lock, lest an older one overtakes it.
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    /// Whether it changed this replica's state. The sum follows under the lock, lest an older one
+    /// overtakes it.
+    fn change(&self, change: impl FnOnce(&mut State)) -> bool {
         let mut replicas = self.board.replicas.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mine) = replicas.get_mut(self.index) {
-            change(mine);
-        }
+        let Some(mine) = replicas.get_mut(self.index) else { return false };
+        let before = mine.clone();
+        change(mine);
+        let news = *mine != before;
         let now = State::of_all(&replicas);
         self.board.sum.send_if_modified(|sum| {
             let changed = *sum != now;
             *sum = now;
             changed
         });
+        news
     }
 }
 

@@ -54,3 +54,16 @@ fn what_changes_nothing_wakes_nobody() {
     reporters[1].connected(Transport::Quic, 0);
     assert!(seen.has_changed().unwrap());
 }
+
+#[test]
+fn a_refusal_that_is_told_again_is_no_news() {
+    let (reporters, _seen) = Reporter::for_replicas(2);
+    for reporter in &reporters {
+        reporter.connected(Transport::Quic, 1);
+        let refused = |why: &str| reporter.set_forward(0, ForwardState::Refused(why.into()));
+        assert!(refused("held"), "news of this replica, whatever the others know");
+        assert!(!refused("held"));
+        assert!(refused("not allowed"));
+        assert!(reporter.set_forward(0, ForwardState::Bound(addr(1))));
+    }
+}
