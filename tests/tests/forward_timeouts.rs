@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::disallowed_methods,
     reason = "a failure here is the test's, and tasks end with its runtime"
 )]
@@ -19,7 +20,7 @@ use anyproxy_transport::Transport;
 use tokio::{
     io::AsyncWriteExt as _,
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ async fn an_idle_connection_ends_on_time(transport: Transport) {
         ping(&mut user).await.unwrap();
     }
     let began = Instant::now();
-    let seen = read_all(&mut user).await;
+    let seen = timeout(DAY, read_all(&mut user)).await.expect("it lives on");
     let took = began.elapsed();
     assert_eq!(seen, (vec![], Err(ErrorKind::ConnectionReset)));
     assert!((LIMIT - WAY..=LIMIT + WAY).contains(&took), "{took:?}");
@@ -91,7 +92,8 @@ async fn a_stalled_connection_ends_on_time(transport: Transport) {
     let (party, _client, [limited, free]) = start(transport, make, limit).await;
     let began = Instant::now();
     let (_user, _patient) = (party.user(limited).await, party.user(free).await);
-    let took = told.recv().await.unwrap().duration_since(began);
+    let ended = timeout(DAY, told.recv()).await.expect("it lives on").unwrap();
+    let took = ended.duration_since(began);
     // A second or so until all buffers are full.
     assert!((LIMIT..LIMIT + 5 * SECOND).contains(&took), "{took:?}");
     sleep(DAY).await;
