@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::disallowed_methods,
     reason = "a failure here is the test's, and tasks end with its runtime"
 )]
@@ -19,7 +20,7 @@ use anyproxy_tests::{
 use anyproxy_transport::{Transport, net::Conn};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -113,7 +114,7 @@ async fn all_replicas_come_back(transport: Transport) {
     let lost = |state: &State| !matches!(state, State::Connected { .. });
     client.state().wait_for(lost).await.unwrap();
     replicas_up(&client, REPLICAS).await;
-    let port = connected(&client).await[0];
+    let port = timeout(60 * SECOND, connected(&client)).await.expect("no port")[0];
     sleep(60 * SECOND).await;
     assert_eq!((party.gateway.sessions(), party.gateway.users()), (4, 1));
     assert_eq!(connected(&client).await, [port], "and it stays");
