@@ -32,8 +32,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub use line::{Line, LineWatch};
 use line::Slot;
+pub use line::{Line, LineWatch};
 use state::{Asked, Request, State};
 
 /// Tokens that datagrams ask for beyond what the one at hand needs, in bytes.

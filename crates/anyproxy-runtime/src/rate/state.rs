@@ -8,10 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    bucket::Bucket,
-    line::Slot,
-};
+use super::{bucket::Bucket, line::Slot};
 
 #[derive(Debug)]
 pub(super) struct State {
