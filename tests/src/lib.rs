@@ -11,6 +11,7 @@
 pub mod lab;
 pub mod narrow;
 pub mod net;
+pub mod party;
 pub mod target;
 pub mod user;
 pub mod wait;

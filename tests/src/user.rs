@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
+use anyproxy_gateway::Gateway;
 use anyproxy_transport::net::{Conn, Net, Role};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::Instant,
 };
 
-use crate::lab::{GROUP, Lab, SECRET};
+use crate::lab::{GROUP, Lab, SECRET, Site};
 
 /// How a user comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +75,7 @@ impl Lab {
     /// Where users come in.
     #[must_use]
     pub fn doors(&self) -> Doors {
-        Doors {
-            net: self.site.user.clone(),
-            http: self.http(),
-            socks5: self.socks5(),
-            forwards: self.ports.clone(),
-        }
+        Doors::of(&self.site, &self.gateway, &self.ports)
     }
 
     /// Connects to `target` by `way`, which must work.
@@ -104,6 +100,18 @@ impl Lab {
 }
 
 impl Doors {
+    /// The doors of a gateway, with the ports that it forwards.
+    #[must_use]
+    pub fn of(site: &Site, gateway: &Gateway, forwards: &[SocketAddr]) -> Self {
+        let addresses = gateway.addresses();
+        Self {
+            net: site.user.clone(),
+            http: addresses.http[0],
+            socks5: addresses.socks5[0],
+            forwards: forwards.to_vec(),
+        }
+    }
+
     /// Connects to `target` by `way`.
     pub async fn connect(&self, way: Way, target: SocketAddr) -> Result<Conn, Refusal> {
         match way {

@@ -27,7 +27,7 @@ use anyproxy_wire::{
     codes::CloseCode,
     frame::Frame,
     handshake::{METHOD_SECRET, Secret, Verifier, gateway_proof},
-    message::{DEFAULT_CREDIT, Goaway, Welcome},
+    message::{DEFAULT_CREDIT, Goaway, Intent, Welcome},
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -199,6 +199,7 @@ fn login() -> Login {
         client_id: "test".into(),
         instance: [3; 16],
         replica: 0,
+        intent: Intent::New,
         secret: Secret::new(SECRET),
         method: Method::Secret,
         initial_credit: DEFAULT_CREDIT,

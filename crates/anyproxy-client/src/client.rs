@@ -1,31 +1,26 @@
-//! The client: dials its gateway for ever, serves while connected, shuts down in order.
+//! The client: starts its replicas, tells what they do, shuts them down in order.
 //!
 //! ```text
-//! dial ─ log in ─ serve ─ tunnel over ─┐
-//!   ▲                                  │
-//!   └── pause: full jitter, capped ◀───┘
+//! client ─┬─ replica 0 ─┬─ supervisor, tunnel        its own scope, tunnel and stall budget
+//!         │             └─ connections ─ connection
+//!         └─ replica 1 ─ …                           egress, forwards and limits are shared
 //! ```
 
 use std::{sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{
-    ClosedBy, DialConfigError, DialError, Dialer, Login, LoginError, StallBudget, Transport,
-    TunnelError, net::Net,
-};
-use anyproxy_wire::{backoff::Backoff, codes::CloseCode};
-use tokio::{sync::watch, time::Instant};
+use anyproxy_transport::{DialConfigError, Dialer, Login, StallBudget, net::Net};
+use anyproxy_wire::message::Intent;
+use tokio::sync::watch;
 
 use crate::{
-    config::{ClientConfig, Limits},
+    chosen::ChosenPorts,
+    config::ClientConfig,
     connection::Exit,
     egress::Egress,
-    session::Session,
+    replica::{Replica, Supervisor},
     state::{Reporter, State},
 };
-
-/// A session that lasted this long was a good one: the next failure starts from the first pause.
-const GOOD_SESSION: Duration = Duration::from_secs(10);
 
 /// How long cancelled tasks may take to end. They only drop what they hold.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -56,31 +51,11 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Client {
     root: Scope,
-    connections: Scope,
+    /// Of each replica.
+    connections: Vec<Scope>,
     state: watch::Receiver<State>,
-    budget: Arc<StallBudget>,
-}
-
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Dial(#[from] DialError),
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    #[error("the session ended: {0}")]
-    Over(TunnelError),
-}
-
-struct Supervisor {
-    dialer: Dialer,
-    transport: Transport,
-    login: Login,
-    exit: Arc<Exit>,
-    reporter: Reporter,
-    root: Scope,
-    connections: Scope,
-    drain: Duration,
+    /// Of each replica.
+    budgets: Vec<Arc<StallBudget>>,
 }
 
 impl Client {
@@ -95,39 +70,48 @@ impl Client {
         drain: Duration,
     ) -> Result<Self, StartError> {
         let root = Scope::root("client");
-        let connections = root.child("connections");
-        let (reporter, state) = Reporter::new();
         let mut instance = [0; 16];
         getrandom::fill(&mut instance).map_err(|error| StartError::Random(error.to_string()))?;
-        let budget = StallBudget::new(config.limits.stall_budget);
-        let login = Login {
-            group: config.group,
-            client_id: config.client_id,
-            instance,
-            replica: 0,
-            secret: config.secret,
-            method: config.method,
-            initial_credit: config.limits.initial_credit,
-            budget: Arc::clone(&budget),
-        };
+        let dialer = Arc::new(Dialer::new(Arc::clone(&net), config.gateway)?);
+        let ports = Arc::new(ChosenPorts::new(config.forwards.len()));
         let exit = Arc::new(Exit {
-            egress: Egress::new(Arc::clone(&net), Arc::new(config.policy)),
+            egress: Egress::new(net, Arc::new(config.policy)),
             forwards: config.forwards,
             limits: config.limits,
             scope: root.clone(),
         });
-        let supervisor = Supervisor {
-            dialer: Dialer::new(net, config.gateway)?,
-            transport: config.transport,
-            login,
-            exit,
-            reporter,
-            root: root.clone(),
-            connections: connections.clone(),
-            drain,
-        };
-        root.spawn_to_end("supervisor", supervisor.run());
-        Ok(Self { root, connections, state, budget })
+        let count = usize::try_from(config.replicas).unwrap_or(usize::MAX).max(1);
+        let (reporters, state) = Reporter::for_replicas(count);
+        let mut client = Self { root, connections: vec![], state, budgets: vec![] };
+        for (number, reporter) in (0..).zip(reporters) {
+            let budget = StallBudget::new(config.limits.stall_budget);
+            let login = Login {
+                group: config.group.clone(),
+                client_id: config.client_id.clone(),
+                instance,
+                replica: number,
+                intent: Intent::New,
+                secret: config.secret.clone(),
+                method: config.method,
+                initial_credit: config.limits.initial_credit,
+                budget: Arc::clone(&budget),
+            };
+            let scope = client.root.child(format!("replica {number}"));
+            let replica = Replica {
+                number,
+                exit: Arc::clone(&exit),
+                ports: Arc::clone(&ports),
+                reporter,
+                connections: scope.child("connections"),
+                scope,
+                drain,
+            };
+            client.budgets.push(budget);
+            client.connections.push(replica.connections.clone());
+            let dialer = Arc::clone(&dialer);
+            Supervisor::new(replica, dialer, config.transport, login).start();
+        }
+        Ok(client)
     }
 
     /// What it is doing, now and whenever that changes.
@@ -142,10 +126,10 @@ impl Client {
         self.root.clone()
     }
 
-    /// Bytes that stalled connections may hold here, as an upper bound.
+    /// Bytes that stalled connections may hold here, as an upper bound; over all replicas.
     #[must_use]
     pub fn stalled(&self) -> u64 {
-        self.budget.charged()
+        self.budgets.iter().map(|budget| budget.charged()).sum()
     }
 
     /// Tasks that live now; for tests and figures.
@@ -155,15 +139,20 @@ impl Client {
     }
 
     /// Tells the gateway, lets live connections finish for at most `drain`, then cuts the rest and
-    /// closes the tunnel. Dropping the future cuts everything.
+    /// closes the tunnels. Dropping the future cuts everything.
     pub async fn shutdown(self, drain: Duration) -> Ended {
         self.root.drain();
+        let finished = async {
+            for connections in &self.connections {
+                connections.finished().await;
+            }
+        };
         let drained = tokio::select! {
             biased;
             () = self.root.cancelled() => false,
-            finished = Deadline::after(drain).bound(self.connections.finished()) => finished.is_ok(),
+            finished = Deadline::after(drain).bound(finished) => finished.is_ok(),
         };
-        let left = self.connections.tasks();
+        let left = self.connections.iter().map(Scope::tasks).sum();
         self.root.cancel();
         match (Deadline::after(CLOSE).bound(self.root.finished()).await, drained) {
             (Err(_), _) => Ended::Stuck(self.root.tasks()),
@@ -177,99 +166,4 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.root.cancel();
     }
-}
-
-impl Supervisor {
-    async fn run(self) {
-        let limits = self.exit.limits;
-        let mut backoff = Backoff::new(limits.first_pause, limits.longest_pause);
-        while !self.root.is_draining() {
-            self.reporter.set(State::Connecting);
-            let began = Instant::now();
-            let failure = tokio::select! {
-                biased;
-                // A session in progress ends by itself at cancel, with a code.
-                failure = self.session() => failure,
-            };
-            if self.root.is_draining() {
-                break;
-            }
-            if matches!(failure, Failure::Over(_)) && began.elapsed() >= GOOD_SESSION {
-                backoff.reset();
-            }
-            let pause = pause(&failure, &mut backoff, &limits);
-            let text = explain(&failure);
-            tracing::warn!(reason = %text, retry_in = ?pause, "not connected to the gateway");
-            self.reporter.set(State::Waiting(text));
-            tokio::select! {
-                () = self.root.draining() => break,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-        self.reporter.set(State::Ended);
-    }
-
-    /// One session from dial to end.
-    async fn session(&self) -> Failure {
-        let connecting = tokio::select! {
-            biased;
-            () = self.root.draining() => Err(Failure::Over(shut_down())),
-            connected = self.connect() => connected,
-        };
-        let tunnel = match connecting {
-            Ok(tunnel) => tunnel,
-            Err(failure) => return failure,
-        };
-        tracing::info!(gateway = %tunnel.peer(), transport = %tunnel.transport(),
-            group = %self.login.group, "connected to the gateway");
-        let scope = self.connections.clone();
-        let session = Session::new(tunnel.clone(), &self.exit, &self.reporter, scope, self.drain);
-        let error = session.run().await;
-        if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
-            tunnel.farewell().await;
-        }
-        Failure::Over(error)
-    }
-
-    async fn connect(&self) -> Result<anyproxy_transport::Tunnel, Failure> {
-        let deadline = Deadline::after(self.exit.limits.proxy_timeout);
-        let connected = self.dialer.dial(self.transport, deadline).await?;
-        let (tunnel, _welcome) = connected.log_in(&self.login, deadline, &self.root).await?;
-        Ok(tunnel)
-    }
-}
-
-fn shut_down() -> TunnelError {
-    TunnelError::Closed { by: ClosedBy::Us, code: CloseCode::Shutdown, reason: String::new() }
-}
-
-/// Full jitter; longer where only a person can help, and as long as the gateway asked for. The jitter
-/// comes on top of that, or all clients that were refused together would come back together.
-fn pause(failure: &Failure, backoff: &mut Backoff, limits: &Limits) -> Duration {
-    match failure {
-        Failure::Login(LoginError::Refused(refuse)) => backoff.at_least(refuse.retry_after),
-        Failure::Login(LoginError::WrongGateway) => backoff.at_least(limits.refused_pause),
-        Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
-            backoff.at_least(limits.refused_pause);
-        }
-        Failure::Login(_) | Failure::Dial(_) | Failure::Over(_) => {}
-    }
-    let mut random = [0; 8];
-    // Without randomness the pause is merely not spread.
-    let _ = getrandom::fill(&mut random);
-    backoff.next(u64::from_le_bytes(random))
-}
-
-/// Names the fix where there is one.
-fn explain(failure: &Failure) -> String {
-    let fix = match failure {
-        Failure::Login(LoginError::Refused(refuse)) if refuse.code == CloseCode::Unauthorised => {
-            "; check group and secret on both sides"
-        }
-        Failure::Over(error) if error.code() == Some(CloseCode::Superseded) => {
-            "; if two clients run at once, give each its own client_id"
-        }
-        Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) => "",
-    };
-    format!("{failure}{fix}")
 }

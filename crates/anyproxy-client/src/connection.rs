@@ -8,10 +8,12 @@ use anyproxy_wire::{
     codes::OpenCode,
     message::{Open, Protocol, Target},
 };
+use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     config::{Forward, Limits},
     egress::{Destination, Dialled, Egress},
+    proxy_header,
 };
 
 /// What all connections of a client share.
@@ -37,15 +39,22 @@ impl Exit {
             Ok(opened) => opened,
             Err(error) => return tracing::debug!(%error, "a stream without a proper head"),
         };
+        let forward = self.forward(&open);
+        let header = forward.and_then(|forward| forward.proxy_header);
         let dialled = match self.check(&tunnel, &open) {
-            Ok(destination) => self.dial(&mut stream, &destination, deadline).await,
+            Ok(destination) => {
+                let header =
+                    header.map(|it| proxy_header::encode(it, open.source, open.destination));
+                let reaching = self.reach(&destination, header, deadline);
+                unless_gone(&mut stream, reaching).await
+            }
             Err(refusal) => Some(Err(refusal)),
         };
         match dialled {
             None => {
                 tracing::debug!(target = ?open.target, "the user left before the target answered")
             }
-            Some(Ok(dialled)) => relay(stream, &open, dialled, deadline).await,
+            Some(Ok(dialled)) => relay(stream, (&open, forward), dialled, deadline).await,
             Some(Err(refusal)) => refuse(stream, &open, refusal, deadline).await,
         }
     }
@@ -64,32 +73,49 @@ impl Exit {
         }
         match &open.target {
             Target::Name(name) => Ok(Destination::Asked(name.clone())),
-            Target::Forward(id) => {
-                let index = usize::try_from(*id).ok();
-                match index.and_then(|index| self.forwards.get(index)) {
-                    Some(forward) => Ok(Destination::Configured(forward.target.clone())),
-                    None => refuse(OpenCode::UnknownForward, "the client knows no such forward"),
-                }
-            }
+            Target::Forward(_) => match self.forward(open) {
+                Some(forward) => Ok(Destination::Configured(forward.target.clone())),
+                None => refuse(OpenCode::UnknownForward, "the client knows no such forward"),
+            },
         }
     }
 
-    /// Dials unless the user leaves first; `None` then, and nothing is left behind.
-    async fn dial(
-        &self,
-        stream: &mut Stream,
-        destination: &Destination,
-        deadline: Deadline,
-    ) -> Option<Result<Dialled, Refusal>> {
-        tokio::select! {
-            dialled = self.egress.dial(destination, deadline) => {
-                Some(dialled.map_err(|error| Refusal {
-                    code: error.code(),
-                    detail: error.to_string(),
-                }))
-            }
-            () = gone(stream) => None,
+    /// The forward that is asked for.
+    fn forward(&self, open: &Open) -> Option<&Forward> {
+        match &open.target {
+            Target::Name(_) => None,
+            Target::Forward(id) => self.forwards.get(usize::try_from(*id).ok()?),
         }
+    }
+
+    /// Dials, and says who comes before anything else is said.
+    async fn reach(
+        &self,
+        destination: &Destination,
+        header: Option<Vec<u8>>,
+        deadline: Deadline,
+    ) -> Result<Dialled, Refusal> {
+        let dialled = self.egress.dial(destination, deadline).await;
+        let mut dialled =
+            dialled.map_err(|error| Refusal { code: error.code(), detail: error.to_string() })?;
+        let Some(header) = header else { return Ok(dialled) };
+        let code = match deadline.bound(dialled.conn.write_all(&header)).await {
+            Ok(Ok(())) => return Ok(dialled),
+            Ok(Err(_)) => OpenCode::Reset,
+            Err(_) => OpenCode::TimedOut,
+        };
+        Err(Refusal {
+            code,
+            detail: format!("{}: it did not take the PROXY header", dialled.address),
+        })
+    }
+}
+
+/// `None` if the user leaves first; nothing is left behind then.
+async fn unless_gone<T>(stream: &mut Stream, reaching: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        reached = reaching => Some(reached),
+        () = gone(stream) => None,
     }
 }
 
@@ -102,13 +128,21 @@ async fn gone(stream: &mut Stream) {
     }
 }
 
-async fn relay(mut stream: Stream, open: &Open, dialled: Dialled, deadline: Deadline) {
-    let Dialled { conn, address } = dialled;
+async fn relay(
+    mut stream: Stream,
+    (open, forward): (&Open, Option<&Forward>),
+    Dialled { conn, address }: Dialled,
+    deadline: Deadline,
+) {
     let answer = stream.answer(OpenCode::Connected, "", Some(address));
     if !matches!(deadline.bound(answer).await, Ok(Ok(()))) {
         return tracing::debug!(target = ?open.target, "the user left as the target answered");
     }
-    let ended = splice(stream, IoSide::new(conn), Near::Target, RelayTimeouts::default()).await;
+    let timeouts = RelayTimeouts {
+        idle: forward.and_then(|forward| forward.idle_timeout),
+        stall: forward.and_then(|forward| forward.stall_timeout),
+    };
+    let ended = splice(stream, IoSide::new(conn), Near::Target, timeouts).await;
     tracing::debug!(target = ?open.target, %address, ?ended, "connection ended");
 }
 

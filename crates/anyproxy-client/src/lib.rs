@@ -4,13 +4,16 @@
 //! gateway ◀══ tunnel ══ session ◀─ Open ─ connection ─▶ egress (policy, resolve, dial) ─▶ target
 //! ```
 //!
-//! [`Client::start`] keeps a session with its gateway up for ever; [`Client::shutdown`] ends it in
+//! [`Client::start`] keeps one session with its gateway up for ever, or several (replicas); [`Client::shutdown`] ends it in
 //! order.
 
+mod chosen;
 mod client;
 mod config;
 mod connection;
 pub mod egress;
+mod proxy_header;
+mod replica;
 mod session;
 mod state;
 

@@ -1,65 +1,58 @@
 //! A live session at the client.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use anyproxy_runtime::Scope;
 use anyproxy_transport::{Tunnel, TunnelError};
 use anyproxy_wire::{
     codes::{CloseCode, ForwardCode},
     frame::Frame,
-    message::{ForwardReply, ForwardRequest, Goaway, Protocol},
+    message::{ForwardReply, ForwardRequest, Goaway},
 };
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    connection::Exit,
-    state::{ForwardState, Reporter, State},
+    chosen::{Ask, Slot},
+    replica::Replica,
+    state::ForwardState,
 };
 
 /// Ports asked for and not yet answered, at most.
 const REQUESTS: usize = 32;
 
 pub(crate) struct Session<'a> {
-    pub(crate) tunnel: Tunnel,
-    pub(crate) exit: &'a Arc<Exit>,
-    pub(crate) reporter: &'a Reporter,
-    /// Connections run here; it outlives the tunnel, so that what has arrived is delivered.
-    pub(crate) scope: Scope,
-    /// What the gateway is told about our own shutdown.
-    pub(crate) drain: Duration,
+    tunnel: Tunnel,
+    replica: &'a Replica,
+    /// Requests that are not answered yet.
     asked: usize,
-    due: VecDeque<(Instant, usize)>,
+    /// Forwards to be asked for, and when.
+    due: BTreeSet<(Instant, usize)>,
+    /// Forwards that wait for the port that another replica is given.
+    later: Vec<usize>,
+    chosen: watch::Receiver<Vec<Slot>>,
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(
-        tunnel: Tunnel,
-        exit: &'a Arc<Exit>,
-        reporter: &'a Reporter,
-        scope: Scope,
-        drain: Duration,
-    ) -> Self {
+    pub(crate) fn new(tunnel: Tunnel, replica: &'a Replica) -> Self {
         let now = Instant::now();
-        let due = (0..exit.forwards.len()).map(|index| (now, index)).collect();
-        Self { tunnel, exit, reporter, scope, drain, asked: 0, due }
+        let due = (0..replica.exit.forwards.len()).map(|index| (now, index)).collect();
+        let chosen = replica.ports.changes();
+        Self { tunnel, replica, asked: 0, due, later: vec![], chosen }
     }
 
     /// Serves until the tunnel is over and says why. Not cancel safe.
     pub(crate) async fn run(mut self) -> TunnelError {
-        self.reporter.set(State::Connected {
-            transport: self.tunnel.transport(),
-            forwards: vec![ForwardState::Requested; self.exit.forwards.len()],
-        });
+        let Replica { exit, scope, connections, reporter, .. } = self.replica;
+        reporter.connected(self.tunnel.transport(), exit.forwards.len());
         let mut leaving = false;
         loop {
             let ask_at = self.next_request();
             tokio::select! {
                 biased;
                 error = self.tunnel.closed() => return error,
-                () = self.exit.scope.cancelled() => {
+                () = scope.cancelled() => {
                     self.tunnel.close(CloseCode::Shutdown, "the client is shutting down");
                 }
-                () = self.exit.scope.draining(), if !leaving => {
+                () = scope.draining(), if !leaving => {
                     leaving = true;
                     self.say_goodbye().await;
                 }
@@ -69,11 +62,15 @@ impl<'a> Session<'a> {
                 },
                 incoming = self.tunnel.accept() => match incoming {
                     Ok(incoming) => {
-                        let serving = Arc::clone(self.exit).serve(self.tunnel.clone(), incoming);
-                        self.scope.spawn("connection", serving);
+                        let serving = Arc::clone(exit).serve(self.tunnel.clone(), incoming);
+                        connections.spawn("connection", serving);
                     }
                     Err(error) => return error,
                 },
+                Ok(()) = self.chosen.changed() => {
+                    let now = Instant::now();
+                    self.due.extend(self.later.drain(..).map(|index| (now, index)));
+                }
                 () = tokio::time::sleep_until(ask_at.unwrap_or_else(Instant::now)),
                     if ask_at.is_some() => self.request().await,
             }
@@ -82,16 +79,20 @@ impl<'a> Session<'a> {
 
     /// When the next port is to be asked for; `None` while too many answers are outstanding.
     fn next_request(&self) -> Option<Instant> {
-        self.due.front().map(|(at, _)| *at).filter(|_| self.asked < REQUESTS)
+        self.due.first().map(|(at, _)| *at).filter(|_| self.asked < REQUESTS)
     }
 
     async fn request(&mut self) {
-        let Some((_, index)) = self.due.pop_front() else { return };
-        let Some(forward) = self.exit.forwards.get(index) else { return };
+        let Some((_, index)) = self.due.pop_first() else { return };
+        let Some(forward) = self.replica.exit.forwards.get(index) else { return };
+        let listen = match self.replica.ports.ask(index, forward, self.replica.number) {
+            Ask::Listen(listen) => listen,
+            Ask::Later => return self.later.push(index),
+        };
         let request = ForwardRequest {
             id: u64::try_from(index).unwrap_or(u64::MAX),
-            protocol: Protocol::Tcp,
-            listen: forward.listen.clone(),
+            protocol: forward.protocol,
+            listen,
             name: forward.name.clone(),
         };
         self.asked = self.asked.saturating_add(1);
@@ -103,7 +104,7 @@ impl<'a> Session<'a> {
         let goaway = Goaway {
             code: CloseCode::Shutdown,
             reconnect_after: Duration::ZERO,
-            drain: self.drain,
+            drain: self.replica.drain,
             reason: "the client is shutting down".into(),
         };
         let _ = self.tunnel.send_control(Frame::Goaway(goaway)).await;
@@ -127,20 +128,29 @@ impl<'a> Session<'a> {
 
     fn answered(&mut self, reply: &ForwardReply) {
         self.asked = self.asked.saturating_sub(1);
+        let Replica { exit, ports, reporter, number: replica, .. } = self.replica;
         let Some(index) = usize::try_from(reply.id).ok() else { return };
-        let Some(forward) = self.exit.forwards.get(index) else { return };
-        let state = match (reply.code, reply.bound) {
-            (ForwardCode::Bound, Some(bound)) => {
-                tracing::info!(name = %forward.name, %bound, target = %forward.target, "forward open");
-                ForwardState::Bound(bound)
+        let Some(forward) = exit.forwards.get(index) else { return };
+        let bound = reply.bound.filter(|_| reply.code == ForwardCode::Bound);
+        ports.answered(index, *replica, bound);
+        let Some(bound) = bound else {
+            self.due.insert((Instant::now() + exit.limits.forward_pause, index));
+            let (code, detail) = (reply.code, &reply.detail);
+            // One line, not one for each try.
+            if reporter.set_forward(index, ForwardState::Refused(format!("{code}: {detail}"))) {
+                tracing::warn!(name = %forward.name, listen = %forward.listen, %code, detail,
+                    replica, "forward refused; it is asked for until it is free");
             }
-            (code, _) => {
-                tracing::warn!(name = %forward.name, listen = %forward.listen, %code,
-                    detail = %reply.detail, "forward refused; it is asked for again");
-                self.due.push_back((Instant::now() + self.exit.limits.forward_pause, index));
-                ForwardState::Refused(format!("{code}: {}", reply.detail))
-            }
+            return;
         };
-        self.reporter.set_forward(index, state);
+        reporter.set_forward(index, ForwardState::Bound(bound));
+        tracing::info!(name = %forward.name, %bound, target = %forward.target, replica,
+            "forward open");
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.replica.ports.left(self.replica.number);
     }
 }

@@ -114,6 +114,7 @@ async fn our_client(transport: Transport, golden: &Golden) -> (Raw, Tunnel, Scop
         client_id: hello.client_id,
         instance: hello.instance,
         replica: 0,
+        intent: hello.intent,
         secret: golden.secret(),
         method: Method::Secret,
         initial_credit: hello.initial_credit,

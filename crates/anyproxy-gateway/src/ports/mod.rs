@@ -127,7 +127,12 @@ impl Ports {
         })?;
         // Held until the port is bound: rules that change meanwhile find it.
         let rules = self.rules();
-        if !rules::allow(&rules, &session.group, addr) {
+        let allows = |addr| rules::allow(&rules, &session.group, addr);
+        let mut bound = self.bound();
+        // Who may have a port of the gateway's choice may share the one that it chose.
+        let shares = bound.get(&addr).is_some_and(|port| port.group == session.group)
+            && allows(SocketAddr::new(addr.ip(), 0));
+        if !allows(addr) && !shares {
             let detail = format!(
                 "group {:?} may not listen on {addr}; add the port to `forwards` of the group in \
                  the gateway's configuration",
@@ -135,7 +140,6 @@ impl Ports {
             );
             return Err((ForwardCode::NotAllowed, detail));
         }
-        let mut bound = self.bound();
         let port = match bound.get(&addr) {
             Some(port) if port.group == session.group => Arc::clone(port),
             Some(_) => {

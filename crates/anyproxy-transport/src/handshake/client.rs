@@ -56,6 +56,8 @@ pub struct Login {
     pub instance: [u8; 16],
     /// Which of several parallel sessions this is.
     pub replica: u64,
+    /// What the tunnel is for; a join is not offered, for want of its proof.
+    pub intent: Intent,
     /// The shared secret.
     pub secret: Secret,
     /// How to prove it.
@@ -193,7 +195,7 @@ fn hello(login: &Login) -> Result<Hello, LoginError> {
         client_id: login.client_id.clone(),
         instance: login.instance,
         replica: login.replica,
-        intent: Intent::New,
+        intent: login.intent,
         initial_credit: login.initial_credit,
         software: concat!("anyproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
     })

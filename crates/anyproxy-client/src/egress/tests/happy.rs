@@ -70,6 +70,28 @@ async fn silence_starts_the_next_every_250_ms_and_the_losers_are_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_of_sixteen_is_reached_when_all_others_are_silent() {
+    let list: Vec<_> = (1..=16).map(|n| format!("192.0.2.{n}:80")).collect();
+    let mut net = Scripted::new();
+    for silent in &list[..15] {
+        net = net.host(silent, Fate::Hangs);
+    }
+    let list: Vec<_> = list.iter().map(String::as_str).collect();
+    let dialled = race(&net, &list).await.unwrap();
+    assert_eq!((dialled.address, net.now()), (addr(list[15]), 15 * 250));
+    assert_eq!(net.live(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_family_that_is_missing_costs_no_time() {
+    let gone = || Fate::Fails(0, ErrorKind::NetworkUnreachable);
+    let net = Scripted::new().host(A, gone()).host(C, gone()).host(B, Fate::Done(20, ()));
+    let dialled = race(&net, &[A, C, B]).await.unwrap();
+    assert_eq!((dialled.address, net.now()), (addr(B), 20));
+    assert_eq!(net.attempts(), attempts(&[(0, A), (0, B)]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_late_answer_of_an_earlier_attempt_still_wins() {
     let net = Scripted::new().host(A, Fate::Done(300, ())).host(B, Fate::Done(200, ()));
     let dialled = race(&net, &[A, B]).await.unwrap();
