@@ -131,6 +131,9 @@ pub struct Limits {
     pub max_users: usize,
     /// Forwards of one session.
     pub max_forwards: usize,
+    /// Bytes a second from users to targets over all groups, and as many the other way; active groups
+    /// share them alike.
+    pub bandwidth: Option<u64>,
     /// Silence after which a side sends a Ping.
     pub ping_interval: Duration,
     /// Silence after which a peer is dead.
@@ -148,6 +151,7 @@ impl Default for Limits {
             max_sessions: 4096,
             max_users: 65_536,
             max_forwards: 256,
+            bandwidth: None,
             ping_interval: Duration::from_secs(10),
             dead_after: Duration::from_secs(30),
         }

@@ -10,7 +10,12 @@
 //! the drain is over; then the rest is cancelled, the tunnels are closed with a code, and the close
 //! packets get 20 ms to leave.
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::{
@@ -22,11 +27,12 @@ use tokio::sync::Semaphore;
 
 use crate::{
     config::{GatewayConfig, GroupConfig},
-    credentials::Credentials,
+    credentials::{Credentials, PasswordChecks},
+    groups::Groups,
     handshakes::Handshakes,
     ingress::{Acceptor, Ingress},
     ports::Ports,
-    registry::Registry,
+    registry::{Bandwidth, Registry},
     session::Sessions,
 };
 
@@ -82,7 +88,7 @@ pub enum Ended {
 /// A running gateway.
 pub struct Gateway {
     addresses: Addresses,
-    registry: Arc<Registry>,
+    groups: Groups,
     root: Scope,
     users: Scope,
     tunnels: Arc<TunnelListener>,
@@ -112,13 +118,13 @@ impl Gateway {
             Addresses { tunnels: tunnels.local_addr(), http: local(&http), socks5: local(&socks5) };
         let credentials = Credentials::new(&config.groups)
             .map_err(|error| StartError::Random(error.to_string()))?;
-        let gateway = Self::assemble(addresses, tunnels, config);
         let parts = Parts {
             credentials: Arc::new(credentials),
             permits: Arc::new(Semaphore::new(config.limits.max_users)),
             net,
             drain,
         };
+        let gateway = Self::assemble(addresses, tunnels, config, &parts);
         gateway.serve_tunnels(config, &parts);
         gateway.serve_users(config, &parts, http, socks5);
         Ok(gateway)
@@ -128,13 +134,26 @@ impl Gateway {
         addresses: Addresses,
         tunnels: Arc<TunnelListener>,
         config: &GatewayConfig,
+        parts: &Parts,
     ) -> Self {
-        let names = config.groups.iter().map(|group| Arc::from(group.name.as_str()));
         let root = Scope::root("gateway");
+        let users = root.child("users");
+        let bandwidth = Bandwidth::new(config.limits.bandwidth);
+        root.spawn("bandwidth to targets", Arc::clone(&bandwidth.to_targets).run());
+        root.spawn("bandwidth to users", Arc::clone(&bandwidth.to_users).run());
+        let ports = Ports::new(
+            Arc::clone(&parts.net),
+            &config.groups,
+            users.clone(),
+            parts.acceptor("forward"),
+            config.limits.proxy_timeout,
+        );
+        let registry = Arc::new(Registry::new(&config.groups, bandwidth));
+        let credentials = Arc::clone(&parts.credentials);
         Self {
             addresses,
-            registry: Arc::new(Registry::new(names)),
-            users: root.child("users"),
+            groups: Groups { registry, credentials, ports, changing: Mutex::default() },
+            users,
             accepting: root.child("accepting"),
             root,
             tunnels,
@@ -142,19 +161,10 @@ impl Gateway {
     }
 
     fn serve_tunnels(&self, config: &GatewayConfig, parts: &Parts) {
-        let rules =
-            config.groups.iter().map(|group| (Arc::from(group.name.as_str()), group.ports.clone()));
-        let ports = Ports::new(
-            Arc::clone(&parts.net),
-            rules.collect::<HashMap<_, _>>(),
-            self.users.clone(),
-            parts.acceptor("forward"),
-            config.limits.proxy_timeout,
-        );
         let sessions = Arc::new(Sessions {
-            registry: Arc::clone(&self.registry),
+            registry: Arc::clone(&self.groups.registry),
             credentials: Arc::clone(&parts.credentials),
-            ports,
+            ports: Arc::clone(&self.groups.ports),
             limits: config.limits,
             scope: self.root.child("sessions"),
             drain: parts.drain,
@@ -172,7 +182,7 @@ impl Gateway {
         socks5: Vec<Listener>,
     ) {
         let ingress = Arc::new(Ingress {
-            route: Arc::clone(&self.registry),
+            route: Arc::clone(&self.groups.registry),
             credentials: Arc::clone(&parts.credentials),
             proxy_timeout: config.limits.proxy_timeout,
             name: "anyproxy".into(),
@@ -198,19 +208,25 @@ impl Gateway {
     /// another now, are closed as unauthorised; other sessions, and connections of users that are
     /// let in already, go on.
     pub fn set_groups(&self, groups: &[GroupConfig]) {
-        let _ = groups;
+        self.groups.set(groups);
+    }
+
+    /// How passwords that people chose were checked.
+    #[must_use]
+    pub fn password_checks(&self) -> PasswordChecks {
+        self.groups.credentials.password_checks()
     }
 
     /// Live sessions.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.registry.sessions()
+        self.groups.registry.sessions()
     }
 
     /// Bytes that stalled connections of all sessions may hold, as an upper bound.
     #[must_use]
     pub fn stalled(&self) -> u64 {
-        self.registry.stalled()
+        self.groups.registry.stalled()
     }
 
     /// Tasks that live now; for tests and figures.
@@ -242,7 +258,7 @@ impl Gateway {
             finished = Deadline::after(drain).bound(self.users.finished()) => finished.is_ok(),
         };
         let left = self.users.tasks();
-        self.registry.close_all(CloseCode::Shutdown, "the gateway is shutting down");
+        self.groups.registry.close_all(CloseCode::Shutdown, "the gateway is shutting down");
         self.root.cancel();
         let ended = Deadline::after(CLOSE).bound(self.root.finished()).await;
         match (ended, drained) {

@@ -9,6 +9,7 @@
 mod config;
 mod credentials;
 mod gateway;
+mod groups;
 mod handshakes;
 pub mod ingress;
 mod ports;
@@ -18,6 +19,6 @@ mod session;
 pub use config::{
     Credential, GatewayConfig, GroupConfig, GroupLimits, HttpsConfig, Limits, PortRule, UserConfig,
 };
-pub use credentials::Credentials;
+pub use credentials::{Credentials, PasswordChecks};
 pub use gateway::{Addresses, Ended, Gateway, StartError};
 pub use registry::Registry;

@@ -19,11 +19,11 @@ use anyproxy_wire::{
 
 use crate::{
     config::Limits,
-    credentials::Credentials,
+    credentials::{Admitted, Credentials},
     handshakes,
     ingress::Denied,
     ports::{Hold, Ports},
-    registry::{ClientKey, Joined, Place, Registry},
+    registry::{Admission, Joined, NotAdmitted, Registry},
 };
 
 /// How long a client that was refused should wait: nothing it can do by itself will help.
@@ -69,10 +69,6 @@ impl Sessions {
             greeting.refuse(CloseCode::Shutdown, "the gateway is shutting down", RETRY_BUSY).await;
             return Err(refused(CloseCode::Shutdown));
         }
-        if self.registry.sessions() >= self.limits.max_sessions {
-            greeting.refuse(CloseCode::OverLimit, "too many sessions", RETRY_BUSY).await;
-            return Err(refused(CloseCode::OverLimit));
-        }
         if matches!(greeting.hello().intent, Intent::Join { .. }) {
             // No session here takes a second tunnel; a client then makes a new one.
             greeting.refuse(CloseCode::NoSuchSession, "no such session", Duration::ZERO).await;
@@ -81,7 +77,7 @@ impl Sessions {
         let client = greeting.challenge(Credentials::METHODS).await?;
         let (peer, group) = (client.peer(), client.hello().principal.clone());
         match self.credentials.check_client(&client).await {
-            Ok(admitted) => self.welcome(client, admitted.group, admitted.proof).await,
+            Ok(admitted) => self.place(client, admitted).await,
             Err(Denied::Wrong) => {
                 tracing::warn!(%peer, ?group, "a client was refused: wrong group or secret");
                 client
@@ -96,19 +92,37 @@ impl Sessions {
         }
     }
 
+    /// Reserves the client's place before it is welcomed, so that it is told why there is none.
+    async fn place(&self, client: Challenged, admitted: Admitted) -> Result<Joined, TunnelError> {
+        let proof = admitted.proof;
+        match self.registry.admit(admitted, client.hello(), self.limits.max_sessions) {
+            Ok(admission) => self.welcome(client, admission, proof).await,
+            Err(error) => {
+                tracing::warn!(peer = %client.peer(), group = ?client.hello().principal,
+                    client = ?client.hello().client_id, %error, "a client was refused");
+                let retry = match error {
+                    NotAdmitted::Changed => Duration::ZERO,
+                    NotAdmitted::Superseded => RETRY_REFUSED,
+                    NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => RETRY_BUSY,
+                };
+                client.refuse(error.code(), &error.to_string(), retry).await;
+                Err(refused(error.code()))
+            }
+        }
+    }
+
     async fn welcome(
         &self,
         client: Challenged,
-        group: Arc<str>,
+        admission: Admission,
         proof: Option<[u8; 32]>,
     ) -> Result<Joined, TunnelError> {
-        let number = self.registry.number();
         let (session, join_key) = (random()?, random()?);
         let welcome = Welcome {
             session,
             tunnel: 0,
             proof,
-            generation: number,
+            generation: admission.generation(),
             initial_credit: self.limits.initial_credit,
             max_streams: u64::try_from(self.limits.max_streams).unwrap_or(u64::MAX),
             ping_interval: self.limits.ping_interval,
@@ -121,10 +135,8 @@ impl Sessions {
             budget: StallBudget::new(self.limits.stall_budget),
             ids: StreamIds::new(Side::Gateway),
         };
-        let hello = client.hello();
-        let key = ClientKey { id: hello.client_id.clone(), replica: hello.replica };
         let tunnel = client.welcome(welcome, limits, &self.scope).await?;
-        Ok(self.registry.join(key, tunnel, Place { group, number }))
+        admission.join(tunnel).map_err(|error| refused(error.code()))
     }
 
     /// Serves the control stream until the tunnel is over, then leaves the registry and lets go of
@@ -150,6 +162,7 @@ impl Sessions {
                     Ok(frame) => self.handle(&joined, frame, &mut holds).await,
                     Err(error) => break error,
                 },
+                () = session.ports_revoked() => give_up_ports(tunnel, &mut holds).await,
             }
         };
         drop(joined);
@@ -208,6 +221,7 @@ impl Sessions {
             bound: None,
             detail: detail.into(),
         };
+        holds.retain(|_, hold| hold.is_live());
         if holds.contains_key(&request.id) {
             return refuse(ForwardCode::InvalidAddress, "this id is in use");
         }
@@ -217,6 +231,21 @@ impl Sessions {
         let (reply, hold) = self.ports.request(&joined.session, request).await;
         holds.extend(hold.map(|hold| (request.id, hold)));
         reply
+    }
+}
+
+/// Tells a client which of its ports its group may not have any more.
+async fn give_up_ports(tunnel: &Tunnel, holds: &mut HashMap<u64, Hold>) {
+    let revoked = holds.extract_if(|_, hold| !hold.is_live()).map(|(id, _)| id).collect::<Vec<_>>();
+    for id in revoked {
+        let reply = ForwardReply {
+            id,
+            code: ForwardCode::NotAllowed,
+            bound: None,
+            detail: "the group may not have this port any more".into(),
+        };
+        // An error means that the tunnel is over, which the loop sees next.
+        let _ = tunnel.send_control(Frame::ForwardReply(reply)).await;
     }
 }
 

@@ -5,16 +5,19 @@
 //! - [`Deadline`] is a point in time that nests: a step's own limit never outlives its parent's.
 //! - [`relay()`] is the one bidirectional copy, with half-close, between two [`Side`]s; [`IoSide`]
 //!   makes a side of anything that reads and writes.
+//! - [`Shaper`] shares bandwidth out between groups and their connections.
 //!
 //! Nothing here knows a protocol. No other crate spawns a task or sets a timeout by itself, so
 //! "which tasks are left?" and "what bounds this wait?" each have one place to look.
 
 mod deadline;
 mod io_side;
+mod rate;
 mod relay;
 mod scope;
 
 pub use deadline::{Deadline, Elapsed};
 pub use io_side::{IoSide, READ_BUFFER};
+pub use rate::{Line, LineWatch, Meter, Shaper};
 pub use relay::{Direction, End, Outcome, RelayTimeouts, Side, relay};
 pub use scope::{Scope, Shutdown};

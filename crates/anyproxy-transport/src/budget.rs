@@ -15,12 +15,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use anyproxy_runtime::LineWatch;
 use anyproxy_wire::credit::GrowthPool;
 use tokio::{sync::Notify, time::Instant};
 
@@ -51,6 +52,18 @@ struct Entry {
     /// Milliseconds after the budget's epoch at which the reader last took something.
     progress: AtomicU64,
     evicted: Notify,
+    /// Tells whether the reader is held up by its group's bandwidth.
+    pace: OnceLock<LineWatch>,
+}
+
+impl Entry {
+    /// Milliseconds for which the reader has taken nothing although it might have: one that waits
+    /// for bandwidth does not rest, nor did it before the latest grant.
+    fn rested(&self, now: u64) -> u64 {
+        let rested = now.saturating_sub(self.progress.load(Ordering::Relaxed));
+        let unhindered = self.pace.get().map(|watch| watch.unhindered().as_millis());
+        unhindered.map_or(rested, |most| rested.min(u64::try_from(most).unwrap_or(u64::MAX)))
+    }
 }
 
 /// Whether one more stream fits.
@@ -103,6 +116,7 @@ impl StallBudget {
             charged: AtomicU64::new(initial),
             progress: AtomicU64::new(self.clock()),
             evicted: Notify::new(),
+            pace: OnceLock::new(),
         });
         self.add(initial);
         let key = self.next.fetch_add(1, Ordering::Relaxed);
@@ -115,11 +129,10 @@ impl StallBudget {
     fn evict(&self, excess: u64) {
         let now = self.clock();
         let limit = u64::try_from(EVICT_AFTER.as_millis()).unwrap_or(u64::MAX);
-        let rested = |entry: &Entry| now.saturating_sub(entry.progress.load(Ordering::Relaxed));
         let entries = self.entries();
         let mut stalled = entries
             .values()
-            .map(|entry| (rested(entry), entry.charged.load(Ordering::Relaxed), entry))
+            .map(|entry| (entry.rested(now), entry.charged.load(Ordering::Relaxed), entry))
             .filter(|(rested, charged, _)| *rested >= limit && *charged > 0)
             .collect::<Vec<_>>();
         stalled.sort_unstable_by_key(|(rested, _, _)| std::cmp::Reverse(*rested));
@@ -189,6 +202,13 @@ impl Charge {
         self.entry.progress.store(self.budget.clock(), Ordering::Relaxed);
     }
 
+    /// The reader may be held up by its group's bandwidth. Its charge stays what it is then, since
+    /// its peer may send meanwhile, but it is not evicted for it.
+    pub(crate) fn paced(&self, watch: LineWatch) {
+        // A stream has one meter for good.
+        let _ = self.entry.pace.set(watch);
+    }
+
     /// A handle that tells when the budget wants this stream gone.
     pub(crate) fn eviction(&self) -> Eviction {
         Eviction(Arc::clone(&self.entry))
@@ -223,58 +243,4 @@ impl Drop for Charge {
 }
 
 #[cfg(test)]
-mod tests {
-    use anyproxy_wire::credit::Taken;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn idle_streams_cost_nothing_and_stalled_ones_what_may_come() {
-        let budget = StallBudget::new(1000);
-        let a = budget.charge(400);
-        let b = budget.charge(400);
-        assert_eq!(budget.admit(400), Admission::Overloaded);
-        a.waiting();
-        assert_eq!(budget.charged(), 400);
-        assert_eq!(budget.admit(400), Admission::Granted);
-        a.holding(300, 700);
-        assert_eq!(budget.charged(), 1100);
-        drop((a, b));
-        assert_eq!(budget.charged(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn windows_grow_into_what_stalled_streams_leave() {
-        let budget = StallBudget::new(1000);
-        let stalled = budget.charge(800);
-        assert_eq!(budget.pool().take(201), Taken::Nothing);
-        assert_eq!(budget.pool().take(200), Taken::All);
-        assert_eq!(budget.admit(1), Admission::Overloaded);
-        drop(stalled);
-        assert_eq!(budget.charged(), 200);
-        assert_eq!(budget.pool().take(51), Taken::Nothing, "never more than a quarter");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_the_longest_stalled_is_evicted_and_not_before_its_time() {
-        let budget = StallBudget::new(500);
-        let old = budget.charge(300);
-        tokio::time::advance(Duration::from_secs(10)).await;
-        let young = budget.charge(300);
-        tokio::time::advance(Duration::from_millis(19_999)).await;
-        assert_eq!(budget.admit(1), Admission::Overloaded);
-        let (old_eviction, young_eviction) = (old.eviction(), young.eviction());
-        tokio::select! {
-            biased;
-            () = old_eviction.wait() => panic!("evicted before its time"),
-            () = std::future::ready(()) => {}
-        }
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(budget.admit(1), Admission::Overloaded);
-        tokio::select! {
-            biased;
-            () = young_eviction.wait() => panic!("the younger one was evicted"),
-            () = old_eviction.wait() => {}
-        }
-    }
-}
+mod tests;

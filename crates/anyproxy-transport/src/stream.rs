@@ -1,7 +1,7 @@
 //! A data stream: one proxied connection inside a tunnel.
 //!
 //! Dropping an unfinished stream **resets** it. QUIC stacks send FIN on drop, which would make a
-//! truncated transfer look complete; here only [`AsyncWrite::poll_shutdown`] ends a direction
+//! truncated transfer look complete; here only [`AsyncWrite::poll_shutdown`](tokio::io::AsyncWrite::poll_shutdown) ends a direction
 //! cleanly.
 
 #![allow(
@@ -9,21 +9,17 @@
     reason = "what is not expected here is an error, also what a later version adds"
 )]
 
+mod answer;
+mod io;
+mod pace;
+
 use std::{
-    future::{Future, poll_fn},
-    io,
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use anyproxy_runtime::Deadline;
-use anyproxy_wire::{
-    codes::{OpenCode, StreamCode},
-    message::OpenReply,
-};
-use bytes::{Buf as _, Bytes};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use anyproxy_wire::{codes::StreamCode, message::OpenReply};
+use bytes::Bytes;
 
 use crate::{
     budget::{Charge, Eviction},
@@ -31,10 +27,12 @@ use crate::{
     quic::QuicStream,
     ws::WsStream,
 };
+use pace::Pace;
+pub use pace::{Guard, Meters};
 
 /// One data stream.
 ///
-/// Reads give the peer's bytes, then end of file after its FIN or an [`io::Error`] that wraps a
+/// Reads give the peer's bytes, then end of file after its FIN or an [`std::io::Error`] that wraps a
 /// [`StreamError`]; bytes that arrived before a reset are given first. `shutdown` sends FIN.
 pub struct Stream {
     id: u64,
@@ -47,6 +45,8 @@ pub struct Stream {
     stop_code: StreamCode,
     /// While the answer is still expected: when it is too late.
     reply: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    pace: Option<Box<Pace>>,
+    guard: Option<Guard>,
 }
 
 impl std::fmt::Debug for Stream {
@@ -102,6 +102,8 @@ impl Stream {
             receiving: Receiving::Open,
             stop_code: StreamCode::Cancelled,
             reply: None,
+            pace: None,
+            guard: None,
         }
     }
 
@@ -109,50 +111,6 @@ impl Stream {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
-    }
-
-    /// Waits for the peer's answer to the Open. Cancel safe. Has no limit of its own: bound it.
-    ///
-    /// # Errors
-    /// [`StreamError`] when the stream or tunnel ends first.
-    pub async fn reply(&mut self) -> Result<OpenReply, StreamError> {
-        poll_fn(|cx| {
-            let reply = self.arm.poll_reply(cx);
-            if reply.is_pending() {
-                // Nothing can be buffered for a target that is not yet connected.
-                self.charge.waiting();
-            }
-            reply
-        })
-        .await
-    }
-
-    /// Lets bytes be sent before the answer has come; reading then waits for it first, at most
-    /// until `deadline`, and fails with [`StreamError::Refused`] when it is a no.
-    pub fn expect_reply(&mut self, deadline: Deadline) {
-        self.reply = Some(Box::pin(deadline.passed()));
-    }
-
-    /// Answers the peer's Open. With any code but [`OpenCode::Connected`] both directions end.
-    ///
-    /// # Errors
-    /// [`StreamError`] when the stream or tunnel ended first.
-    pub async fn answer(
-        &mut self,
-        code: OpenCode,
-        detail: &str,
-        address: Option<SocketAddr>,
-    ) -> Result<(), StreamError> {
-        let reply = OpenReply { stream: self.id, code, detail: detail.to_owned(), address };
-        match &mut self.arm {
-            Arm::Quic(stream) => stream.answer(&reply).await?,
-            Arm::WebSocket(stream) => stream.answer(reply)?,
-        }
-        if code != OpenCode::Connected {
-            self.finish()?;
-            self.stop(StreamCode::OpenFailed);
-        }
-        Ok(())
     }
 
     /// Resets the sending direction and stops the receiving one, unless they have ended.
@@ -232,6 +190,7 @@ impl Stream {
         };
         let Poll::Ready(next) = next else {
             self.charge.waiting();
+            self.rest_receiving();
             return Poll::Pending;
         };
         match next {
@@ -243,27 +202,16 @@ impl Stream {
             Ok(None) => {
                 self.receiving = Receiving::Ended;
                 self.charge.waiting();
+                self.rest_receiving();
             }
             Err(error) => {
                 self.receiving = Receiving::Ended;
                 self.charge.waiting();
+                self.rest_receiving();
                 return Poll::Ready(Err(error));
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn poll_expected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
-        let Some(too_late) = &mut self.reply else { return Poll::Ready(Ok(())) };
-        let Poll::Ready(reply) = self.arm.poll_reply(cx) else {
-            self.charge.waiting();
-            return too_late.as_mut().poll(cx).map(|()| Err(StreamError::ReplyTimedOut));
-        };
-        self.reply = None;
-        Poll::Ready(reply.and_then(|reply| match reply.code {
-            OpenCode::Connected => Ok(()),
-            code => Err(StreamError::Refused { code, detail: reply.detail }),
-        }))
     }
 
     fn outstanding(&self) -> u64 {
@@ -281,87 +229,26 @@ impl Stream {
         if self.sending != Sending::Open {
             return Poll::Ready(Err(StreamError::Ended));
         }
-        match &mut self.arm {
+        let bytes = match self.pace() {
+            Some(pace) if !bytes.is_empty() => {
+                let allowed = ready!(pace.send.poll_take(cx, bytes.len()));
+                bytes.get(..allowed).unwrap_or(bytes)
+            }
+            _ => bytes,
+        };
+        let written = match &mut self.arm {
             Arm::Quic(stream) => stream.poll_write(cx, bytes),
             Arm::WebSocket(stream) => stream.poll_write(cx, bytes),
+        };
+        if let Some(pace) = self.pace() {
+            pace.sent(&written);
         }
+        written
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         self.reset(StreamCode::Cancelled);
-    }
-}
-
-impl AsyncBufRead for Stream {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let stream = self.get_mut();
-        ready!(stream.poll_chunk(cx))?;
-        Poll::Ready(Ok(&stream.chunk))
-    }
-
-    fn consume(self: Pin<&mut Self>, amount: usize) {
-        let stream = self.get_mut();
-        stream.chunk.advance(amount.min(stream.chunk.len()));
-        stream.charge.progressed();
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let available = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let amount = available.len().min(buf.remaining());
-        buf.put_slice(available.get(..amount).unwrap_or_default());
-        self.consume(amount);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_send(cx, bytes).map_err(io::Error::from)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.get_mut().finish().map_err(io::Error::from))
-    }
-}
-
-impl anyproxy_runtime::Side for Stream {
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        Pin::new(self).poll_fill_buf(cx)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        AsyncBufRead::consume(Pin::new(self), amount);
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_send(cx, bytes).map_err(io::Error::from)
-    }
-
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.finish().map_err(io::Error::from))
-    }
-
-    fn stop_reading(&mut self, _: &io::Error) {
-        self.stop(self.stop_code);
     }
 }

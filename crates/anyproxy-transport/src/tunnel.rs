@@ -344,6 +344,15 @@ impl Tunnel {
         }
     }
 
+    /// Whether the tunnel is over.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.is_closed(),
+            Arm::WebSocket(tunnel) => tunnel.is_closed(),
+        }
+    }
+
     /// After [`Tunnel::close`]: waits until the close has left, at most 20 ms. (A WebSocket's own
     /// task does that.)
     pub async fn farewell(&self) {

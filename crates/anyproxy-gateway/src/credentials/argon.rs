@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -30,6 +30,9 @@ const AT_ONCE: usize = 2;
 /// Checks that may wait for one of those; more are told to come back.
 const MAX_WAITING: usize = 64;
 
+/// Of those, from one address: a flood from one leaves the others their places.
+const MAX_WAITING_OF_ONE: usize = 16;
+
 /// Right passwords that are known again.
 const MAX_KNOWN: usize = 4096;
 
@@ -41,7 +44,41 @@ pub(super) struct Passwords {
     key: Zeroizing<[u8; 32]>,
     state: Mutex<State>,
     turns: Arc<Semaphore>,
+    figures: Arc<Figures>,
+}
+
+/// How passwords that people chose were checked since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordChecks {
+    /// How often Argon2id ran.
+    pub runs: u64,
+    /// The most that ran at once.
+    pub most_at_once: usize,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
     runs: AtomicU64,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// One hash that runs.
+struct Running(Arc<Figures>);
+
+impl Running {
+    fn new(figures: &Arc<Figures>) -> Self {
+        figures.runs.fetch_add(1, Ordering::Relaxed);
+        let before = figures.now.fetch_add(1, Ordering::Relaxed);
+        figures.most.fetch_max(before.saturating_add(1), Ordering::Relaxed);
+        Self(Arc::clone(figures))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -52,10 +89,21 @@ struct State {
     throttle: Throttle,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Flight {
     verdict: Arc<OnceCell<Verdict>>,
     waiting: usize,
+    /// Who began it.
+    attempt: Attempt,
+}
+
+impl State {
+    /// Whether there is no place for one more check of `attempt`.
+    fn is_full(&self, attempt: Attempt) -> bool {
+        let of_one =
+            || self.flights.values().filter(|flight| flight.attempt.is_by(attempt)).count();
+        self.flights.len() >= MAX_WAITING || of_one() >= MAX_WAITING_OF_ONE
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,14 +120,15 @@ impl Passwords {
             key,
             state: Mutex::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
-            runs: AtomicU64::new(0),
+            figures: Arc::default(),
         })
     }
 
-    /// How often Argon2id ran.
-    #[cfg(test)]
-    pub(super) fn runs(&self) -> u64 {
-        self.runs.load(Ordering::Relaxed)
+    pub(super) fn checks(&self) -> PasswordChecks {
+        PasswordChecks {
+            runs: self.figures.runs.load(Ordering::Relaxed),
+            most_at_once: self.figures.most.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) async fn check(
@@ -110,12 +159,15 @@ impl Passwords {
         }
         // Joining a check that is under way costs nothing and is no further attempt.
         if !state.flights.contains_key(&mark)
-            && (state.flights.len() >= MAX_WAITING
-                || state.throttle.begin(attempt, now) == Turn::Later)
+            && (state.is_full(attempt) || state.throttle.begin(attempt, now) == Turn::Later)
         {
             return Err(Denied::Busy);
         }
-        let flight = state.flights.entry(mark).or_default();
+        let flight = state.flights.entry(mark).or_insert_with(|| Flight {
+            verdict: Arc::default(),
+            waiting: 0,
+            attempt,
+        });
         flight.waiting = flight.waiting.saturating_add(1);
         let verdict = Arc::clone(&flight.verdict);
         Ok(Some(Landing { passwords: self, mark, verdict }))
@@ -123,12 +175,12 @@ impl Passwords {
 
     async fn run(&self, hash: &str, password: &[u8]) -> Verdict {
         let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else { return Verdict::Wrong };
-        self.runs.fetch_add(1, Ordering::Relaxed);
+        let running = Running::new(&self.figures);
         let hash = hash.to_owned();
         let password = Zeroizing::new(password.to_vec());
         let hashing = tokio::task::spawn_blocking(move || {
             // The turn ends with the hash, even if nobody waits for the result any more.
-            let _turn = turn;
+            let _turn = (running, turn);
             verify(&hash, &password)
         });
         hashing.await.unwrap_or(Verdict::Wrong)

@@ -10,12 +10,19 @@
 //! A right password is known again by a keyed hash whose key lives as long as the process, so a
 //! proxied request costs microseconds and never waits for somebody else's failures. An unknown group
 //! costs what a known one does, and nothing says which of both was wrong.
+//!
+//! Groups may change at any time: a check works on the table it began with, and whoever was let in
+//! by an entry that is gone meanwhile is not let in.
 
 mod argon;
 mod failures;
+mod table;
 mod throttle;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use anyproxy_transport::Challenged;
 use anyproxy_wire::handshake::{
@@ -26,34 +33,27 @@ use crate::{
     config::{Credential, GroupConfig},
     ingress::{Authenticate, Denied, User},
 };
+pub use argon::PasswordChecks;
 use argon::Passwords;
 use failures::Failures;
+use table::Table;
 
 /// Checks clients and proxy users.
 #[derive(Debug)]
 pub struct Credentials {
-    /// What each group's clients prove.
-    groups: HashMap<Arc<str>, Credential>,
-    users: HashMap<Arc<str>, Account>,
+    table: RwLock<Arc<Table>>,
     passwords: Passwords,
     /// Stands in for unknown groups and users.
     nobody: Credential,
-    /// An Argon2id hash of some group, if there is one.
-    slow: Option<String>,
     failures: Failures,
-}
-
-/// A proxy user.
-#[derive(Debug, Clone)]
-struct Account {
-    group: Arc<str>,
-    password: Credential,
 }
 
 /// A client that proved itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Admitted {
     pub(crate) group: Arc<str>,
+    /// What it proved.
+    pub(crate) tunnel: Credential,
     /// What goes into Welcome; only method 1 has one.
     pub(crate) proof: Option<[u8; 32]>,
 }
@@ -64,35 +64,29 @@ impl Credentials {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(groups: &[GroupConfig]) -> Result<Self, getrandom::Error> {
-        let mut users = HashMap::new();
-        let mut tunnels = HashMap::new();
-        for group in groups {
-            let name: Arc<str> = Arc::from(group.name.as_str());
-            for user in &group.users {
-                let account = Account { group: Arc::clone(&name), password: user.password.clone() };
-                users.insert(Arc::from(user.name.as_str()), account);
-            }
-            tunnels.insert(name, group.tunnel.clone());
-        }
         let mut nobody = [0; 32];
         getrandom::fill(&mut nobody)?;
-        let nobody = Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec())));
-        let kept = |group: &'_ GroupConfig| {
-            let users = group.users.iter().map(|user| user.password.clone());
-            users.chain([group.tunnel.clone()]).collect::<Vec<_>>()
-        };
-        let slow = groups.iter().flat_map(kept).find_map(|kept| match kept {
-            Credential::Argon2id(hash) => Some(hash),
-            Credential::Verifier(_) => None,
-        });
         Ok(Self {
-            nobody,
-            slow,
+            table: RwLock::new(Arc::new(Table::new(groups))),
+            nobody: Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec()))),
             failures: Failures::default(),
-            groups: tunnels,
-            users,
             passwords: Passwords::new()?,
         })
+    }
+
+    /// Replaces everything that is kept. Passwords that stay as they are are still known.
+    pub(crate) fn set_groups(&self, groups: &[GroupConfig]) {
+        let table = Arc::new(Table::new(groups));
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+
+    /// How passwords that people chose were checked.
+    pub(crate) fn password_checks(&self) -> PasswordChecks {
+        self.passwords.checks()
+    }
+
+    fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Methods with which clients may log in, the preferred first: the same for every group, so that
@@ -102,7 +96,8 @@ impl Credentials {
     /// Checks a client's proof. Cancel safe.
     pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, Denied> {
         let hello = client.hello();
-        let known = self.groups.get_key_value(&*hello.principal);
+        let table = self.table();
+        let known = table.groups.get_key_value(&*hello.principal);
         let (name, kept) = known.map_or((None, &self.nobody), |(name, kept)| (Some(name), kept));
         let proof = client.auth().proof.expose();
         let proven = match (client.method(), kept) {
@@ -114,12 +109,14 @@ impl Credentials {
             }
             (METHOD_PASSWORD, kept) => {
                 let account = Purpose { kind: "client", name: &hello.principal };
-                self.check(kept, account, proof, client.peer().ip()).await.map(|()| None)
+                self.check(&table, kept, account, (proof, client.peer().ip())).await.map(|()| None)
             }
             _ => Err(Denied::Wrong),
         };
         match (proven, name) {
-            (Ok(proof), Some(group)) => Ok(Admitted { group: Arc::clone(group), proof }),
+            (Ok(proof), Some(group)) => {
+                Ok(Admitted { group: Arc::clone(group), tunnel: kept.clone(), proof })
+            }
             (Ok(_), None) => Err(Denied::Wrong),
             (Err(denied), _) => Err(denied),
         }
@@ -127,10 +124,10 @@ impl Credentials {
 
     async fn check(
         &self,
+        table: &Table,
         kept: &Credential,
         account: Purpose<'_>,
-        presented: &[u8],
-        peer: IpAddr,
+        (presented, peer): (&[u8], IpAddr),
     ) -> Result<(), Denied> {
         match kept {
             Credential::Verifier(verifier) => {
@@ -140,7 +137,7 @@ impl Credentials {
                     return Ok(());
                 }
                 // Where any group's check is slow, a failure must not tell this one from it.
-                if let Some(slow) = &self.slow {
+                if let Some(slow) = &table.slow {
                     self.passwords
                         .check(slow, account, presented.to_text().as_bytes(), peer)
                         .await?;
@@ -163,14 +160,20 @@ pub(crate) struct Purpose<'a> {
 
 impl Authenticate for Credentials {
     async fn check_user(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<User, Denied> {
-        let account = self.users.get_key_value(name);
+        let table = self.table();
+        let account = table.users.get_key_value(name);
         let kept = account.map_or(&self.nobody, |(_, account)| &account.password);
-        let checked = self.check(kept, Purpose { kind: "user", name }, password, peer).await;
+        let purpose = Purpose { kind: "user", name };
+        let checked = self.check(&table, kept, purpose, (password, peer)).await;
         if checked.is_err() {
             self.failures.note(peer);
         }
         checked?;
         let (name, account) = account.ok_or(Denied::Wrong)?;
+        // A slow check may outlive what it checked against.
+        if self.table().users.get(name) != Some(account) {
+            return Err(Denied::Wrong);
+        }
         Ok(User { group: Arc::clone(&account.group), name: Arc::clone(name) })
     }
 }

@@ -53,7 +53,7 @@ async fn a_right_password_is_hashed_once_and_known_again() {
     for check in checks.collect::<Vec<_>>() {
         check.await.unwrap();
     }
-    assert_eq!(credentials.passwords.runs(), 1);
+    assert_eq!(credentials.password_checks().runs, 1);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn failures_are_slowed_down_before_anything_is_hashed_and_hold_nobody_else
         // The same address, a password that was right before: at once.
         credentials.check_user("chosen", b"correct horse", PEER).await.unwrap();
     }
-    assert!(credentials.passwords.runs() < 20, "{} runs", credentials.passwords.runs());
+    assert!(credentials.password_checks().runs < 20, "{} runs", credentials.password_checks().runs);
     assert!(busy > 980, "{busy} turned away unhashed");
 }
 
@@ -76,9 +76,9 @@ async fn failures_are_slowed_down_before_anything_is_hashed_and_hold_nobody_else
 async fn an_unknown_group_costs_what_a_known_one_does() {
     let credentials = credentials();
     credentials.check_user("nobody", b"x", PEER).await.unwrap_err();
-    assert_eq!(credentials.passwords.runs(), 1);
+    assert_eq!(credentials.password_checks().runs, 1);
     credentials.check_user("generated", b"x", PEER).await.unwrap_err();
-    assert_eq!(credentials.passwords.runs(), 2);
+    assert_eq!(credentials.password_checks().runs, 2);
 }
 
 #[test]

@@ -39,6 +39,11 @@ impl Attempt {
         };
         Self { peer, account }
     }
+
+    /// Whether both come from the same address.
+    pub(super) fn is_by(&self, other: Self) -> bool {
+        self.peer == other.peer
+    }
 }
 
 /// Failures by account and address.

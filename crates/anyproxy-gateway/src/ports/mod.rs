@@ -9,6 +9,7 @@
 //! A port belongs to a group as long as one of its sessions holds it. A client that reconnects
 //! therefore finds its port open, and replicas share it.
 
+mod rules;
 mod tcp;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -29,8 +30,10 @@ use anyproxy_wire::{
     message::{ForwardReply, ForwardRequest, Protocol, Target},
 };
 
+use rules::Rules;
+
 use crate::{
-    config::PortRule,
+    config::GroupConfig,
     ingress::{Acceptor, Unserved, serve},
     registry::{Session, least_loaded},
 };
@@ -41,7 +44,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// All forwarded ports of a gateway.
 pub(crate) struct Ports {
     net: Arc<dyn Net>,
-    rules: HashMap<Arc<str>, Vec<PortRule>>,
+    rules: RwLock<Rules>,
     bound: Mutex<HashMap<SocketAddr, Arc<Port>>>,
     /// Accept loops that were told to end and may still own their listener.
     closing: Mutex<HashMap<SocketAddr, Scope>>,
@@ -53,6 +56,8 @@ pub(crate) struct Ports {
 struct Port {
     group: Arc<str>,
     addr: SocketAddr,
+    /// What was asked for; port 0 stands for any.
+    asked: SocketAddr,
     holders: Mutex<Vec<Holder>>,
     turn: AtomicUsize,
     /// Ends the accept loop when the last holder is gone.
@@ -75,14 +80,14 @@ pub(crate) struct Hold {
 impl Ports {
     pub(crate) fn new(
         net: Arc<dyn Net>,
-        rules: HashMap<Arc<str>, Vec<PortRule>>,
+        groups: &[GroupConfig],
         scope: Scope,
         acceptor: Acceptor,
         proxy_timeout: Duration,
     ) -> Arc<Self> {
         Arc::new(Self {
             net,
-            rules,
+            rules: RwLock::new(rules::of(groups)),
             bound: Mutex::default(),
             closing: Mutex::default(),
             scope,
@@ -120,8 +125,9 @@ impl Ports {
             let detail = format!("{:?} is not ip:port", request.listen);
             (ForwardCode::InvalidAddress, detail)
         })?;
-        let rules = self.rules.get(&session.group).map(Vec::as_slice).unwrap_or_default();
-        let allows = |addr| rules.iter().any(|rule| rule.allows(addr));
+        // Held until the port is bound: rules that change meanwhile find it.
+        let rules = self.rules();
+        let allows = |addr| rules::allow(&rules, &session.group, addr);
         let mut bound = self.bound();
         // Who may have a port of the gateway's choice may share the one that it chose.
         let shares = bound.get(&addr).is_some_and(|port| port.group == session.group)
@@ -165,10 +171,12 @@ impl Ports {
 
     fn bind(self: &Arc<Self>, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
         let listener = self.net.listen(addr)?;
+        let asked = addr;
         let addr = listener.local_addr()?;
         let port = Arc::new(Port {
             group: Arc::clone(group),
             addr,
+            asked,
             holders: Mutex::default(),
             turn: AtomicUsize::new(0),
             accepting: self.scope.child("port"),
@@ -230,12 +238,7 @@ impl Drop for Hold {
             (holder.session.number, holder.forward) != (self.session, self.forward)
         });
         if holders.is_empty() {
-            bound.remove(&self.port.addr);
-            self.port.accepting.cancel();
-            let mut closing = self.ports.closing();
-            closing.retain(|_, scope| scope.tasks() > 0);
-            closing.insert(self.port.addr, self.port.accepting.clone());
-            tracing::info!(addr = %self.port.addr, group = %self.port.group, "forwarded port closed");
+            self.ports.close(&mut bound, &self.port);
         }
     }
 }

@@ -126,6 +126,10 @@ impl QuicTunnel {
         self.shared.explain(&error)
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.conn.close_reason().is_some()
+    }
+
     /// Waits until the close packet has left, which quinn does not tell but counts.
     pub(crate) async fn farewell(&self) {
         let left = || self.shared.conn.stats().frame_tx.connection_close > 0;

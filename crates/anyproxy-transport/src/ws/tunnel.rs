@@ -166,6 +166,10 @@ impl WsTunnel {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.state().lost.is_some()
+    }
+
     pub(crate) fn peer(&self) -> SocketAddr {
         self.shared.peer
     }

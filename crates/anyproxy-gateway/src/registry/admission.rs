@@ -1,0 +1,190 @@
+//! A session's way into the table and out of it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyproxy_transport::Tunnel;
+use anyproxy_wire::{
+    codes::CloseCode,
+    message::{Hello, Intent},
+};
+use tokio::sync::Notify;
+
+use super::{
+    Group, Registry, Session,
+    roster::{Claim, ClientKey, Identity, KeptOut},
+};
+use crate::{config::Credential, credentials::Admitted};
+
+/// Why a client that proved itself gets no session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAdmitted {
+    /// The group, or its secret, changed a moment ago.
+    #[error("the group was changed")]
+    Changed,
+    /// Another process with the same client id has taken over.
+    #[error("another client with this client id has taken over")]
+    Superseded,
+    /// The gateway is full.
+    #[error("the gateway has all the {0} sessions it may have (max_sessions)")]
+    Gateway(usize),
+    /// The group is full.
+    #[error("the group has all the {0} sessions it may have (its max_sessions)")]
+    Group(usize),
+}
+
+impl NotAdmitted {
+    pub(crate) fn code(&self) -> CloseCode {
+        match self {
+            Self::Changed => CloseCode::Unauthorised,
+            Self::Superseded => CloseCode::Superseded,
+            Self::Gateway(_) | Self::Group(_) => CloseCode::OverLimit,
+        }
+    }
+}
+
+/// A client's reserved place: it counts, but serves nobody yet. Dropping it gives the place up.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    registry: Arc<Registry>,
+    group: Arc<str>,
+    tunnel: Credential,
+    number: u64,
+    identity: Identity,
+}
+
+impl Registry {
+    /// Reserves a place for a client that proved itself.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        admitted: Admitted,
+        hello: &Hello,
+        max_sessions: usize,
+    ) -> Result<Admission, NotAdmitted> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let identity = Identity {
+            client: ClientKey { id: hello.client_id.clone(), replica: hello.replica },
+            instance: hello.instance,
+            generation: self.first_generation.saturating_add(number),
+            claim: match hello.intent {
+                Intent::Supersede { generation } => Claim::UpTo(generation),
+                Intent::New | Intent::Join { .. } => Claim::New,
+            },
+        };
+        let mut groups = self.write();
+        let everywhere = everywhere(&groups, max_sessions);
+        let group = groups.get_mut(&admitted.group).ok_or(NotAdmitted::Changed)?;
+        if group.tunnel != admitted.tunnel {
+            return Err(NotAdmitted::Changed);
+        }
+        group.check_limits(&identity.client, everywhere, max_sessions)?;
+        group.roster.announce(&identity).map_err(|KeptOut| NotAdmitted::Superseded)?;
+        let Admitted { group, tunnel, .. } = admitted;
+        Ok(Admission { registry: Arc::clone(self), group, tunnel, number, identity })
+    }
+}
+
+/// Sessions that are expected over all groups; a bound of it where that is below `limit`.
+fn everywhere(groups: &HashMap<Arc<str>, Group>, limit: usize) -> usize {
+    let bound = groups.values().map(|group| group.roster.at_most()).sum();
+    if bound < limit {
+        return bound;
+    }
+    groups.values().map(|group| group.roster.expected(None)).sum()
+}
+
+impl Group {
+    /// Whether there is room for `comer`. One that takes another's place needs none.
+    fn check_limits(
+        &self,
+        comer: &ClientKey,
+        everywhere: usize,
+        max_sessions: usize,
+    ) -> Result<(), NotAdmitted> {
+        let own = self.max_sessions.unwrap_or(usize::MAX);
+        if everywhere < max_sessions && self.roster.at_most() < own {
+            return Ok(());
+        }
+        let after = self.roster.expected(Some(comer));
+        if after == self.roster.expected(None) {
+            return Ok(());
+        }
+        if everywhere >= max_sessions {
+            return Err(NotAdmitted::Gateway(max_sessions));
+        }
+        if after > own { Err(NotAdmitted::Group(own)) } else { Ok(()) }
+    }
+}
+
+impl Admission {
+    /// What the client is told, and names when it comes back.
+    pub(crate) fn generation(&self) -> u64 {
+        self.identity.generation
+    }
+
+    /// Lets the session serve its group. One whose place it takes is out of the table before this
+    /// returns, and its tunnel closes.
+    pub(crate) fn join(self, tunnel: Tunnel) -> Result<Joined, NotAdmitted> {
+        let joined = self.enter(&tunnel);
+        if let Err(error) = &joined {
+            tunnel.close(error.code(), &error.to_string());
+        }
+        joined
+    }
+
+    fn enter(&self, tunnel: &Tunnel) -> Result<Joined, NotAdmitted> {
+        let (session, superseded) = {
+            let mut groups = self.registry.write();
+            let group = groups.get_mut(&self.group).ok_or(NotAdmitted::Changed)?;
+            if group.tunnel != self.tunnel {
+                return Err(NotAdmitted::Changed);
+            }
+            let session = Arc::new(Session {
+                number: self.number,
+                group: Arc::clone(&self.group),
+                client: self.identity.client.clone(),
+                tunnel: tunnel.clone(),
+                identity: self.identity.clone(),
+                share: Arc::clone(&group.share),
+                leaving: AtomicBool::new(false),
+                ports_revoked: Notify::new(),
+            });
+            let superseded = group.roster.enter(&session);
+            (session, superseded.map_err(|KeptOut| NotAdmitted::Superseded)?)
+        };
+        for older in superseded {
+            tracing::info!(group = %older.group, client = %older.client.id, session = older.number,
+                by = session.number, "session superseded");
+            older.tunnel.close(CloseCode::Superseded, "the same client connected again");
+        }
+        Ok(Joined { registry: Arc::clone(&self.registry), session })
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if let Some(group) = self.registry.write().get_mut(&self.group) {
+            group.roster.forget(self.identity.generation);
+        }
+    }
+}
+
+/// A session's place in the table; dropping it leaves.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    registry: Arc<Registry>,
+    pub(crate) session: Arc<Session>,
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let Some(group) = self.registry.write().get_mut(&self.session.group) {
+            group.roster.leave(self.session.identity.generation);
+        }
+    }
+}

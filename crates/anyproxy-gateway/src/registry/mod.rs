@@ -1,0 +1,176 @@
+//! Groups and their sessions: the only place where ingress and sessions meet.
+//!
+//! ```text
+//! Hello ─ admit: limits, who supersedes whom ─▶ Admission ─ Welcome ─ join ─▶ Joined ─ leave
+//! ```
+//!
+//! A session is in the table from Welcome to the end of its tunnel. It is taken out by its own
+//! number, never by the client's name, so a late clean-up cannot remove its successor.
+
+mod admission;
+mod load;
+mod roster;
+mod route;
+mod session;
+mod share;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyproxy_runtime::Shaper;
+use anyproxy_wire::codes::CloseCode;
+
+use crate::config::{Credential, GroupConfig};
+pub(crate) use admission::{Admission, Joined, NotAdmitted};
+pub(crate) use load::least_loaded;
+use roster::Roster;
+pub(crate) use session::Session;
+use share::Share;
+
+/// Generations of one start of the gateway begin this far from those of a second before.
+const GENERATIONS_EACH_SECOND: u64 = 1 << 24;
+
+/// All groups with their live sessions.
+#[derive(Debug)]
+pub struct Registry {
+    groups: RwLock<HashMap<Arc<str>, Group>>,
+    bandwidth: Bandwidth,
+    next: AtomicU64,
+    first_generation: u64,
+    turn: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Group {
+    /// What its sessions proved.
+    tunnel: Credential,
+    max_sessions: Option<usize>,
+    roster: Roster<Session>,
+    share: Arc<Share>,
+}
+
+/// What all groups share, in both directions of the tunnels.
+#[derive(Debug, Clone)]
+pub(crate) struct Bandwidth {
+    pub(crate) to_targets: Arc<Shaper>,
+    pub(crate) to_users: Arc<Shaper>,
+}
+
+impl Bandwidth {
+    /// At most `total` bytes a second, each way.
+    pub(crate) fn new(total: Option<u64>) -> Self {
+        Self { to_targets: Shaper::new(total), to_users: Shaper::new(total) }
+    }
+}
+
+impl Registry {
+    pub(crate) fn new(groups: &[GroupConfig], bandwidth: Bandwidth) -> Self {
+        // Clients keep generations over a restart of the gateway: new ones must be higher.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let registry = Self {
+            groups: RwLock::default(),
+            bandwidth,
+            next: AtomicU64::new(1),
+            first_generation: since.as_secs().saturating_mul(GENERATIONS_EACH_SECOND),
+            turn: AtomicUsize::new(0),
+        };
+        registry.set_groups(groups);
+        registry
+    }
+
+    /// Replaces all groups. Sessions of groups that are gone or have another tunnel credential are out
+    /// of the table when this returns, and their tunnels close; gives their numbers.
+    pub(crate) fn set_groups(&self, configs: &[GroupConfig]) -> Vec<u64> {
+        let mut closed = Vec::new();
+        {
+            let mut groups = self.write();
+            let mut former = std::mem::take(&mut *groups);
+            for config in configs {
+                let group = match former.remove(config.name.as_str()) {
+                    Some(mut group) => {
+                        if group.tunnel != config.tunnel {
+                            let reason = "the group's secret was changed";
+                            closed.extend(group.roster.clear().map(|session| (session, reason)));
+                        }
+                        group.configure(config);
+                        group
+                    }
+                    None => Group::new(config, &self.bandwidth),
+                };
+                groups.insert(config.name.as_str().into(), group);
+            }
+            for mut group in former.into_values() {
+                group.share.lift();
+                let reason = "the group was removed";
+                closed.extend(group.roster.clear().map(|session| (session, reason)));
+            }
+        }
+        let close = |(session, reason): (Arc<Session>, &str)| {
+            session.revoke(reason);
+            session.number
+        };
+        closed.into_iter().map(close).collect()
+    }
+
+    /// Live sessions over all groups.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.read().values().map(|group| group.roster.members().len()).sum()
+    }
+
+    /// Bytes that stalled connections of all sessions may hold, as an upper bound.
+    #[must_use]
+    pub fn stalled(&self) -> u64 {
+        let groups = self.read();
+        let sessions = groups.values().flat_map(|group| group.roster.members());
+        sessions.map(|session| session.tunnel.stats().stalled).sum()
+    }
+
+    /// Closes every tunnel.
+    pub(crate) fn close_all(&self, code: CloseCode, reason: &str) {
+        for group in self.read().values() {
+            for session in group.roster.members() {
+                session.tunnel.close(code, reason);
+            }
+        }
+    }
+
+    /// The session of `group` with the fewest live streams that was not tried; ties take turns.
+    fn pick(&self, group: &str, tried: &[u64]) -> Option<Arc<Session>> {
+        let groups = self.read();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        least_loaded(groups.get(group)?.roster.members().iter(), turn, tried)
+    }
+
+    /// The tables stay whole whatever panics, so poisoning says nothing.
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Arc<str>, Group>> {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Arc<str>, Group>> {
+        self.groups.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Group {
+    fn new(config: &GroupConfig, bandwidth: &Bandwidth) -> Self {
+        Self {
+            tunnel: config.tunnel.clone(),
+            max_sessions: config.limits.max_sessions,
+            roster: Roster::default(),
+            share: Share::new(&config.limits, bandwidth),
+        }
+    }
+
+    fn configure(&mut self, config: &GroupConfig) {
+        self.tunnel = config.tunnel.clone();
+        self.max_sessions = config.limits.max_sessions;
+        self.share.set_limits(&config.limits);
+    }
+}

@@ -1,0 +1,70 @@
+//! Opening a user's connection at one session after the other.
+
+use anyproxy_runtime::Deadline;
+use anyproxy_transport::{OpenError, StreamError};
+use anyproxy_wire::codes::OpenCode;
+
+use super::{
+    Registry,
+    session::{Session, Unopened},
+};
+use crate::ingress::{OpenFailure, OpenRequest, Opened, Route};
+
+impl Route for Registry {
+    async fn open(&self, request: &OpenRequest, deadline: Deadline) -> Result<Opened, OpenFailure> {
+        let opening = self.open_somewhere(request);
+        deadline.bound(opening).await.unwrap_or(Err(OpenFailure::TimedOut))
+    }
+}
+
+/// Whether another session may do better.
+enum Failed {
+    Here(OpenFailure),
+    Everywhere(OpenFailure),
+}
+
+impl Registry {
+    /// Tries one session after the other, as long as it is the session that fails and not the
+    /// target, nor the group's limit.
+    async fn open_somewhere(&self, request: &OpenRequest) -> Result<Opened, OpenFailure> {
+        let mut tried = Vec::new();
+        let mut failure = OpenFailure::NoSession;
+        while let Some(session) = self.pick(&request.group, &tried) {
+            tried.push(session.number);
+            match open_at(&session, request).await {
+                Ok(opened) => return Ok(opened),
+                Err(Failed::Here(here)) => failure = here,
+                Err(Failed::Everywhere(failure)) => return Err(failure),
+            }
+        }
+        Err(failure)
+    }
+}
+
+async fn open_at(session: &Session, request: &OpenRequest) -> Result<Opened, Failed> {
+    let overloaded = |detail: String| OpenFailure::Refused { code: OpenCode::Overloaded, detail };
+    let mut stream = session.open(&request.opening).await.map_err(|error| match error {
+        Unopened::Full(full) => Failed::Everywhere(overloaded(full.to_string())),
+        Unopened::Tunnel(OpenError::Overloaded) => {
+            let detail = "too many connections, or readers that rest, in this session";
+            Failed::Here(overloaded(detail.into()))
+        }
+        Unopened::Tunnel(OpenError::Tunnel(_)) => Failed::Here(OpenFailure::Lost),
+    })?;
+    let reply = stream.reply().await.map_err(|error| {
+        if matches!(error, StreamError::TunnelLost(_)) {
+            return Failed::Here(OpenFailure::Lost);
+        }
+        let detail = error.to_string();
+        Failed::Everywhere(OpenFailure::Refused { code: OpenCode::Abandoned, detail })
+    })?;
+    if reply.code == OpenCode::Connected {
+        return Ok(Opened { stream, address: reply.address });
+    }
+    let refused = OpenFailure::Refused { code: reply.code, detail: reply.detail };
+    if reply.code == OpenCode::Draining {
+        session.leave();
+    }
+    let elsewhere = matches!(reply.code, OpenCode::Draining | OpenCode::Overloaded);
+    Err(if elsewhere { Failed::Here(refused) } else { Failed::Everywhere(refused) })
+}

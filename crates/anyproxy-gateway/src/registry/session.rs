@@ -1,0 +1,102 @@
+//! One authenticated client instance.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
+use anyproxy_wire::codes::CloseCode;
+use tokio::sync::Notify;
+
+use super::{
+    load::Candidate,
+    roster::{ClientKey, Identity, Member},
+    share::{Full, Share},
+};
+
+/// A live session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Unique in this process, and ascending.
+    pub(crate) number: u64,
+    pub(crate) group: Arc<str>,
+    pub(crate) client: ClientKey,
+    pub(crate) tunnel: Tunnel,
+    pub(super) identity: Identity,
+    pub(super) share: Arc<Share>,
+    pub(super) leaving: AtomicBool,
+    /// Told when a port that it holds was taken away.
+    pub(super) ports_revoked: Notify,
+}
+
+/// Why a session opens no stream.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unopened {
+    /// The group has all it may have.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// The tunnel takes no more, or is over.
+    #[error(transparent)]
+    Tunnel(#[from] OpenError),
+}
+
+impl Session {
+    /// Opens a data stream. Every user's connection and flow comes through here: it counts among its
+    /// group's, and takes part of its bandwidth, for as long as the stream lives.
+    pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
+        let permit = self.share.permit(opening.protocol)?;
+        let mut stream = self.tunnel.open(opening).await?;
+        stream.keep(Box::new(permit));
+        stream.set_meters(self.share.meters().clone());
+        Ok(stream)
+    }
+
+    /// Takes no new connections from now on.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it takes no new connections any more.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// What its client proved is not valid any more.
+    pub(super) fn revoke(&self, reason: &str) {
+        tracing::info!(group = %self.group, client = %self.client.id, session = self.number, reason,
+            "session closed");
+        self.leave();
+        self.tunnel.close(CloseCode::Unauthorised, reason);
+    }
+
+    /// Tells that a port which this session holds was taken away.
+    pub(crate) fn revoke_ports(&self) {
+        self.ports_revoked.notify_one();
+    }
+
+    /// Waits until a port that it holds was taken away. Cancel safe.
+    pub(crate) async fn ports_revoked(&self) {
+        self.ports_revoked.notified().await;
+    }
+}
+
+impl Member for Session {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+impl Candidate for Session {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn is_healthy(&self) -> bool {
+        !self.is_leaving() && !self.tunnel.is_closed()
+    }
+
+    fn load(&self) -> usize {
+        self.tunnel.streams()
+    }
+}
