@@ -51,6 +51,15 @@ impl Party {
         Self { site, options, certificates, gateway, ports }
     }
 
+    /// Lets the groups listen at other ports, from now on.
+    pub fn set_ports(&self, ports: &[PortRule]) {
+        let mut config = lab::gateway_config(&self.site, &self.options, &self.certificates);
+        for group in &mut config.groups {
+            group.ports = ports.to_vec();
+        }
+        self.gateway.set_groups(&config.groups);
+    }
+
     /// What a client called `id` runs with; it has no forward.
     #[must_use]
     pub fn config(&self, id: &str) -> ClientConfig {

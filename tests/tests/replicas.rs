@@ -9,7 +9,7 @@
 
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
-use anyproxy_client::{Client, Ended, State};
+use anyproxy_client::{Client, Ended, ForwardState, State};
 use anyproxy_gateway::PortRule;
 use anyproxy_tests::{
     lab::{Options, Site, connected},
@@ -129,6 +129,35 @@ async fn all_replicas_come_back_over_quic() {
 #[tokio::test(start_paused = true)]
 async fn all_replicas_come_back_over_websocket() {
     all_replicas_come_back(Transport::WebSocket).await;
+}
+
+/// The operator takes the group's ports away, and gives them back.
+async fn a_port_that_was_taken_back_is_asked_for_anew(transport: Transport) {
+    let (party, client, _) = start(Site::simulated().0, transport).await;
+    party.set_ports(&[]);
+    let refused = |state: &State| match state {
+        State::Connected { forwards, .. } => matches!(forwards[..], [ForwardState::Refused(_)]),
+        State::Connecting | State::Waiting(_) | State::Ended => false,
+    };
+    client.state().wait_for(refused).await.unwrap();
+    sleep(60 * SECOND).await;
+    assert!(refused(&client.state().borrow()));
+    assert_eq!((party.gateway.sessions(), party.gateway.users()), (4, 0));
+    party.set_ports(&[CHOSEN]);
+    let port = timeout(60 * SECOND, connected(&client)).await.expect("no port")[0];
+    sleep(60 * SECOND).await;
+    assert_eq!((party.gateway.sessions(), party.gateway.users()), (4, 1), "one for all again");
+    drop(users(&party, port, 4).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_was_taken_back_is_asked_for_anew_over_quic() {
+    a_port_that_was_taken_back_is_asked_for_anew(Transport::Quic).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_was_taken_back_is_asked_for_anew_over_websocket() {
+    a_port_that_was_taken_back_is_asked_for_anew(Transport::WebSocket).await;
 }
 
 /// The drain of one shutdown is one drain, however many replicas there are.

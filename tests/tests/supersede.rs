@@ -13,7 +13,7 @@ use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_tests::{
     lab::{Certificates, Options, SECRET, Site, client_config, connected},
     party::{Party, ping, replicas_up},
-    target,
+    target, wait,
 };
 use anyproxy_transport::{
     Greeting, Identity, ListenConfig, Offer, OldestTls, Side, StallBudget, StreamIds, Transport,
@@ -24,8 +24,9 @@ use anyproxy_wire::{
     handshake::{METHOD_SECRET, Secret, Verifier, gateway_proof},
     message::{DEFAULT_CREDIT, Hello, Intent, Welcome},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
+const HOUR: Duration = Duration::from_secs(3600);
 const SECOND: Duration = Duration::from_secs(1);
 /// The shortest pause when only a person can help.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
@@ -175,4 +176,38 @@ async fn a_gateway_that_counts_anew_takes_its_clients_back_over_quic() {
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_counts_anew_takes_its_clients_back_over_websocket() {
     a_gateway_that_counts_anew_takes_its_clients_back(Transport::WebSocket).await;
+}
+
+/// Two processes under one name: the later one stays, the earlier one knows why, and takes over when
+/// the later one is gone.
+async fn two_processes_of_one_name_do_not_take_turns(transport: Transport) {
+    let (site, world) = Site::simulated();
+    let party = Party::start(site, Options::new(transport));
+    let earlier = party.client(party.config("same"));
+    connected(&earlier).await;
+    let elsewhere = world.host("elsewhere", [198, 18, 0, 5].into()).net();
+    let later = party.client_at(elsewhere, party.config("same"));
+    connected(&later).await;
+    let mut stays = later.state();
+    stays.mark_unchanged();
+    let mut state = earlier.state();
+    let told = |state: &State| matches!(state, State::Waiting(why) if why.contains("client_id"));
+    state.wait_for(told).await.unwrap();
+    sleep(HOUR).await;
+    assert!(!stays.has_changed().unwrap(), "the later one was never disturbed");
+    assert!(!matches!(*state.borrow(), State::Connected { .. }));
+    assert_eq!(party.gateway.sessions(), 1);
+    later.shutdown(Duration::ZERO).await;
+    connected(&earlier).await;
+    wait::until(&party.site, || party.gateway.sessions() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_of_one_name_do_not_take_turns_over_quic() {
+    two_processes_of_one_name_do_not_take_turns(Transport::Quic).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_of_one_name_do_not_take_turns_over_websocket() {
+    two_processes_of_one_name_do_not_take_turns(Transport::WebSocket).await;
 }

@@ -81,8 +81,8 @@ impl ChosenPorts {
             (Slot::Held { port, by }, Some(bound)) if *port == bound && !by.contains(&replica) => {
                 by.push(replica);
             }
-            (slot @ Slot::Asked(_), None) if *slot == Slot::Asked(replica) => *slot = Slot::Free,
-            (Slot::Free | Slot::Asked(_) | Slot::Held { .. }, _) => {}
+            (slot, None) => slot.without(replica),
+            (Slot::Free | Slot::Asked(_) | Slot::Held { .. }, Some(_)) => {}
         });
     }
 
@@ -90,16 +90,7 @@ impl ChosenPorts {
     pub(crate) fn left(&self, replica: u64) {
         let count = self.0.borrow().len();
         for index in 0..count {
-            self.change(index, |slot| match slot {
-                Slot::Asked(other) if *other == replica => *slot = Slot::Free,
-                Slot::Held { by, .. } => {
-                    by.retain(|other| *other != replica);
-                    if by.is_empty() {
-                        *slot = Slot::Free;
-                    }
-                }
-                Slot::Free | Slot::Asked(_) => {}
-            });
+            self.change(index, |slot| slot.without(replica));
         }
     }
 
@@ -110,6 +101,22 @@ impl ChosenPorts {
             change(slot);
             *slot != before
         });
+    }
+}
+
+impl Slot {
+    /// What is left when a replica is refused the port, loses it or goes.
+    fn without(&mut self, replica: u64) {
+        match self {
+            Self::Asked(by) if *by == replica => *self = Self::Free,
+            Self::Held { by, .. } => {
+                by.retain(|other| *other != replica);
+                if by.is_empty() {
+                    *self = Self::Free;
+                }
+            }
+            Self::Free | Self::Asked(_) => {}
+        }
     }
 }
 

@@ -22,12 +22,12 @@ const REQUESTS: usize = 32;
 pub(crate) struct Session<'a> {
     tunnel: Tunnel,
     replica: &'a Replica,
-    /// Requests that are not answered yet.
-    asked: usize,
+    /// Forwards that were asked for and are not answered yet.
+    asked: BTreeSet<usize>,
     /// Forwards to be asked for, and when.
     due: BTreeSet<(Instant, usize)>,
     /// Forwards that wait for the port that another replica is given.
-    later: Vec<usize>,
+    later: BTreeSet<usize>,
     chosen: watch::Receiver<Vec<Slot>>,
 }
 
@@ -36,7 +36,7 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let due = (0..replica.exit.forwards.len()).map(|index| (now, index)).collect();
         let chosen = replica.ports.changes();
-        Self { tunnel, replica, asked: 0, due, later: vec![], chosen }
+        Self { tunnel, replica, asked: BTreeSet::new(), due, later: BTreeSet::new(), chosen }
     }
 
     /// Serves until the tunnel is over and says why. Not cancel safe.
@@ -69,7 +69,8 @@ impl<'a> Session<'a> {
                 },
                 Ok(()) = self.chosen.changed() => {
                     let now = Instant::now();
-                    self.due.extend(self.later.drain(..).map(|index| (now, index)));
+                    let later = std::mem::take(&mut self.later);
+                    self.due.extend(later.into_iter().map(|index| (now, index)));
                 }
                 () = tokio::time::sleep_until(ask_at.unwrap_or_else(Instant::now)),
                     if ask_at.is_some() => self.request().await,
@@ -79,7 +80,7 @@ impl<'a> Session<'a> {
 
     /// When the next port is to be asked for; `None` while too many answers are outstanding.
     fn next_request(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at).filter(|_| self.asked < REQUESTS)
+        self.due.first().map(|(at, _)| *at).filter(|_| self.asked.len() < REQUESTS)
     }
 
     async fn request(&mut self) {
@@ -87,7 +88,10 @@ impl<'a> Session<'a> {
         let Some(forward) = self.replica.exit.forwards.get(index) else { return };
         let listen = match self.replica.ports.ask(index, forward, self.replica.number) {
             Ask::Listen(listen) => listen,
-            Ask::Later => return self.later.push(index),
+            Ask::Later => {
+                self.later.insert(index);
+                return;
+            }
         };
         let request = ForwardRequest {
             id: u64::try_from(index).unwrap_or(u64::MAX),
@@ -95,7 +99,7 @@ impl<'a> Session<'a> {
             listen,
             name: forward.name.clone(),
         };
-        self.asked = self.asked.saturating_add(1);
+        self.asked.insert(index);
         // An error means that the tunnel is over, which the loop sees next.
         let _ = self.tunnel.send_control(Frame::ForwardRequest(request)).await;
     }
@@ -127,13 +131,15 @@ impl<'a> Session<'a> {
     }
 
     fn answered(&mut self, reply: &ForwardReply) {
-        self.asked = self.asked.saturating_sub(1);
         let Replica { exit, ports, reporter, number: replica, .. } = self.replica;
         let Some(index) = usize::try_from(reply.id).ok() else { return };
         let Some(forward) = exit.forwards.get(index) else { return };
+        // Nothing was asked when the gateway takes a port back.
+        self.asked.remove(&index);
         let bound = reply.bound.filter(|_| reply.code == ForwardCode::Bound);
         ports.answered(index, *replica, bound);
         let Some(bound) = bound else {
+            self.due.retain(|(_, other)| *other != index);
             self.due.insert((Instant::now() + exit.limits.forward_pause, index));
             let (code, detail) = (reply.code, &reply.detail);
             // One line, not one for each try.

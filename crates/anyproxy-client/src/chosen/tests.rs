@@ -65,3 +65,18 @@ fn who_fails_to_get_a_port_lets_the_next_one_try() {
         assert_eq!(ports.ask(0, &any(), 1), listen("192.0.2.1:0"));
     }
 }
+
+#[test]
+fn a_port_that_the_gateway_took_back_is_asked_for_anew() {
+    let ports = ChosenPorts::new(1);
+    let port = addr("192.0.2.1:4711");
+    assert_eq!(ports.ask(0, &any(), 0), listen("192.0.2.1:0"));
+    ports.answered(0, 0, Some(port));
+    ports.answered(0, 1, Some(port));
+    ports.answered(0, 2, None);
+    assert_eq!(ports.ask(0, &any(), 2), listen("192.0.2.1:4711"));
+    ports.answered(0, 0, None);
+    ports.answered(0, 1, None);
+    assert_eq!(ports.ask(0, &any(), 2), listen("192.0.2.1:0"));
+    assert_eq!(ports.ask(0, &any(), 0), Ask::Later);
+}
