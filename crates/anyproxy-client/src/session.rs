@@ -122,7 +122,8 @@ impl<'a> Session<'a> {
         match frame {
             Frame::ForwardReply(reply) => self.answered(&reply),
             Frame::Goaway(goaway) => {
-                tracing::info!(reason = %goaway.reason, "the gateway takes no new connections");
+                tracing::info!(reason = %goaway.reason, replica = self.replica.number,
+                    "the gateway takes no new connections");
             }
             other => {
                 self.tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
