@@ -23,6 +23,8 @@ use tokio::sync::Semaphore;
 use crate::{
     config::{GatewayConfig, GroupConfig},
     credentials::Credentials,
+    figures::FlowFigures,
+    flows::Flows,
     handshakes::Handshakes,
     ingress::{Acceptor, Ingress},
     ports::Ports,
@@ -83,6 +85,7 @@ pub enum Ended {
 pub struct Gateway {
     addresses: Addresses,
     registry: Arc<Registry>,
+    flows: Arc<Flows>,
     root: Scope,
     users: Scope,
     tunnels: Arc<TunnelListener>,
@@ -112,11 +115,10 @@ impl Gateway {
             Addresses { tunnels: tunnels.local_addr(), http: local(&http), socks5: local(&socks5) };
         let credentials = Credentials::new(&config.groups)
             .map_err(|error| StartError::Random(error.to_string()))?;
-        let gateway = Self::assemble(addresses, tunnels, config);
+        let gateway = Self::assemble(addresses, tunnels, config, Arc::clone(&net));
         let parts = Parts {
             credentials: Arc::new(credentials),
             permits: Arc::new(Semaphore::new(config.limits.max_users)),
-            net,
             drain,
         };
         gateway.serve_tunnels(config, &parts);
@@ -128,13 +130,16 @@ impl Gateway {
         addresses: Addresses,
         tunnels: Arc<TunnelListener>,
         config: &GatewayConfig,
+        net: Arc<dyn Net>,
     ) -> Self {
         let names = config.groups.iter().map(|group| Arc::from(group.name.as_str()));
         let root = Scope::root("gateway");
+        let users = root.child("users");
         Self {
             addresses,
             registry: Arc::new(Registry::new(names)),
-            users: root.child("users"),
+            flows: Flows::new(net, users.clone(), &config.limits),
+            users,
             accepting: root.child("accepting"),
             root,
             tunnels,
@@ -145,11 +150,9 @@ impl Gateway {
         let rules =
             config.groups.iter().map(|group| (Arc::from(group.name.as_str()), group.ports.clone()));
         let ports = Ports::new(
-            Arc::clone(&parts.net),
             rules.collect::<HashMap<_, _>>(),
-            self.users.clone(),
             parts.acceptor("forward"),
-            config.limits.proxy_timeout,
+            Arc::clone(&self.flows),
         );
         let sessions = Arc::new(Sessions {
             registry: Arc::clone(&self.registry),
@@ -174,6 +177,7 @@ impl Gateway {
         let ingress = Arc::new(Ingress {
             route: Arc::clone(&self.registry),
             credentials: Arc::clone(&parts.credentials),
+            flows: Arc::clone(&self.flows),
             proxy_timeout: config.limits.proxy_timeout,
             name: "anyproxy".into(),
         });
@@ -199,6 +203,12 @@ impl Gateway {
     /// let in already, go on.
     pub fn set_groups(&self, groups: &[GroupConfig]) {
         let _ = groups;
+    }
+
+    /// UDP flows and what became of their datagrams.
+    #[must_use]
+    pub fn flows(&self) -> FlowFigures {
+        self.flows.counters.snapshot()
     }
 
     /// Live sessions.
@@ -262,7 +272,6 @@ impl Drop for Gateway {
 struct Parts {
     credentials: Arc<Credentials>,
     permits: Arc<Semaphore>,
-    net: Arc<dyn Net>,
     drain: Duration,
 }
 

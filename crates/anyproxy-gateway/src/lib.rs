@@ -8,6 +8,8 @@
 
 mod config;
 mod credentials;
+mod figures;
+mod flows;
 mod gateway;
 mod handshakes;
 pub mod ingress;
@@ -19,5 +21,6 @@ pub use config::{
     Credential, GatewayConfig, GroupConfig, GroupLimits, HttpsConfig, Limits, PortRule, UserConfig,
 };
 pub use credentials::Credentials;
+pub use figures::{DroppedDatagrams, FlowFigures};
 pub use gateway::{Addresses, Ended, Gateway, StartError};
 pub use registry::Registry;

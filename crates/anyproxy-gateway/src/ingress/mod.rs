@@ -32,6 +32,8 @@ use anyproxy_transport::{
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
 use bytes::{Bytes, BytesMut};
 
+use crate::flows::Flows;
+
 pub use accept::{Acceptor, serve};
 pub(crate) use close::Unserved;
 pub use outcome::Outcome;
@@ -43,6 +45,8 @@ pub struct Ingress<R, A> {
     pub route: Arc<R>,
     /// Checks users.
     pub credentials: Arc<A>,
+    /// For UDP associations.
+    pub(crate) flows: Arc<Flows>,
     /// Bounds each step before bytes are relayed: reading a proxy request's head, the wait for the
     /// target, and writing an error reply. 30 s by default.
     pub proxy_timeout: Duration,

@@ -12,14 +12,15 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_runtime::Deadline;
-use anyproxy_transport::net::{BoxFuture, Conn, Listener, VirtualConn, VirtualListener};
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_transport::net::{BoxFuture, Conn, Listener, System, VirtualConn, VirtualListener};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
     sync::mpsc,
 };
 
 use super::{Authenticate, Denied, Ingress, OpenFailure, OpenRequest, Opened, Route, User};
+use crate::{config::Limits, flows::Flows};
 
 pub(crate) fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -207,9 +208,11 @@ pub(crate) fn ingress(script: Script) -> Arc<Ingress<Scripted, OneUser>> {
 }
 
 pub(crate) fn with_route<R>(route: R) -> Arc<Ingress<R, OneUser>> {
+    let scope = Scope::root("flows");
     Arc::new(Ingress {
         route: Arc::new(route),
         credentials: Arc::new(OneUser),
+        flows: Flows::new(Arc::new(System::default()), scope, &Limits::default()),
         proxy_timeout: Duration::from_secs(30),
         name: "anyproxy".into(),
     })
