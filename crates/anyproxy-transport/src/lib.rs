@@ -33,6 +33,5 @@ pub use splice::{Near, Spliced, SplicedEnd, splice};
 pub use stream::Stream;
 pub use tls::{Identity, IdentityError, OldestTls, Pin, PinError, Trust, TrustError};
 pub use tunnel::{
-    Incoming, OpenError, Opening, STREAM_WINDOW, Side, Stats, StreamIds, Transport,
-    Tunnel,
+    Incoming, OpenError, Opening, STREAM_WINDOW, Side, Stats, StreamIds, Transport, Tunnel,
 };

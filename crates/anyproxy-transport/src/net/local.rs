@@ -78,7 +78,10 @@ mod linux {
         v4.or_else(|| storage.as_sockaddr_in6().map(|addr| SocketAddrV6::from(*addr).into()))
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "the kernel may tell more than was asked for")]
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "the kernel may tell more than was asked for"
+    )]
     fn came_to(message: ControlMessageOwned) -> Option<IpAddr> {
         match message {
             // Not `ipi_addr`, which for a broadcast is not an address of this host.

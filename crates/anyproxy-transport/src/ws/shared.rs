@@ -13,9 +13,9 @@ use std::{
 
 use anyproxy_wire::{
     codes::CloseCode,
+    datagram::MAX_DATAGRAM,
     frame::Frame,
     message::{Open, OpenReply},
-    datagram::MAX_DATAGRAM,
     mux::{Event, Mux, MuxConfig, Queued},
 };
 use futures_util::task::AtomicWaker;
