@@ -12,5 +12,6 @@ pub mod lab;
 pub mod narrow;
 pub mod net;
 pub mod target;
+pub mod tunnels;
 pub mod user;
 pub mod wait;

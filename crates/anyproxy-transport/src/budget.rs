@@ -189,6 +189,11 @@ impl Charge {
         self.entry.progress.store(self.budget.clock(), Ordering::Relaxed);
     }
 
+    /// A share of the same budget, of nothing so far.
+    pub(crate) fn another(&self) -> Self {
+        self.budget.charge(0)
+    }
+
     /// A handle that tells when the budget wants this stream gone.
     pub(crate) fn eviction(&self) -> Eviction {
         Eviction(Arc::clone(&self.entry))

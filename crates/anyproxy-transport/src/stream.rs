@@ -14,6 +14,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -28,6 +29,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     budget::{Charge, Eviction},
     error::StreamError,
+    flow::Link,
     quic::QuicStream,
     ws::WsStream,
 };
@@ -203,6 +205,19 @@ impl Stream {
     #[must_use]
     pub fn eviction(&self) -> Eviction {
         self.charge.eviction()
+    }
+
+    /// Where the datagrams of a flow go.
+    pub(crate) fn link(&self) -> Link {
+        match &self.arm {
+            Arm::Quic(stream) => Link::Quic(Arc::clone(stream.shared())),
+            Arm::WebSocket(stream) => Link::WebSocket(Arc::clone(stream.shared())),
+        }
+    }
+
+    /// A share of the same budget, for what somebody keeps who reads this stream.
+    pub(crate) fn another_charge(&self) -> Charge {
+        self.charge.another()
     }
 
     fn finish(&mut self) -> Result<(), StreamError> {
