@@ -84,11 +84,8 @@ impl UserSide for User {
         let opening = Opening {
             ingress: Ingress::Forward,
             target: Target::Forward(0),
-            source: Some(plain(self.peer.addr)),
-            destination: Some(plain(SocketAddr::new(
-                self.peer.to.unwrap_or(bound.ip()),
-                bound.port(),
-            ))),
+            source: Some(self.peer.addr),
+            destination: Some(SocketAddr::new(self.peer.to.unwrap_or(bound.ip()), bound.port())),
             user: String::new(),
             protocol: Protocol::Udp,
         };
@@ -109,9 +106,4 @@ impl UserSide for User {
             session.leave();
         }
     }
-}
-
-/// An IPv4 address as itself, also where it came to a socket for both families.
-fn plain(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }

@@ -139,7 +139,7 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         let opening = Opening {
             ingress: Entrance::Socks5,
             target: Target::Name(head.target.to_string()),
-            source: Some(SocketAddr::new(from.ip().to_canonical(), from.port())),
+            source: Some(from),
             destination: Some(self.bound),
             user: self.user.name.to_string(),
             protocol: Protocol::Udp,
@@ -157,7 +157,7 @@ impl<R: Route, A: Authenticate> Association<R, A> {
 
 impl Peer {
     fn allows(&self, from: SocketAddr) -> bool {
-        from.ip().to_canonical() == self.ip && [0, from.port()].contains(&self.port)
+        from.ip() == self.ip && [0, from.port()].contains(&self.port)
     }
 }
 

@@ -88,7 +88,7 @@ async fn users_who_may_not_are_told_so_and_open_nothing() {
 #[tokio::test(start_paused = true)]
 async fn requests_that_cannot_be_served_are_refused() {
     for (request, code) in [
-        // The address of the test's connection is nobody's, so no socket can be bound to it.
+        // The test's host has no sockets.
         (&b"\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"[..], 1),
         (b"\x05\x02\x00\x01\x0a\x00\x00\x01\x00\x50", 7),
         (b"\x05\x01\x00\x05", 8),
