@@ -8,10 +8,12 @@
     reason = "test support: a failure here shall stop the test, and tasks end with its runtime"
 )]
 
+pub mod groups;
 pub mod lab;
 pub mod narrow;
 pub mod net;
 pub mod party;
 pub mod target;
+pub mod tunnels;
 pub mod user;
 pub mod wait;

@@ -131,6 +131,12 @@ pub struct Limits {
     pub max_users: usize,
     /// Forwards of one session.
     pub max_forwards: usize,
+    /// Live UDP flows, over all forwarded ports and SOCKS5 associations.
+    pub max_flows: usize,
+    /// Live UDP flows of one forwarded port.
+    pub max_port_flows: usize,
+    /// How long a UDP flow lives on which nothing moves in either direction.
+    pub flow_idle: Duration,
     /// Bytes a second from users to targets over all groups, and as many the other way; active groups
     /// share them alike.
     pub bandwidth: Option<u64>,
@@ -151,6 +157,9 @@ impl Default for Limits {
             max_sessions: 4096,
             max_users: 65_536,
             max_forwards: 256,
+            max_flows: 16_384,
+            max_port_flows: 4096,
+            flow_idle: Duration::from_secs(60),
             bandwidth: None,
             ping_interval: Duration::from_secs(10),
             dead_after: Duration::from_secs(30),

@@ -28,6 +28,8 @@ use tokio::sync::Semaphore;
 use crate::{
     config::{GatewayConfig, GroupConfig},
     credentials::{Credentials, PasswordChecks},
+    figures::FlowFigures,
+    flows::Flows,
     groups::Groups,
     handshakes::Handshakes,
     ingress::{Acceptor, Ingress},
@@ -89,6 +91,7 @@ pub enum Ended {
 pub struct Gateway {
     addresses: Addresses,
     groups: Groups,
+    flows: Arc<Flows>,
     root: Scope,
     users: Scope,
     tunnels: Arc<TunnelListener>,
@@ -121,10 +124,9 @@ impl Gateway {
         let parts = Parts {
             credentials: Arc::new(credentials),
             permits: Arc::new(Semaphore::new(config.limits.max_users)),
-            net,
             drain,
         };
-        let gateway = Self::assemble(addresses, tunnels, config, &parts);
+        let gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
         gateway.serve_tunnels(config, &parts);
         gateway.serve_users(config, &parts, http, socks5);
         Ok(gateway)
@@ -134,25 +136,21 @@ impl Gateway {
         addresses: Addresses,
         tunnels: Arc<TunnelListener>,
         config: &GatewayConfig,
-        parts: &Parts,
+        (parts, net): (&Parts, Arc<dyn Net>),
     ) -> Self {
         let root = Scope::root("gateway");
         let users = root.child("users");
         let bandwidth = Bandwidth::new(config.limits.bandwidth);
         root.spawn("bandwidth to targets", Arc::clone(&bandwidth.to_targets).run());
         root.spawn("bandwidth to users", Arc::clone(&bandwidth.to_users).run());
-        let ports = Ports::new(
-            Arc::clone(&parts.net),
-            &config.groups,
-            users.clone(),
-            parts.acceptor("forward"),
-            config.limits.proxy_timeout,
-        );
+        let flows = Flows::new(net, users.clone(), &config.limits);
+        let ports = Ports::new(&config.groups, parts.acceptor("forward"), Arc::clone(&flows));
         let registry = Arc::new(Registry::new(&config.groups, bandwidth));
         let credentials = Arc::clone(&parts.credentials);
         Self {
             addresses,
             groups: Groups { registry, credentials, ports, changing: Mutex::default() },
+            flows,
             users,
             accepting: root.child("accepting"),
             root,
@@ -184,6 +182,7 @@ impl Gateway {
         let ingress = Arc::new(Ingress {
             route: Arc::clone(&self.groups.registry),
             credentials: Arc::clone(&parts.credentials),
+            flows: Arc::clone(&self.flows),
             proxy_timeout: config.limits.proxy_timeout,
             name: "anyproxy".into(),
         });
@@ -215,6 +214,12 @@ impl Gateway {
     #[must_use]
     pub fn password_checks(&self) -> PasswordChecks {
         self.groups.credentials.password_checks()
+    }
+
+    /// UDP flows and what became of their datagrams.
+    #[must_use]
+    pub fn flows(&self) -> FlowFigures {
+        self.flows.counters.snapshot()
     }
 
     /// Live sessions.
@@ -278,7 +283,6 @@ impl Drop for Gateway {
 struct Parts {
     credentials: Arc<Credentials>,
     permits: Arc<Semaphore>,
-    net: Arc<dyn Net>,
     drain: Duration,
 }
 

@@ -8,6 +8,8 @@
 
 mod config;
 mod credentials;
+mod figures;
+mod flows;
 mod gateway;
 mod groups;
 mod handshakes;
@@ -20,5 +22,6 @@ pub use config::{
     Credential, GatewayConfig, GroupConfig, GroupLimits, HttpsConfig, Limits, PortRule, UserConfig,
 };
 pub use credentials::{Credentials, PasswordChecks};
+pub use figures::{DroppedDatagrams, FlowFigures};
 pub use gateway::{Addresses, Ended, Gateway, StartError};
 pub use registry::Registry;

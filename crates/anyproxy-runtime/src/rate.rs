@@ -166,6 +166,13 @@ impl Meter {
         passes
     }
 
+    /// Takes back what [`Meter::try_take`] let pass and was not sent after all.
+    pub fn give_back(&self, bytes: usize) {
+        if self.is_limited() {
+            self.datagrams.give_back(u64::try_from(bytes).unwrap_or(u64::MAX));
+        }
+    }
+
     /// Datagrams that [`Meter::try_take`] did not let pass.
     #[must_use]
     pub fn dropped(&self) -> u64 {

@@ -209,6 +209,11 @@ impl Charge {
         let _ = self.entry.pace.set(watch);
     }
 
+    /// A share of the same budget, of nothing so far.
+    pub(crate) fn another(&self) -> Self {
+        self.budget.charge(0)
+    }
+
     /// A handle that tells when the budget wants this stream gone.
     pub(crate) fn eviction(&self) -> Eviction {
         Eviction(Arc::clone(&self.entry))

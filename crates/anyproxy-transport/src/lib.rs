@@ -3,7 +3,7 @@
 //! ```text
 //! gateway: TunnelListener ─▶ Arrival ─▶ Greeting ─▶ Challenged ─▶ Tunnel ─▶ open    ─▶ Stream
 //! client:  Dialer ─────────▶ Connected ──────────── log_in ─────▶ Tunnel ─▶ accept  ─▶ Stream
-//! both:    splice(Stream, TCP connection)
+//! both:    splice(Stream, TCP connection), Flow::new(Stream) for datagrams
 //! ```
 //!
 //! The rest of the product never sees quinn or tungstenite: which transport carries a tunnel is
@@ -33,6 +33,5 @@ pub use splice::{Near, Spliced, SplicedEnd, splice};
 pub use stream::{Guard, Meters, Stream};
 pub use tls::{Identity, IdentityError, OldestTls, Pin, PinError, Trust, TrustError};
 pub use tunnel::{
-    Datagram, Incoming, OpenError, Opening, STREAM_WINDOW, Side, Stats, StreamIds, Transport,
-    Tunnel,
+    Incoming, OpenError, Opening, STREAM_WINDOW, Side, Stats, StreamIds, Transport, Tunnel,
 };

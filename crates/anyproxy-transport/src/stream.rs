@@ -15,6 +15,7 @@ mod pace;
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use crate::{
     budget::{Charge, Eviction},
     error::StreamError,
+    flow::Link,
     quic::QuicStream,
     ws::WsStream,
 };
@@ -161,6 +163,19 @@ impl Stream {
     #[must_use]
     pub fn eviction(&self) -> Eviction {
         self.charge.eviction()
+    }
+
+    /// Where the datagrams of a flow go.
+    pub(crate) fn link(&self) -> Link {
+        match &self.arm {
+            Arm::Quic(stream) => Link::Quic(Arc::clone(stream.shared())),
+            Arm::WebSocket(stream) => Link::WebSocket(Arc::clone(stream.shared())),
+        }
+    }
+
+    /// A share of the same budget, for what somebody keeps who reads this stream.
+    pub(crate) fn another_charge(&self) -> Charge {
+        self.charge.another()
     }
 
     fn finish(&mut self) -> Result<(), StreamError> {

@@ -5,7 +5,7 @@
 //!         └─ WebSocket  the same frames in binary messages, through the mux
 //! ```
 //!
-//! Both arms give the same: open or accept streams, control messages, datagrams, close with a
+//! Both arms give the same: open or accept streams, control messages, datagrams (by `Flow`), close with a
 //! code, statistics. The arm is chosen once, at dial or accept.
 
 use std::{
@@ -25,7 +25,6 @@ use anyproxy_wire::{
     frame::Frame,
     message::{Ingress, Open, Protocol, Target},
 };
-use bytes::Bytes;
 
 use crate::{
     budget::{Admission, StallBudget},
@@ -165,12 +164,12 @@ impl OpenError {
 
 /// Whether a datagram was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Datagram {
+pub(crate) enum Datagram {
     /// It is queued; it may still be lost on the way, as datagrams are.
     Queued,
     /// It is over the path's limit; it may go on the flow's own stream.
     TooLarge,
-    /// There was no room, or the tunnel is over.
+    /// There was no room, or the tunnel is over. It is counted for the tunnel.
     Dropped,
 }
 
@@ -189,6 +188,8 @@ pub struct Stats {
     pub streams: usize,
     /// Bytes that stalled streams of the session may hold, as an upper bound.
     pub stalled: u64,
+    /// Datagrams of flows, sent or received, that found no room or no flow at this end.
+    pub dropped_datagrams: u64,
 }
 
 /// A live tunnel; clones share it. When the last clone is dropped the tunnel closes as abandoned.
@@ -305,26 +306,6 @@ impl Tunnel {
         match &*self.arm {
             Arm::Quic(tunnel) => tunnel.recv_control().await,
             Arm::WebSocket(tunnel) => tunnel.recv_control().await,
-        }
-    }
-
-    /// Sends a datagram of the flow `stream`; never waits.
-    #[must_use]
-    pub fn send_datagram(&self, stream: u64, payload: &[u8]) -> Datagram {
-        match &*self.arm {
-            Arm::Quic(tunnel) => tunnel.send_datagram(stream, payload),
-            Arm::WebSocket(tunnel) => tunnel.send_datagram(stream, payload),
-        }
-    }
-
-    /// Waits for the next datagram and its flow. Cancel safe.
-    ///
-    /// # Errors
-    /// [`TunnelError`] when the tunnel is over.
-    pub async fn recv_datagram(&self) -> Result<(u64, Bytes), TunnelError> {
-        match &*self.arm {
-            Arm::Quic(tunnel) => tunnel.recv_datagram().await,
-            Arm::WebSocket(tunnel) => tunnel.recv_datagram().await,
         }
     }
 

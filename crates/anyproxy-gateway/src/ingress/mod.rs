@@ -30,7 +30,9 @@ use anyproxy_transport::{
     net::{Conn, Listener},
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+
+use crate::flows::Flows;
 
 pub use accept::{Acceptor, serve};
 pub(crate) use close::Unserved;
@@ -43,6 +45,8 @@ pub struct Ingress<R, A> {
     pub route: Arc<R>,
     /// Checks users.
     pub credentials: Arc<A>,
+    /// For UDP associations.
+    pub(crate) flows: Arc<Flows>,
     /// Bounds each step before bytes are relayed: reading a proxy request's head, the wait for the
     /// target, and writing an error reply. 30 s by default.
     pub proxy_timeout: Duration,
@@ -91,7 +95,7 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
     /// Serves SOCKS5 users until `scope` drains; otherwise as [`Ingress::serve_http`].
     pub async fn serve_socks5(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
         serve(listener, scope, accept, move |conn: Conn, peer| {
-            socks5::serve(conn, peer, self.clone())
+            socks5::serve(conn, BytesMut::new(), peer, self.clone())
         })
         .await;
     }

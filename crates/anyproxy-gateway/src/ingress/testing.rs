@@ -12,14 +12,17 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_runtime::Deadline;
-use anyproxy_transport::net::{BoxFuture, Conn, Listener, VirtualConn, VirtualListener};
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_transport::net::{
+    AsyncUdpSocket, BoxFuture, Conn, Listener, Net, Role, VirtualConn, VirtualListener,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
     sync::mpsc,
 };
 
 use super::{Authenticate, Denied, Ingress, OpenFailure, OpenRequest, Opened, Route, User};
+use crate::{config::Limits, flows::Flows};
 
 pub(crate) fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -149,6 +152,28 @@ impl Drop for Queue {
     }
 }
 
+/// A host on which nothing can be bound.
+#[derive(Debug)]
+struct NoSockets;
+
+impl Net for NoSockets {
+    fn listen(&self, _: SocketAddr) -> io::Result<Listener> {
+        Err(io::ErrorKind::AddrNotAvailable.into())
+    }
+
+    fn connect(&self, _: SocketAddr, _: Role) -> BoxFuture<'_, io::Result<Conn>> {
+        Box::pin(async { Err(io::ErrorKind::HostUnreachable.into()) })
+    }
+
+    fn udp(&self, _: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        Err(io::ErrorKind::AddrNotAvailable.into())
+    }
+
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async { Err(io::ErrorKind::NotFound.into()) })
+    }
+}
+
 /// What opening does.
 pub(crate) enum Script {
     /// Fails at once.
@@ -207,9 +232,11 @@ pub(crate) fn ingress(script: Script) -> Arc<Ingress<Scripted, OneUser>> {
 }
 
 pub(crate) fn with_route<R>(route: R) -> Arc<Ingress<R, OneUser>> {
+    let scope = Scope::root("flows");
     Arc::new(Ingress {
         route: Arc::new(route),
         credentials: Arc::new(OneUser),
+        flows: Flows::new(Arc::new(NoSockets), scope, &Limits::default()),
         proxy_timeout: Duration::from_secs(30),
         name: "anyproxy".into(),
     })

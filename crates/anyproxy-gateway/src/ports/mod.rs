@@ -8,9 +8,12 @@
 //!
 //! A port belongs to a group as long as one of its sessions holds it. A client that reconnects
 //! therefore finds its port open, and replicas share it.
+//!
+//! TCP and UDP ports of the same number have nothing to do with each other.
 
 mod rules;
 mod tcp;
+mod udp;
 
 use std::{
     collections::HashMap,
@@ -34,6 +37,7 @@ use rules::Rules;
 
 use crate::{
     config::GroupConfig,
+    flows::Flows,
     ingress::{Acceptor, Unserved, serve},
     registry::{Session, least_loaded},
 };
@@ -45,22 +49,26 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(crate) struct Ports {
     net: Arc<dyn Net>,
     rules: RwLock<Rules>,
-    bound: Mutex<HashMap<SocketAddr, Arc<Port>>>,
-    /// Accept loops that were told to end and may still own their listener.
-    closing: Mutex<HashMap<SocketAddr, Scope>>,
+    bound: Mutex<HashMap<Key, Arc<Port>>>,
+    /// Ports that were told to end and may still own their socket.
+    closing: Mutex<HashMap<Key, Scope>>,
     scope: Scope,
     acceptor: Acceptor,
+    flows: Arc<Flows>,
     proxy_timeout: Duration,
 }
 
+type Key = (Protocol, SocketAddr);
+
 struct Port {
     group: Arc<str>,
+    protocol: Protocol,
     addr: SocketAddr,
     /// What was asked for; port 0 stands for any.
     asked: SocketAddr,
     holders: Mutex<Vec<Holder>>,
     turn: AtomicUsize,
-    /// Ends the accept loop when the last holder is gone.
+    /// Ends the accept loop, or the socket's task and its flows, when the last holder is gone.
     accepting: Scope,
 }
 
@@ -78,21 +86,16 @@ pub(crate) struct Hold {
 }
 
 impl Ports {
-    pub(crate) fn new(
-        net: Arc<dyn Net>,
-        groups: &[GroupConfig],
-        scope: Scope,
-        acceptor: Acceptor,
-        proxy_timeout: Duration,
-    ) -> Arc<Self> {
+    pub(crate) fn new(groups: &[GroupConfig], acceptor: Acceptor, flows: Arc<Flows>) -> Arc<Self> {
         Arc::new(Self {
-            net,
+            net: Arc::clone(&flows.net),
             rules: RwLock::new(rules::of(groups)),
             bound: Mutex::default(),
             closing: Mutex::default(),
-            scope,
+            scope: flows.scope.clone(),
             acceptor,
-            proxy_timeout,
+            proxy_timeout: flows.open_within,
+            flows,
         })
     }
 
@@ -102,7 +105,7 @@ impl Ports {
         session: &Arc<Session>,
         request: &ForwardRequest,
     ) -> (ForwardReply, Option<Hold>) {
-        self.closed(&request.listen).await;
+        self.closed(request).await;
         match self.hold(session, request) {
             Ok(hold) => {
                 let bound = Some(hold.port.addr);
@@ -118,9 +121,6 @@ impl Ports {
         session: &Arc<Session>,
         request: &ForwardRequest,
     ) -> Result<Hold, (ForwardCode, String)> {
-        if request.protocol == Protocol::Udp {
-            return Err((ForwardCode::NotSupported, "UDP forwards are not served".into()));
-        }
         let addr = parse(&request.listen).ok_or_else(|| {
             let detail = format!("{:?} is not ip:port", request.listen);
             (ForwardCode::InvalidAddress, detail)
@@ -130,8 +130,9 @@ impl Ports {
         let allows = |addr| rules::allow(&rules, &session.group, addr);
         let mut bound = self.bound();
         // Who may have a port of the gateway's choice may share the one that it chose.
-        let shares = bound.get(&addr).is_some_and(|port| port.group == session.group)
-            && allows(SocketAddr::new(addr.ip(), 0));
+        let shares =
+            bound.get(&(request.protocol, addr)).is_some_and(|port| port.group == session.group)
+                && allows(SocketAddr::new(addr.ip(), 0));
         if !allows(addr) && !shares {
             let detail = format!(
                 "group {:?} may not listen on {addr}; add the port to `forwards` of the group in \
@@ -140,17 +141,18 @@ impl Ports {
             );
             return Err((ForwardCode::NotAllowed, detail));
         }
-        let port = match bound.get(&addr) {
+        let port = match bound.get(&(request.protocol, addr)) {
             Some(port) if port.group == session.group => Arc::clone(port),
             Some(_) => {
                 let detail = format!("{addr} is held by another group");
                 return Err((ForwardCode::HeldByOther, detail));
             }
             None => {
-                let port = self.bind(&session.group, addr).map_err(|error| {
-                    (ForwardCode::System, format!("cannot listen on {addr}: {error}"))
-                })?;
-                bound.insert(port.addr, Arc::clone(&port));
+                let port =
+                    self.bind(&session.group, (request.protocol, addr)).map_err(|error| {
+                        (ForwardCode::System, format!("cannot listen on {addr}: {error}"))
+                    })?;
+                bound.insert(port.key(), Arc::clone(&port));
                 port
             }
         };
@@ -160,28 +162,26 @@ impl Ports {
         Ok(Hold { ports: Arc::clone(self), port, session, forward })
     }
 
-    /// Waits until a port that was given up a moment ago is free again. Its task only has to be dropped.
-    async fn closed(&self, listen: &str) {
-        let Some(addr) = parse(listen) else { return };
-        let closing = self.closing().remove(&addr);
+    /// Waits until a port that was given up a moment ago is free again. Its tasks only have to be
+    /// dropped.
+    async fn closed(&self, request: &ForwardRequest) {
+        let Some(addr) = parse(&request.listen) else { return };
+        let closing = self.closing().remove(&(request.protocol, addr));
         if let Some(scope) = closing {
             let _ = Deadline::after(CLOSING).bound(scope.finished()).await;
         }
     }
 
-    fn bind(self: &Arc<Self>, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
+    fn bind(&self, group: &Arc<str>, (protocol, addr): Key) -> io::Result<Arc<Port>> {
+        match protocol {
+            Protocol::Tcp => self.bind_tcp(group, addr),
+            Protocol::Udp => self.bind_udp(group, addr),
+        }
+    }
+
+    fn bind_tcp(&self, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
         let listener = self.net.listen(addr)?;
-        let asked = addr;
-        let addr = listener.local_addr()?;
-        let port = Arc::new(Port {
-            group: Arc::clone(group),
-            addr,
-            asked,
-            holders: Mutex::default(),
-            turn: AtomicUsize::new(0),
-            accepting: self.scope.child("port"),
-        });
-        tracing::info!(%addr, %group, "forwarded port open");
+        let port = self.port(group, (Protocol::Tcp, listener.local_addr()?), addr);
         let (target, timeout) = (Arc::clone(&port), self.proxy_timeout);
         let handler =
             move |conn, peer| tcp::relay(Arc::clone(&target), Unserved::new(conn), peer, timeout);
@@ -191,28 +191,53 @@ impl Ports {
         Ok(port)
     }
 
-    fn closing(&self) -> MutexGuard<'_, HashMap<SocketAddr, Scope>> {
+    fn bind_udp(&self, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
+        let socket = Arc::new(self.net.datagrams(addr, None)?);
+        let port = self.port(group, (Protocol::Udp, socket.local_addr()?), addr);
+        let serving = udp::serve(Arc::clone(&port), socket, Arc::clone(&self.flows));
+        port.accepting.spawn("forwarded port", serving);
+        Ok(port)
+    }
+
+    fn port(&self, group: &Arc<str>, (protocol, addr): Key, asked: SocketAddr) -> Arc<Port> {
+        tracing::info!(%addr, ?protocol, %group, "forwarded port open");
+        Arc::new(Port {
+            group: Arc::clone(group),
+            protocol,
+            addr,
+            asked,
+            holders: Mutex::default(),
+            turn: AtomicUsize::new(0),
+            accepting: self.scope.child("port"),
+        })
+    }
+
+    fn closing(&self) -> MutexGuard<'_, HashMap<Key, Scope>> {
         self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bound(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Port>>> {
+    fn bound(&self) -> MutexGuard<'_, HashMap<Key, Arc<Port>>> {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Port {
+    fn key(&self) -> Key {
+        (self.protocol, self.addr)
+    }
+
     fn holders(&self) -> MutexGuard<'_, Vec<Holder>> {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens at one holder after the other, until a stream is under way. No byte has left before.
-    async fn open(&self, mut opening: Opening) -> Option<Stream> {
+    async fn open(&self, mut opening: Opening) -> Option<(Stream, Arc<Session>)> {
         let mut tried = Vec::new();
         while let Some((session, forward)) = self.pick(&tried) {
             tried.push(session.number);
             opening.target = Target::Forward(forward);
             match session.open(&opening).await {
-                Ok(stream) => return Some(stream),
+                Ok(stream) => return Some((stream, session)),
                 Err(error) => {
                     tracing::debug!(session = session.number, %error, "forward not opened")
                 }

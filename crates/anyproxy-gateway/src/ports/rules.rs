@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLockReadGuard},
 };
 
-use super::{Hold, Port, Ports};
+use super::{Hold, Key, Port, Ports};
 use crate::config::{GroupConfig, PortRule};
 
 /// Ports by group.
@@ -45,16 +45,17 @@ impl Ports {
     }
 
     /// Closes a port that nobody holds any more, unless that was done before.
-    pub(super) fn close(&self, bound: &mut HashMap<SocketAddr, Arc<Port>>, port: &Arc<Port>) {
+    pub(super) fn close(&self, bound: &mut HashMap<Key, Arc<Port>>, port: &Arc<Port>) {
         if port.accepting.is_cancelled() {
             return;
         }
-        bound.remove(&port.addr);
+        bound.remove(&port.key());
         port.accepting.cancel();
         let mut closing = self.closing();
         closing.retain(|_, scope| scope.tasks() > 0);
-        closing.insert(port.addr, port.accepting.clone());
-        tracing::info!(addr = %port.addr, group = %port.group, "forwarded port closed");
+        closing.insert(port.key(), port.accepting.clone());
+        let Port { addr, protocol, group, .. } = &**port;
+        tracing::info!(%addr, ?protocol, %group, "forwarded port closed");
     }
 
     pub(super) fn rules(&self) -> RwLockReadGuard<'_, Rules> {

@@ -21,7 +21,7 @@ pub(super) async fn relay(port: Arc<Port>, user: Unserved, peer: SocketAddr, tim
         protocol: Protocol::Tcp,
     };
     let opened = deadline.bound(port.open(opening)).await;
-    let Ok(Some(mut stream)) = opened else {
+    let Ok(Some((mut stream, _))) = opened else {
         return tracing::debug!(addr = %port.addr, %peer, "no session opened the forward");
     };
     // The first bytes need not wait for the answer; a refusal resets the user.

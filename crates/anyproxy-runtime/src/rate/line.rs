@@ -38,6 +38,10 @@ impl Slot {
         self.granted.fetch_add(bytes, Ordering::AcqRel);
     }
 
+    pub(super) fn give_back(&self, bytes: u64) {
+        self.granted.fetch_add(bytes, Ordering::AcqRel);
+    }
+
     pub(super) fn granted(&self) -> u64 {
         self.granted.load(Ordering::Acquire)
     }

@@ -11,6 +11,7 @@
 
 mod conn;
 mod datagrams;
+mod local;
 mod options;
 mod system;
 
@@ -52,9 +53,10 @@ pub trait Net: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Errors
     /// What `bind` or `connect` answered, for example [`io::ErrorKind::AddrInUse`].
+    ///
+    /// What a simulated network need not implement: its sockets do for this what they do for QUIC.
     fn datagrams(&self, local: SocketAddr, peer: Option<SocketAddr>) -> io::Result<Datagrams> {
-        let _ = peer;
-        self.udp(local).map(Datagrams::Virtual)
+        Ok(Datagrams::simulated(self.udp(local)?, peer))
     }
 
     /// Looks `host` up and returns every address found, with `port`. IP literals are not looked up.

@@ -34,6 +34,10 @@ const BACKLOG: i32 = 4096;
 /// call, and 7 MiB is what other QUIC programs ask for as well.
 const UDP_BUFFER: usize = 7 * 1024 * 1024;
 
+/// Bytes asked of the kernel for each direction of a socket for proxied datagrams. A reader is
+/// only ever late by a turn of the scheduler, but a burst of large datagrams must fit.
+const DATAGRAM_BUFFER: usize = 1024 * 1024;
+
 /// What the kernel granted for the QUIC socket, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UdpBuffers {
@@ -102,6 +106,37 @@ pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffe
         send: usable(socket.send_buffer_size()?),
     };
     Ok((socket.into(), buffers))
+}
+
+/// A UDP socket for proxied datagrams; with a `peer`, only its datagrams are received.
+///
+/// Unlike QUIC's it lets the kernel fragment: what a target answers over the path's MTU belongs to
+/// the target and is not ours to lose. Linux sets "don't fragment" by default and then drops what a
+/// router further on cannot pass, when the ICMP message about it does not come back (RFC 8085, 3.2).
+pub(super) fn datagrams(
+    local: SocketAddr,
+    peer: Option<SocketAddr>,
+) -> io::Result<std::net::UdpSocket> {
+    let (socket, local) = open(local, Type::DGRAM, Protocol::UDP)?;
+    socket.set_nonblocking(true)?;
+    let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER);
+    let _ = socket.set_send_buffer_size(DATAGRAM_BUFFER);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
+        // A dual-stack socket has this option too, for its IPv4 half.
+        if let Err(error) = set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DONT) {
+            tracing::debug!(%error, "IP_MTU_DISCOVER was not accepted");
+        }
+    }
+    if local.ip().is_unspecified() && peer.is_none() {
+        super::local::tell(&socket, local)?;
+    }
+    socket.bind(&local.into())?;
+    if let Some(peer) = peer {
+        socket.connect(&super::local::in_family(peer, local).into())?;
+    }
+    Ok(socket.into())
 }
 
 /// Linux reports twice what it was asked for; half is for its own bookkeeping (socket(7)).

@@ -15,7 +15,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{AsyncUdpSocket, BoxFuture, Conn, Listener, Net, Role, options};
+use super::{AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, Role, options};
 
 /// Look-ups in the system's resolver at once. Each holds a thread until it ends, also when nobody
 /// waits for it any more, because `getaddrinfo` cannot be stopped.
@@ -61,6 +61,10 @@ impl Net for System {
             );
         }
         quinn::TokioRuntime.wrap_udp_socket(socket)
+    }
+
+    fn datagrams(&self, local: SocketAddr, peer: Option<SocketAddr>) -> io::Result<Datagrams> {
+        Datagrams::system(options::datagrams(local, peer)?, peer)
     }
 
     fn resolve<'a>(

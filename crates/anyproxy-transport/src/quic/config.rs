@@ -24,6 +24,10 @@ const INCOMING_BUFFER_TOTAL: u64 = 4 * 1024 * 1024;
 /// small enough for strangers and large enough for bursts.
 const DATAGRAM_BUFFER: usize = 256 * 1024;
 
+/// Datagrams handed to quinn but not yet sent, in bytes: a few packets, so that flows take turns in our
+/// own queue.
+pub(super) const DATAGRAM_SEND_BUFFER: usize = 32 * 1024;
+
 /// Sent bytes that wait for an acknowledgement, over all streams of a tunnel. quinn's default
 /// (10 MB) would be under one stream's largest window.
 const SEND_WINDOW: u64 = 16 * 1024 * 1024;
@@ -50,7 +54,8 @@ fn transport(limits: Limits, dead_after: Duration) -> Arc<TransportConfig> {
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u64(STREAM_WINDOW).unwrap_or(VarInt::MAX))
         .send_window(SEND_WINDOW)
-        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER));
+        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER))
+        .datagram_send_buffer_size(DATAGRAM_SEND_BUFFER);
     match limits {
         Limits::Stranger => config
             .receive_window(VarInt::from_u32(STRANGER_WINDOW))

@@ -3,11 +3,12 @@
 //! ```text
 //! connection ─┬─ first bidirectional stream    control frames        (control.rs)
 //!             ├─ one for each data stream      Open | raw bytes      (stream.rs)
-//!             └─ DATAGRAM frames               flows                 (tunnel.rs)
+//!             └─ DATAGRAM frames               flows                 (datagrams.rs)
 //! ```
 
 mod config;
 mod control;
+mod datagrams;
 mod shared;
 mod stream;
 mod tunnel;
@@ -18,6 +19,7 @@ use anyproxy_wire::codes::{CloseCode, StreamCode};
 use quinn::{ConnectionError, VarInt};
 
 pub(crate) use config::{Limits, client_config, endpoint_config, server_config};
+pub(crate) use shared::Shared;
 pub(crate) use stream::{QuicIncoming, QuicStream};
 pub(crate) use tunnel::{ControlStreams, QuicTunnel};
 

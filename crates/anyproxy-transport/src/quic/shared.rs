@@ -16,7 +16,11 @@ use quinn::{Connection, ConnectionError};
 use tokio::sync::Notify;
 
 use super::{close_varint, lost};
-use crate::{error::TunnelError, tunnel::Settings};
+use crate::{
+    error::TunnelError,
+    flow::{Inboxes, Outbox},
+    tunnel::Settings,
+};
 
 /// How far a stream may send; raised by the control task, read by the writer.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Shared {
     out: Mutex<Outgoing>,
     out_ready: Notify,
     sends: Mutex<HashMap<u64, Arc<SendLimit>>>,
+    pub(crate) inboxes: Inboxes,
+    pub(super) outbox: Outbox,
     rtt_micros: AtomicU64,
     closed_here: OnceLock<TunnelError>,
 }
@@ -75,6 +81,8 @@ impl Shared {
             out: Mutex::default(),
             out_ready: Notify::new(),
             sends: Mutex::default(),
+            inboxes: Inboxes::default(),
+            outbox: Outbox::default(),
             rtt_micros: AtomicU64::new(0),
             closed_here: OnceLock::new(),
         };
@@ -95,6 +103,7 @@ impl Shared {
     pub(super) fn forget(&self, stream: u64) {
         lock(&self.sends).remove(&stream);
         lock(&self.out).credits.remove(&stream);
+        self.inboxes.forget(stream);
     }
 
     pub(super) fn streams(&self) -> usize {

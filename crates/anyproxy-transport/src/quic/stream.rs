@@ -124,6 +124,10 @@ impl QuicStream {
         self.id
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     pub(crate) fn outstanding(&self) -> u64 {
         self.credit.outstanding()
     }

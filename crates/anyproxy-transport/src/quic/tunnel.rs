@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_wire::{codes::CloseCode, datagram, frame::Frame, message::Open};
-use bytes::{Bytes, BytesMut};
-use quinn::{RecvStream, SendDatagramError, SendStream, VarInt};
+use anyproxy_wire::{codes::CloseCode, frame::Frame, message::Open};
+use bytes::BytesMut;
+use quinn::{RecvStream, SendStream, VarInt};
 use tokio::sync::{Mutex, mpsc};
 
 use super::{
-    FAREWELL, control,
+    FAREWELL, control, datagrams,
     shared::Shared,
     stream::{QuicIncoming, QuicStream},
 };
@@ -17,7 +17,7 @@ use crate::{
     error::TunnelError,
     handshake::QuicPipe,
     stream::Stream,
-    tunnel::{Datagram, Settings, Side, Stats},
+    tunnel::{Settings, Side, Stats},
 };
 
 /// How often it is looked whether a close packet has left.
@@ -56,6 +56,8 @@ impl QuicTunnel {
         let writer = control::write(Arc::clone(&shared), send, outgoing);
         scope.spawn_to_end("quic control reader", reader);
         scope.spawn_to_end("quic control writer", writer);
+        scope.spawn_to_end("quic datagram reader", datagrams::receive(Arc::clone(&shared)));
+        scope.spawn_to_end("quic datagram writer", datagrams::send(Arc::clone(&shared)));
         Self { shared, control_out, control_in: Mutex::new(control_in) }
     }
 
@@ -87,34 +89,6 @@ impl QuicTunnel {
             Some(frame) => Ok(frame),
             None => Err(self.closed().await),
         }
-    }
-
-    pub(crate) fn send_datagram(&self, stream: u64, payload: &[u8]) -> Datagram {
-        let mut bytes = BytesMut::with_capacity(payload.len().saturating_add(8));
-        datagram::encode(stream, payload, &mut bytes);
-        if self.shared.conn.datagram_send_buffer_space() < bytes.len() {
-            // quinn would silently drop the oldest in its queue instead.
-            return Datagram::Dropped;
-        }
-        match self.shared.conn.send_datagram(bytes.freeze()) {
-            Ok(()) => Datagram::Queued,
-            Err(SendDatagramError::TooLarge) => Datagram::TooLarge,
-            Err(
-                SendDatagramError::UnsupportedByPeer
-                | SendDatagramError::Disabled
-                | SendDatagramError::ConnectionLost(_),
-            ) => Datagram::Dropped,
-        }
-    }
-
-    pub(crate) async fn recv_datagram(&self) -> Result<(u64, Bytes), TunnelError> {
-        let datagram =
-            self.shared.conn.read_datagram().await.map_err(|error| self.shared.explain(&error))?;
-        datagram::decode(datagram).map_err(|error| {
-            let error = TunnelError::from(error);
-            self.shared.close(&error);
-            error
-        })
     }
 
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {
@@ -158,6 +132,7 @@ impl QuicTunnel {
             lost_packets: stats.path.lost_packets,
             streams: self.streams(),
             stalled: self.settings().budget.charged(),
+            dropped_datagrams: self.shared.inboxes.dropped(),
         }
     }
 

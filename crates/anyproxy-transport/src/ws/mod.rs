@@ -31,6 +31,7 @@ use tokio_tungstenite::{
     },
 };
 
+pub(crate) use shared::Shared;
 pub(crate) use stream::WsStream;
 pub(crate) use tunnel::WsTunnel;
 pub(crate) use upgrade::{accept, connect};

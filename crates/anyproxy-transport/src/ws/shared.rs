@@ -13,17 +13,18 @@ use std::{
 
 use anyproxy_wire::{
     codes::CloseCode,
+    datagram::MAX_DATAGRAM,
     frame::Frame,
     message::{Open, OpenReply},
-    mux::{Event, Mux, MuxConfig},
+    mux::{Event, Mux, MuxConfig, Queued},
 };
-use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     error::TunnelError,
-    tunnel::{STREAM_WINDOW, Settings},
+    flow::Inboxes,
+    tunnel::{Datagram, STREAM_WINDOW, Settings},
 };
 
 /// Bytes of one stream that may wait for the driver.
@@ -35,9 +36,6 @@ const DATA_FRAME: usize = 16 * 1024;
 /// Control messages that may wait for the session.
 const CONTROL_QUEUE: usize = 64;
 
-/// Received datagrams that may wait; more are dropped and counted.
-const MAX_DATAGRAMS: usize = 256;
-
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) settings: Settings,
@@ -48,8 +46,8 @@ pub(crate) struct Shared {
     pub(super) accepts: Notify,
     pub(super) controls: Notify,
     pub(super) control_room: Notify,
-    pub(super) datagrams: Notify,
     pub(super) over: Notify,
+    pub(crate) inboxes: Inboxes,
     pub(super) sent: AtomicU64,
     pub(super) received: AtomicU64,
     epoch: Instant,
@@ -66,7 +64,6 @@ pub(super) struct State {
     /// Control messages; a peer that sends more than [`CONTROL_QUEUE`] before they are taken is
     /// closed.
     pub(super) control: VecDeque<Frame>,
-    pub(super) datagrams: VecDeque<(u64, Bytes)>,
     pub(super) lost: Option<TunnelError>,
 }
 
@@ -98,15 +95,14 @@ impl Shared {
                 handles: HashMap::new(),
                 opened: VecDeque::new(),
                 control: VecDeque::new(),
-                datagrams: VecDeque::new(),
                 lost: None,
             }),
             driver: AtomicWaker::new(),
             accepts: Notify::new(),
             controls: Notify::new(),
             control_room: Notify::new(),
-            datagrams: Notify::new(),
             over: Notify::new(),
+            inboxes: Inboxes::default(),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             epoch: Instant::now(),
@@ -162,18 +158,34 @@ impl Shared {
                 self.controls.notify_one();
             }
             Event::Datagram(id, payload) => {
-                if state.datagrams.len() < MAX_DATAGRAMS {
-                    state.datagrams.push_back((id, payload));
-                    self.datagrams.notify_one();
-                }
+                wakers.extend(self.inboxes.push(id, &payload));
             }
             Event::Closed(id) => {
+                self.inboxes.forget(id);
                 let handle = state.handles.remove(&id);
                 wakers.extend(
                     handle.into_iter().flat_map(|handle| [handle.reader, handle.writer]).flatten(),
                 );
             }
         }
+    }
+
+    /// Queues a datagram of a flow; never waits. Drops are counted, here or in the mux.
+    pub(crate) fn send_datagram(&self, flow: u64, payload: &[u8]) -> Datagram {
+        if payload.len() > MAX_DATAGRAM {
+            return Datagram::TooLarge;
+        }
+        let mut state = self.state();
+        if state.lost.is_some() {
+            self.inboxes.count(1);
+            return Datagram::Dropped;
+        }
+        if state.mux.datagram(flow, payload) == Queued::Dropped {
+            return Datagram::Dropped;
+        }
+        drop(state);
+        self.driver.wake();
+        Datagram::Queued
     }
 
     /// Marks the tunnel as over and tells everybody; the first reason counts.
@@ -194,7 +206,6 @@ impl Shared {
         self.accepts.notify_one();
         self.controls.notify_one();
         self.control_room.notify_waiters();
-        self.datagrams.notify_one();
         self.over.notify_waiters();
         self.driver.wake();
     }

@@ -34,6 +34,10 @@ impl WsStream {
         self.id
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     pub(crate) fn outstanding(&self) -> u64 {
         self.outstanding
     }

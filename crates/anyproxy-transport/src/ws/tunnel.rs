@@ -8,7 +8,6 @@ use std::{
 use anyproxy_runtime::Scope;
 use anyproxy_wire::{
     codes::CloseCode,
-    datagram::MAX_DATAGRAM,
     frame::Frame,
     message::Open,
     mux::{MuxError, Queued},
@@ -23,7 +22,7 @@ use super::{
 use crate::{
     error::TunnelError,
     stream::Stream,
-    tunnel::{Datagram, OpenError, Opening, Settings, Stats},
+    tunnel::{OpenError, Opening, Settings, Stats},
 };
 
 #[derive(Debug)]
@@ -116,29 +115,6 @@ impl WsTunnel {
         }
     }
 
-    pub(crate) fn send_datagram(&self, stream: u64, payload: &[u8]) -> Datagram {
-        if payload.len() > MAX_DATAGRAM {
-            return Datagram::TooLarge;
-        }
-        let mut state = self.shared.state();
-        if state.lost.is_some() || state.mux.datagram(stream, payload) == Queued::Dropped {
-            return Datagram::Dropped;
-        }
-        drop(state);
-        self.shared.driver.wake();
-        Datagram::Queued
-    }
-
-    pub(crate) async fn recv_datagram(&self) -> Result<(u64, Bytes), TunnelError> {
-        loop {
-            let news = self.shared.datagrams.notified();
-            if let Some(datagram) = self.take(|state| state.datagrams.pop_front())? {
-                return Ok(datagram);
-            }
-            news.await;
-        }
-    }
-
     /// Takes what is there; only an empty queue of a lost tunnel is an error.
     fn take<T>(
         &self,
@@ -178,6 +154,11 @@ impl WsTunnel {
         self.shared.state().mux.stream_count()
     }
 
+    fn dropped_datagrams(&self) -> u64 {
+        let by_mux = self.shared.state().mux.dropped_datagrams();
+        by_mux.saturating_add(self.shared.inboxes.dropped())
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             rtt: self.shared.rtt(),
@@ -186,6 +167,7 @@ impl WsTunnel {
             lost_packets: 0,
             streams: self.streams(),
             stalled: self.settings().budget.charged(),
+            dropped_datagrams: self.dropped_datagrams(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Data streams and datagrams as QUIC's own.
 
-use anyproxy_transport::{Datagram, Stream, StreamError, Transport};
+use anyproxy_transport::{Flow, Sent, Stream, StreamError, Transport};
 use anyproxy_wire::{codes::StreamCode, frame::Frame};
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, VarInt};
@@ -122,16 +122,16 @@ async fn reset_and_stop_with_the_codes_written_are_understood() {
 async fn datagrams_are_as_written_both_ways() {
     bounded(async {
         let mut session = session(Transport::Quic).await;
-        let (_stream, (flow, ..)) = open_both(&mut session).await;
+        let (_stream, (flow, _send, _recv)) = open_both(&mut session).await;
+        let mut flow = Flow::new(flow);
         for (suffix, payload) in [("", &b"hello"[..]), (", empty", b"")] {
             let heading = "### Datagrams outside of frames";
             let golden = row(heading, &format!("QUIC DATAGRAM{suffix}"));
             let conn = session.peer.quic().conn.clone();
-            assert_eq!(session.tunnel.send_datagram(flow.id(), payload), Datagram::Queued);
+            assert_eq!(flow.send(payload), Sent::Queued);
             same(&conn.read_datagram().await.unwrap(), &golden);
             conn.send_datagram(golden.into()).unwrap();
-            let received = session.tunnel.recv_datagram().await;
-            assert_eq!(received, Ok((3, Bytes::from_static(payload))));
+            assert_eq!(flow.recv().await, Ok(Some(Bytes::from_static(payload))));
         }
     })
     .await;

@@ -1,6 +1,6 @@
 //! Data streams and datagrams inside of binary messages.
 
-use anyproxy_transport::{Datagram, Stream, StreamError, Transport};
+use anyproxy_transport::{Flow, Sent, Stream, StreamError, Transport};
 use anyproxy_wire::{
     codes::{OpenCode, StreamCode},
     frame::Frame,
@@ -116,12 +116,12 @@ async fn datagrams_are_as_written_both_ways() {
     bounded(async {
         let mut session = session(Transport::WebSocket).await;
         let (_stream, flow) = open_both(&mut session).await;
+        let mut flow = Flow::new(flow);
         for (name, payload) in [("Datagram", &b"hello"[..]), ("Datagram, empty", b"")] {
-            assert_eq!(session.tunnel.send_datagram(flow.id(), payload), Datagram::Queued);
+            assert_eq!(flow.send(payload), Sent::Queued);
             same(&session.peer.next().await, &bytes(name));
             session.peer.send(&bytes(name)).await;
-            let received = session.tunnel.recv_datagram().await;
-            assert_eq!(received, Ok((3, Bytes::from_static(payload))));
+            assert_eq!(flow.recv().await, Ok(Some(Bytes::from_static(payload))));
         }
     })
     .await;

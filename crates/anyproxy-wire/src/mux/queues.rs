@@ -19,6 +19,9 @@ use crate::message::OpenReply;
 const MAX_CONTROL: usize = 64;
 /// Datagrams that may wait, of one flow.
 const MAX_FLOW_DATAGRAMS: usize = 64;
+/// Datagrams of one flow that may wait however many others do, and the largest of them, in bytes.
+const FLOW_SHARE: usize = 2;
+const FLOW_SHARE_PAYLOAD: usize = 2 * 1024;
 /// Datagrams that may wait, of all flows.
 const MAX_DATAGRAMS: usize = 256;
 /// Bytes of datagrams that may wait, of all flows.
@@ -101,10 +104,12 @@ impl Queues {
     }
 
     pub(super) fn datagram(&mut self, stream: &mut Stream, payload: &[u8]) -> Queued {
-        if stream.datagrams.len() >= MAX_FLOW_DATAGRAMS
-            || self.datagrams >= MAX_DATAGRAMS
-            || self.datagram_bytes + payload.len() > MAX_DATAGRAM_BYTES
-        {
+        let waiting = stream.datagrams.len();
+        let total = self.datagram_bytes + payload.len();
+        let full = self.datagrams >= MAX_DATAGRAMS || total > MAX_DATAGRAM_BYTES;
+        // A flood of some flows must not take every place from the others.
+        let shared = waiting >= FLOW_SHARE || payload.len() > FLOW_SHARE_PAYLOAD;
+        if waiting >= MAX_FLOW_DATAGRAMS || (full && shared) {
             return Queued::Dropped;
         }
         self.datagrams += 1;

@@ -4,21 +4,22 @@
 //! there, however the bytes were cut up on the way: a user may send all messages at once, and the
 //! target's first bytes behind them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::{Buf as _, BytesMut};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::address::{self, Address, counted};
 use crate::ingress::target::{BadTarget, TargetAddr};
 
 const VERSION: u8 = 5;
+/// The version of the older SOCKS, which is refused.
+const OLD_VERSION: u8 = 4;
 const LOGIN_VERSION: u8 = 1;
 /// Log-in by user name and password.
 const PASSWORD: u8 = 0x02;
 const CONNECT: u8 = 0x01;
-const IPV4: u8 = 0x01;
-const NAME: u8 = 0x03;
-const IPV6: u8 = 0x04;
+const ASSOCIATE: u8 = 0x03;
 
 /// To a greeting: log in by user name and password.
 pub(super) const CHOOSE_PASSWORD: [u8; 2] = [VERSION, PASSWORD];
@@ -29,6 +30,10 @@ pub(super) const LOGIN_RIGHT: [u8; 2] = [LOGIN_VERSION, 0x00];
 /// To a log-in; the connection is then closed (RFC 1929 section 2).
 pub(super) const LOGIN_WRONG: [u8; 2] = [LOGIN_VERSION, 0x01];
 
+/// To a request of SOCKS4 or 4a: rejected or failed. It has no password, only a name that anybody may
+/// give, and every user has to log in here.
+pub(super) const NO_SOCKS4: [u8; 8] = [0, 0x5B, 0, 0, 0, 0, 0, 0];
+
 /// Reply: general failure.
 pub(super) const FAILED: u8 = 0x01;
 /// Reply: command not supported.
@@ -36,12 +41,19 @@ pub(super) const NO_COMMAND: u8 = 0x07;
 /// Reply: address type not supported.
 pub(super) const NO_ADDRESS_TYPE: u8 = 0x08;
 
-/// The reply to a request.
+/// The reply to a request, with no address to tell.
 ///
-/// The bound address is 0.0.0.0:0. The real one is the client's address at the target, which is
-/// nobody's business here, and no user of CONNECT needs it.
-pub(super) const fn reply(code: u8) -> [u8; 10] {
-    [VERSION, code, 0, IPV4, 0, 0, 0, 0, 0, 0]
+/// The bound address of CONNECT is 0.0.0.0:0. The real one is the client's address at the target,
+/// which is nobody's business here, and no user of CONNECT needs it.
+pub(super) fn reply(code: u8) -> Vec<u8> {
+    reply_with(code, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+}
+
+/// The reply to a request, with the address that the user shall use.
+pub(super) fn reply_with(code: u8, bound: SocketAddr) -> Vec<u8> {
+    let mut reply = vec![VERSION, code, 0];
+    address::put(&mut reply, bound);
+    reply
 }
 
 /// A message of the user's.
@@ -84,16 +96,22 @@ impl std::fmt::Debug for Login {
 pub(super) enum Command {
     /// A connection.
     Connect(Result<TargetAddr, BadTarget>),
-    /// BIND, UDP ASSOCIATE or an unknown command.
+    /// A UDP association with a user who will send from this port; 0: not known yet. The address that
+    /// comes with it is worth nothing behind a NAT, and the connection's is known anyway.
+    Associate(u16),
+    /// BIND or an unknown command.
     Unsupported(u8),
     /// An address whose end cannot be found.
     UnknownAddress(u8),
 }
 
-/// Bytes that are not SOCKS5. There is no reply for these.
+/// Bytes that are not SOCKS5. There is no reply for these, but for SOCKS4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Violation {
-    /// Not version 5; 4 is the older SOCKS, a letter is most likely HTTP.
+    /// The older SOCKS.
+    #[error("SOCKS4 has no log-in and is not served; use SOCKS5")]
+    Socks4,
+    /// Not version 5; a letter is most likely HTTP.
     #[error("not SOCKS5: the version byte is {0:#04x}")]
     Version(u8),
     /// A log-in of another version than 1.
@@ -140,7 +158,10 @@ impl Handshake {
 
 /// `05 | count | methods`
 fn greeting(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
-    version(input, VERSION).map_err(Violation::Version)?;
+    version(input, VERSION).map_err(|found| match found {
+        OLD_VERSION => Violation::Socks4,
+        other => Violation::Version(other),
+    })?;
     let Some(methods) = counted(input, 1) else { return Ok(None) };
     let offer = match methods.contains(&PASSWORD) {
         true => Methods::WithPassword,
@@ -172,23 +193,15 @@ fn login(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
 fn request(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
     version(input, VERSION).map_err(Violation::Version)?;
     let &[_, command, _, kind, ref rest @ ..] = input.as_ref() else { return Ok(None) };
-    let address = match kind {
-        IPV4 => rest.first_chunk::<4>().map(|octets| (Ipv4Addr::from(*octets).to_string(), 4)),
-        IPV6 => rest.first_chunk::<16>().map(|octets| (Ipv6Addr::from(*octets).to_string(), 16)),
-        NAME => counted(rest, 0).map(|name| {
-            // What is not UTF-8 becomes a character that the check of targets refuses.
-            (String::from_utf8(name.to_vec()).unwrap_or_else(|_| "\0".into()), 1 + name.len())
-        }),
-        unknown => return Ok(Some(Message::Request(Command::UnknownAddress(unknown)))),
+    let (host, port, length) = match address::parse(kind, rest) {
+        Address::Whole { host, port, length } => (host, port, length),
+        Address::Incomplete => return Ok(None),
+        Address::Unknown => return Ok(Some(Message::Request(Command::UnknownAddress(kind)))),
     };
-    let Some((host, length)) = address else { return Ok(None) };
-    let Some(port) = rest.get(length..).and_then(<[u8]>::first_chunk::<2>) else {
-        return Ok(None);
-    };
-    let target = TargetAddr::new(&host, u16::from_be_bytes(*port));
-    input.advance(4 + length + 2);
+    input.advance(4 + length);
     Ok(Some(Message::Request(match command {
-        CONNECT => Command::Connect(target),
+        CONNECT => Command::Connect(TargetAddr::new(&host, port)),
+        ASSOCIATE => Command::Associate(port),
         other => Command::Unsupported(other),
     })))
 }
@@ -199,12 +212,6 @@ fn version(input: &[u8], expected: u8) -> Result<(), u8> {
         Some(&found) if found != expected => Err(found),
         Some(_) | None => Ok(()),
     }
-}
-
-/// The bytes behind a length byte at `at`; `None` until all of them are there.
-fn counted(input: &[u8], at: usize) -> Option<&[u8]> {
-    let length = usize::from(*input.get(at)?);
-    input.get(at + 1..at + 1 + length)
 }
 
 #[cfg(test)]

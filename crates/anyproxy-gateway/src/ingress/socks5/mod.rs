@@ -1,4 +1,4 @@
-//! The SOCKS5 proxy (RFC 1928, log-in by RFC 1929); CONNECT only.
+//! The SOCKS5 proxy (RFC 1928, log-in by RFC 1929): CONNECT and UDP ASSOCIATE.
 //!
 //! ```text
 //! user                                     gateway
@@ -17,9 +17,13 @@
 //!   | raw bytes                               |
 //! ```
 //!
-//! UDP ASSOCIATE is refused rather than served from the gateway: datagrams that left here would
-//! bypass the tunnel and the client's policy.
+//! An [`association`] takes datagrams through the tunnel as well: sent from here, they would bypass
+//! the client's policy. BIND is refused with 0x07: it waits for a connection from outside to the
+//! client's side, which a tunnel has no use for. SOCKS4 and 4a are refused with their own 0x5B.
 
+mod address;
+mod association;
+mod datagram;
 mod handshake;
 
 use std::{io, net::SocketAddr, sync::Arc};
@@ -30,7 +34,10 @@ use anyproxy_wire::{codes::StreamCode, message::Ingress as Entrance};
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use self::handshake::{Command, Handshake, Login, Message, Methods, Violation};
+use self::{
+    association::Association,
+    handshake::{Command, Handshake, Login, Message, Methods, Violation},
+};
 use super::{
     Authenticate, Denied, Ends, Ingress, OpenFailure, Opened, Outcome, Route, User, close, side,
     target::TargetAddr,
@@ -56,18 +63,20 @@ enum Ended {
     Slow,
 }
 
-/// Serves one user's connection to its end.
+/// Serves one user's connection to its end. `early` is what was read from it already.
 ///
 /// Dropping it ends everything that belongs to the connection.
 pub async fn serve<R: Route, A: Authenticate>(
     conn: Conn,
+    early: BytesMut,
     peer: SocketAddr,
     ingress: Arc<Ingress<R, A>>,
 ) {
     let ends = Ends { peer, local: conn.local_addr().ok() };
-    let mut visit = Visit { conn, ends, ahead: BytesMut::new(), handshake: Handshake::default() };
-    match visit.begin(&*ingress).await {
-        Ok(opened) => visit.relay(opened).await,
+    let mut visit = Visit { conn, ends, ahead: early, handshake: Handshake::default() };
+    match visit.begin(&ingress).await {
+        Ok(Begun::Connected(opened)) => visit.relay(opened).await,
+        Ok(Begun::Associated(association)) => association.run(visit.conn).await,
         Err(ended) => {
             tracing::debug!(%peer, %ended, "a socks5 connection ended early");
             match ended {
@@ -78,6 +87,22 @@ pub async fn serve<R: Route, A: Authenticate>(
             }
         }
     }
+}
+
+/// What a user's connection is for.
+enum Begun<R, A> {
+    /// It carries the target's bytes.
+    Connected(Opened),
+    /// It lives as long as the association.
+    Associated(Box<Association<R, A>>),
+}
+
+/// What a user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    Target(TargetAddr),
+    /// An association with this port of the user's.
+    Association(u16),
 }
 
 /// One user's connection.
@@ -94,17 +119,44 @@ impl Visit {
     /// Everything up to the reply.
     async fn begin<R: Route, A: Authenticate>(
         &mut self,
-        ingress: &Ingress<R, A>,
-    ) -> Result<Opened, Ended> {
+        ingress: &Arc<Ingress<R, A>>,
+    ) -> Result<Begun<R, A>, Ended> {
         let head = ingress.deadline();
-        let asked = head.bound(self.head(ingress)).await.unwrap_or(Err(Ended::Slow))?;
-        let (user, target) = asked;
-        let opened = self.open(ingress, &user, &target).await?;
-        let written = ingress.deadline().bound(self.send(&handshake::reply(0))).await;
-        match written {
-            Ok(Ok(())) => Ok(opened),
-            Ok(Err(error)) => Err(user_gone(opened, Ended::Left(error))),
-            Err(_) => Err(user_gone(opened, Ended::Slow)),
+        let (user, asked) = head.bound(self.head(ingress)).await.unwrap_or(Err(Ended::Slow))?;
+        match asked {
+            Asked::Target(target) => self.connect(ingress, &user, &target).await,
+            Asked::Association(port) => self.associate(ingress, user, port).await,
+        }
+    }
+
+    async fn connect<R: Route, A: Authenticate>(
+        &mut self,
+        ingress: &Ingress<R, A>,
+        user: &User,
+        target: &TargetAddr,
+    ) -> Result<Begun<R, A>, Ended> {
+        let opened = self.open(ingress, user, target).await?;
+        match self.tell(ingress.deadline(), &handshake::reply(0)).await {
+            Ok(()) => Ok(Begun::Connected(opened)),
+            Err(ended) => Err(user_gone(opened, ended)),
+        }
+    }
+
+    async fn associate<R: Route, A: Authenticate>(
+        &mut self,
+        ingress: &Arc<Ingress<R, A>>,
+        user: User,
+        port: u16,
+    ) -> Result<Begun<R, A>, Ended> {
+        match Association::bind(Arc::clone(ingress), user, self.ends, port) {
+            Ok((association, bound)) => {
+                self.tell(ingress.deadline(), &handshake::reply_with(0, bound)).await?;
+                Ok(Begun::Associated(Box::new(association)))
+            }
+            Err(error) => {
+                self.tell(ingress.deadline(), &handshake::reply(handshake::FAILED)).await?;
+                Err(Ended::Refused(format!("no UDP socket: {error}")))
+            }
         }
     }
 
@@ -112,10 +164,17 @@ impl Visit {
     async fn head<R: Route, A: Authenticate>(
         &mut self,
         ingress: &Ingress<R, A>,
-    ) -> Result<(User, TargetAddr), Ended> {
+    ) -> Result<(User, Asked), Ended> {
         let mut user = None;
         loop {
-            match self.message().await? {
+            let message = match self.message().await {
+                Err(Ended::Violation(Violation::Socks4)) => {
+                    self.send(&handshake::NO_SOCKS4).await?;
+                    return Err(Violation::Socks4.into());
+                }
+                other => other?,
+            };
+            match message {
                 Message::Greeting(Methods::WithPassword) => {
                     self.send(&handshake::CHOOSE_PASSWORD).await?;
                 }
@@ -127,7 +186,7 @@ impl Visit {
                 Message::Request(command) => {
                     // The handshake gives a request only behind a log-in.
                     let Some(user) = user else { return Err(Violation::Order.into()) };
-                    return Ok((user, self.target(command).await?));
+                    return Ok((user, self.asked(command).await?));
                 }
             }
         }
@@ -157,9 +216,10 @@ impl Visit {
         }
     }
 
-    async fn target(&mut self, command: Command) -> Result<TargetAddr, Ended> {
+    async fn asked(&mut self, command: Command) -> Result<Asked, Ended> {
         let (code, text) = match command {
-            Command::Connect(Ok(target)) => return Ok(target),
+            Command::Connect(Ok(target)) => return Ok(Asked::Target(target)),
+            Command::Associate(port) => return Ok(Asked::Association(port)),
             Command::Connect(Err(bad)) => (handshake::FAILED, format!("the target {bad}")),
             Command::Unsupported(number) => {
                 (handshake::NO_COMMAND, format!("command {number} is not supported"))
@@ -193,10 +253,9 @@ impl Visit {
 
     async fn refuse(&mut self, by: Deadline, failure: &OpenFailure, target: &TargetAddr) -> Ended {
         let outcome = Outcome::of(failure, target.as_str());
-        match by.bound(self.send(&handshake::reply(outcome.socks))).await {
-            Ok(Ok(())) => Ended::Refused(outcome.text),
-            Ok(Err(error)) => Ended::Left(error),
-            Err(_) => Ended::Slow,
+        match self.tell(by, &handshake::reply(outcome.socks)).await {
+            Ok(()) => Ended::Refused(outcome.text),
+            Err(ended) => ended,
         }
     }
 
@@ -216,6 +275,11 @@ impl Visit {
             }
             read_ahead(&mut self.conn, &mut self.ahead).await?;
         }
+    }
+
+    /// Sends a reply, which takes no longer than the user may take.
+    async fn tell(&mut self, by: Deadline, bytes: &[u8]) -> Result<(), Ended> {
+        Ok(by.bound(self.send(bytes)).await.map_err(|_| Ended::Slow)??)
     }
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {

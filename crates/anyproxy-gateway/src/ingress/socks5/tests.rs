@@ -21,7 +21,7 @@ fn start(script: Script) -> Setup {
     let (user, conn) = pair(4096);
     let gateway = ingress(script);
     let scope = Scope::root("test");
-    scope.spawn("user", serve(conn, addr("192.0.2.1:1000"), gateway.clone()));
+    scope.spawn("user", serve(conn, BytesMut::new(), addr("192.0.2.1:1000"), gateway.clone()));
     Setup { user, gateway, scope }
 }
 
@@ -66,7 +66,10 @@ async fn the_true_reason_of_a_failed_open_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn users_who_may_not_are_told_so_and_open_nothing() {
-    let cases: [(&[u8], &[u8]); 5] = [
+    let cases: [(&[u8], &[u8]); 7] = [
+        // SOCKS4 and 4a.
+        (b"\x04\x01\x00\x50\x0a\x00\x00\x01ann\x00", &[0, 0x5b, 0, 0, 0, 0, 0, 0]),
+        (b"\x04", &[0, 0x5b, 0, 0, 0, 0, 0, 0]),
         (b"\x05\x01\x00", &[5, 0xff]),
         (b"\x05\x01\x02\x01\x03ann\x05wrong", &[5, 2, 1, 1]),
         (b"\x05\x01\x02\x01\x04busy\x01x", &[5, 2, 1, 1]),
@@ -83,9 +86,10 @@ async fn users_who_may_not_are_told_so_and_open_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn udp_and_bind_are_refused() {
+async fn requests_that_cannot_be_served_are_refused() {
     for (request, code) in [
-        (&b"\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"[..], 7),
+        // The test's host has no sockets.
+        (&b"\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"[..], 1),
         (b"\x05\x02\x00\x01\x0a\x00\x00\x01\x00\x50", 7),
         (b"\x05\x01\x00\x05", 8),
         (b"\x05\x01\x00\x03\x00\x00\x50", 1),

@@ -1,3 +1,5 @@
+use std::net::Ipv6Addr;
+
 use super::*;
 
 const ALL: &[u8] =
@@ -64,8 +66,10 @@ fn every_address_type_is_read() {
 fn unusable_targets_and_commands_are_told_apart() {
     let bad = |bytes: &[u8]| match request_of(bytes) {
         Command::Connect(Err(bad)) => bad,
-        other
-        @ (Command::Connect(Ok(_)) | Command::Unsupported(_) | Command::UnknownAddress(_)) => {
+        other @ (Command::Connect(Ok(_))
+        | Command::Associate(_)
+        | Command::Unsupported(_)
+        | Command::UnknownAddress(_)) => {
             panic!("{other:?}")
         }
     };
@@ -73,16 +77,19 @@ fn unusable_targets_and_commands_are_told_apart() {
     assert_eq!(bad(b"\x05\x01\x00\x03\x01a\x00\x00"), BadTarget::Port);
     assert_eq!(bad(b"\x05\x01\x00\x03\x02\xff\xfe\x00\x50"), BadTarget::Character);
     assert_eq!(bad(b"\x05\x01\x00\x03\x03a b\x00\x50"), BadTarget::Character);
-    for command in [2, 3, 0, 255] {
+    for command in [2, 0, 255] {
         let bytes = [5, command, 0, 1, 0, 0, 0, 0, 0, 80];
         assert_eq!(request_of(&bytes), Command::Unsupported(command));
     }
+    // The address of an association does not matter, and port 0 is none.
+    assert_eq!(request_of(b"\x05\x03\x00\x03\x00\x13\x88"), Command::Associate(5000));
+    assert_eq!(request_of(b"\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"), Command::Associate(0));
 }
 
 #[test]
 fn foreign_bytes_are_violations_at_the_first_byte() {
     let next = |mut stage: Handshake, bytes: &[u8]| stage.next(&mut BytesMut::from(bytes));
-    assert_eq!(next(Handshake::Greeting, b"\x04"), Err(Violation::Version(4)));
+    assert_eq!(next(Handshake::Greeting, b"\x04"), Err(Violation::Socks4));
     assert_eq!(next(Handshake::Greeting, b"GET / HTTP/1.1"), Err(Violation::Version(b'G')));
     assert_eq!(next(Handshake::Login, b"\x05"), Err(Violation::LoginVersion(5)));
     assert_eq!(next(Handshake::Request, b"\x01"), Err(Violation::Version(1)));

@@ -1,0 +1,75 @@
+//! UDP flows at the gateway, whichever door they come in by.
+//!
+//! ```text
+//! socket ─▶ Table: whose flow? ─▶ Inbox ─▶ pump ─▶ Flow ══ tunnel
+//! socket ◀──────────────────────────────── pump ◀─ Flow
+//! ```
+//!
+//! One task reads a socket, and one task owns each flow. Between the two is the flow's inbox, the
+//! only queue here: bounded in datagrams and in bytes. Nobody waits for a datagram's sake; what has
+//! no room is dropped and counted.
+//!
+//! A flow ends when it has been idle, when its session dies, when the client ends it, when it
+//! gives way to another, and when its door closes. One that was refused keeps its place for
+//! [`HOLD_OFF`], so that a peer that goes on sending to a dead target costs one open in that time
+//! and not one for each datagram.
+
+mod inbox;
+mod pump;
+mod table;
+
+use std::{sync::Arc, time::Duration};
+
+use anyproxy_runtime::Scope;
+use anyproxy_transport::net::Net;
+use tokio::sync::Semaphore;
+
+pub(crate) use pump::{Unopened, UserSide};
+pub(crate) use table::{Bounds, Table};
+
+use crate::{config::Limits, figures::Counters};
+
+/// How long a flow that was refused keeps its place.
+pub(crate) const HOLD_OFF: Duration = Duration::from_secs(2);
+
+/// In a drain: silence after which a flow has no answer to wait for.
+const LAST_QUIET: Duration = Duration::from_secs(1);
+/// In a drain: how long a flow lives at most.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Room for the largest datagram.
+pub(crate) const LARGEST: usize = 65_535;
+
+/// The pause after a socket could not be read, so that an error that stays does not spin.
+pub(crate) const READ_PAUSE: Duration = Duration::from_millis(5);
+
+/// What all flows of a gateway share.
+#[derive(Debug)]
+pub(crate) struct Flows {
+    pub(crate) net: Arc<dyn Net>,
+    /// Whose drain and cancel flows follow.
+    pub(crate) scope: Scope,
+    pub(crate) counters: Arc<Counters>,
+    /// One for each flow, over all doors.
+    permits: Arc<Semaphore>,
+    /// Silence in both directions that ends a flow.
+    idle: Duration,
+    /// How long opening one may take.
+    pub(crate) open_within: Duration,
+    /// Flows of one forwarded port.
+    pub(crate) max_port_flows: usize,
+}
+
+impl Flows {
+    pub(crate) fn new(net: Arc<dyn Net>, scope: Scope, limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            net,
+            scope,
+            counters: Arc::default(),
+            permits: Arc::new(Semaphore::new(limits.max_flows)),
+            idle: limits.flow_idle,
+            open_within: limits.proxy_timeout,
+            max_port_flows: limits.max_port_flows,
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! A tunnel's two ends on the simulated network, without a session on either.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_transport::{
+    DialConfig, Dialer, Flow, Identity, ListenConfig, Login, Method, Offer, OldestTls, Opening,
+    Side, StallBudget, Stream, StreamIds, Transport, Trust, Tunnel, TunnelLimits, TunnelListener,
+};
+use anyproxy_wire::{
+    codes::OpenCode,
+    handshake::{METHOD_SECRET, Secret, Verifier, gateway_proof},
+    message::{DEFAULT_CREDIT, Ingress, Intent, Protocol, Target, Welcome},
+};
+
+use crate::{
+    lab::{Certificates, GROUP, SECRET, Site},
+    net::{LinkHandle, LinkSettings, World},
+};
+
+/// How long anything here may take, in virtual time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The two ends of a tunnel.
+pub struct Tunnels {
+    /// The end that opens.
+    pub gateway: Tunnel,
+    /// The end that accepts.
+    pub client: Tunnel,
+    /// What is between them.
+    pub link: LinkHandle,
+    /// The network.
+    pub world: World,
+    /// Where the tunnel's tasks run.
+    pub scope: Scope,
+    /// The gateway's share of memory for those who do not keep up.
+    pub budget: Arc<StallBudget>,
+    _listener: TunnelListener,
+}
+
+impl Tunnels {
+    /// Dials, over links with these settings.
+    pub async fn start(transport: Transport, link: LinkSettings) -> Self {
+        let (site, world) = Site::simulated();
+        world.set_default(link);
+        let scope = Scope::root("tunnels");
+        let certificates = Certificates::new(&["gateway.test"]);
+        let (cert, key) = (certificates.chain.as_bytes(), certificates.key.as_bytes());
+        let config = ListenConfig {
+            addr: SocketAddr::new(site.gateway_ip, 0),
+            offer: Offer::Both,
+            identity: Identity::from_pem(cert, key).unwrap(),
+            path: "/anyproxy".into(),
+            oldest_tls: OldestTls::Tls13,
+            dead_after: Duration::from_secs(3600),
+        };
+        let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
+        let budget = StallBudget::new(64 << 20);
+        let accepting = accept(&listener, &scope, Arc::clone(&budget));
+        let dialling = dial(&site, transport, listener.local_addr(), &certificates, &scope);
+        let (gateway, client) = tokio::join!(accepting, dialling);
+        let link = world.link(site.gateway_ip, gateway.peer().ip());
+        Self { gateway, client, link, world, scope, budget, _listener: listener }
+    }
+
+    /// Opens a stream that the other end has accepted and not yet answered.
+    pub async fn open(&self, protocol: Protocol) -> (Stream, Stream) {
+        let deadline = Deadline::after(PATIENCE);
+        let opening = opening(protocol);
+        let (opened, accepted) = tokio::join!(self.gateway.open(&opening), async {
+            self.client.accept().await.unwrap().head(deadline).await.unwrap().1
+        });
+        (opened.unwrap(), accepted)
+    }
+
+    /// A flow at both ends.
+    pub async fn flow(&self) -> (Flow, Flow) {
+        let (mut opened, mut accepted) = self.open(Protocol::Udp).await;
+        accepted.answer(OpenCode::Connected, "", None).await.unwrap();
+        opened.expect_reply(Deadline::after(PATIENCE));
+        (Flow::new(opened), Flow::new(accepted))
+    }
+}
+
+/// What a flow or a stream is opened with.
+#[must_use]
+pub fn opening(protocol: Protocol) -> Opening {
+    Opening {
+        ingress: Ingress::Forward,
+        target: Target::Forward(0),
+        source: None,
+        destination: None,
+        user: String::new(),
+        protocol,
+    }
+}
+
+async fn accept(listener: &TunnelListener, scope: &Scope, budget: Arc<StallBudget>) -> Tunnel {
+    let deadline = Deadline::after(PATIENCE);
+    let greeting = listener.accept().await.unwrap().greet(deadline).await.unwrap();
+    let client = greeting.challenge(&[METHOD_SECRET]).await.unwrap();
+    let verifier = Verifier::from_secret(&Secret::new(SECRET));
+    let welcome = Welcome {
+        session: [1; 16],
+        tunnel: 0,
+        proof: Some(gateway_proof(&verifier, client.transcript())),
+        generation: 1,
+        initial_credit: DEFAULT_CREDIT,
+        max_streams: 1024,
+        ping_interval: Duration::from_secs(600),
+        dead_after: Duration::from_secs(3600),
+        join_key: [2; 32],
+        software: String::new(),
+    };
+    let limits = TunnelLimits { max_streams: 1024, budget, ids: StreamIds::new(Side::Gateway) };
+    client.welcome(welcome, limits, scope).await.unwrap()
+}
+
+async fn dial(
+    site: &Site,
+    transport: Transport,
+    gateway: SocketAddr,
+    certificates: &Certificates,
+    scope: &Scope,
+) -> Tunnel {
+    let deadline = Deadline::after(PATIENCE);
+    let config = DialConfig {
+        host: gateway.ip().to_string(),
+        port: gateway.port(),
+        server_name: Some("gateway.test".into()),
+        trust: Trust::from_ca_pem(certificates.ca.as_bytes()).unwrap(),
+        path: "/anyproxy".into(),
+        oldest_tls: OldestTls::Tls13,
+    };
+    let login = Login {
+        group: GROUP.into(),
+        client_id: "test".into(),
+        instance: [3; 16],
+        replica: 0,
+        intent: Intent::New,
+        secret: Secret::new(SECRET),
+        method: Method::Secret,
+        initial_credit: DEFAULT_CREDIT,
+        budget: StallBudget::new(64 << 20),
+    };
+    let dialer = Dialer::new(site.client.clone(), config).unwrap();
+    let connected = dialer.dial(transport, deadline).await.unwrap();
+    connected.log_in(&login, deadline, scope).await.unwrap().0
+}
