@@ -181,10 +181,7 @@ impl Flow {
         }
         self.write(cx);
         let next = self.poll_next(cx);
-        match self.framed.held() {
-            0 => self.charge.waiting(),
-            held => self.charge.holding(held, 0),
-        }
+        self.charge.exactly(self.framed.held());
         next
     }
 
