@@ -18,6 +18,7 @@ use crate::{
     config::ClientConfig,
     connection::Exit,
     egress::Egress,
+    flow::Flows,
     replica::{Replica, Supervisor},
     state::{Reporter, State},
 };
@@ -56,6 +57,7 @@ pub struct Client {
     state: watch::Receiver<State>,
     /// Of each replica.
     budgets: Vec<Arc<StallBudget>>,
+    flows: Arc<Flows>,
 }
 
 impl Client {
@@ -74,7 +76,9 @@ impl Client {
         getrandom::fill(&mut instance).map_err(|error| StartError::Random(error.to_string()))?;
         let dialer = Arc::new(Dialer::new(Arc::clone(&net), config.gateway)?);
         let ports = Arc::new(ChosenPorts::new(config.forwards.len()));
+        let flows = Arc::new(Flows::default());
         let exit = Arc::new(Exit {
+            flows: Arc::clone(&flows),
             egress: Egress::new(net, Arc::new(config.policy)),
             forwards: config.forwards,
             limits: config.limits,
@@ -82,7 +86,7 @@ impl Client {
         });
         let count = usize::try_from(config.replicas).unwrap_or(usize::MAX).max(1);
         let (reporters, state) = Reporter::for_replicas(count);
-        let mut client = Self { root, connections: vec![], state, budgets: vec![] };
+        let mut client = Self { root, connections: vec![], state, budgets: vec![], flows };
         for (number, reporter) in (0..).zip(reporters) {
             let budget = StallBudget::new(config.limits.stall_budget);
             let login = Login {
@@ -130,6 +134,25 @@ impl Client {
     #[must_use]
     pub fn stalled(&self) -> u64 {
         self.budgets.iter().map(|budget| budget.charged()).sum()
+    }
+
+    /// Datagrams of UDP flows that were dropped here since the start: no room on the way to the
+    /// gateway or from it, or the system did not take one for its target.
+    #[must_use]
+    pub fn dropped_datagrams(&self) -> u64 {
+        self.flows.dropped()
+    }
+
+    /// How often the network said that the target of a UDP flow is not there (ICMP).
+    #[must_use]
+    pub fn unreachable_targets(&self) -> u64 {
+        self.flows.unreachable()
+    }
+
+    /// UDP flows that live now.
+    #[must_use]
+    pub fn flows(&self) -> usize {
+        self.flows.live()
     }
 
     /// Tasks that live now; for tests and figures.

@@ -12,6 +12,7 @@ mod client;
 mod config;
 mod connection;
 pub mod egress;
+mod flow;
 mod proxy_header;
 mod replica;
 mod session;
