@@ -252,6 +252,29 @@ async fn large_datagrams_that_nobody_reads_are_bounded_and_stop_nobody_else() {
     }
 }
 
+/// On the WebSocket all sizes share one queue, so there it is no question.
+#[tokio::test(start_paused = true)]
+async fn small_datagrams_that_wait_do_not_hold_up_a_large_one() {
+    let tunnels = tunnels(Transport::Quic).await;
+    let (mut opened, mut accepted) = tunnels.flow().await;
+    for round in 0..4 {
+        for number in 0..20 {
+            assert_eq!(opened.send(&[round, number]), Sent::Queued);
+        }
+        tokio::time::sleep(ms(50)).await;
+    }
+    assert_eq!(opened.send(&payload(LARGEST, 0)), Sent::Queued);
+    let wait = Deadline::after(ms(1000)).bound(opened.recv()).await;
+    assert!(wait.is_err(), "{wait:?}");
+    let mut places = Vec::new();
+    for place in 0..81 {
+        if accepted.recv().await.unwrap().unwrap().len() == LARGEST {
+            places.push(place);
+        }
+    }
+    assert_eq!(places, [1]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_length_over_that_of_any_datagram_breaks_the_flow_and_not_the_tunnel() {
     for transport in BOTH {
