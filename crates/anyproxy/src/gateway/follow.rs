@@ -60,8 +60,13 @@ impl Feed {
             });
             follower = match looking.await {
                 Ok((follower, news)) => {
-                    if let Some(groups) = self.take(news) {
-                        gateway.set_groups(groups);
+                    let changes = self.take(news);
+                    if !changes.is_empty() {
+                        gateway.set_groups(&self.serving);
+                    }
+                    // Afterwards, so that what the log says is so.
+                    for change in changes {
+                        tracing::info!(group = %change.group, "group {}", change.what);
                     }
                     follower
                 }
@@ -71,16 +76,16 @@ impl Feed {
         }
     }
 
-    /// Takes what a look at the store brought; returns the groups if they are others now.
-    fn take(&mut self, news: Result<News, StoreError>) -> Option<&[GroupConfig]> {
+    /// Takes what a look at the store brought; returns what differs now.
+    fn take(&mut self, news: Result<News, StoreError>) -> Vec<Change> {
         match news {
-            Ok(News::None) => None,
+            Ok(News::None) => vec![],
             Ok(News::Gone) => {
                 tracing::warn!(
                     "the store of groups is gone; the groups stay as they are until the gateway \
                      starts again"
                 );
-                None
+                vec![]
             }
             Ok(News::Groups(stored)) => {
                 if self.trouble.take().is_some() {
@@ -88,11 +93,8 @@ impl Feed {
                 }
                 let groups = self.join(&stored);
                 let changes = changes(&self.serving, &groups);
-                for change in &changes {
-                    tracing::info!(group = %change.group, "group {}", change.what);
-                }
                 self.serving = groups;
-                (!changes.is_empty()).then_some(&self.serving)
+                changes
             }
             Err(error) => {
                 let text = chain(&error);
@@ -102,7 +104,7 @@ impl Feed {
                         "the store of groups cannot be read; the groups stay as they are");
                     self.trouble = Some(text);
                 }
-                None
+                vec![]
             }
         }
     }
@@ -199,12 +201,12 @@ mod tests {
     fn a_store_that_cannot_be_read_changes_nothing() {
         let mut feed = feed(&[], &[stored("a", "1")]);
         let damaged = StoreError::Damaged { path: "groups.db".into(), what: "x".into() };
-        assert_eq!(feed.take(Err(damaged)), None);
-        assert_eq!(feed.take(Ok(News::Gone)), None);
+        assert_eq!(feed.take(Err(damaged)), []);
+        assert_eq!(feed.take(Ok(News::Gone)), []);
         assert_eq!(feed.groups().len(), 1);
         assert!(feed.trouble.is_some());
         // Read again, and the same as before: the gateway is left alone.
-        assert_eq!(feed.take(Ok(News::Groups(vec![stored("a", "1")]))), None);
+        assert_eq!(feed.take(Ok(News::Groups(vec![stored("a", "1")]))), []);
         assert_eq!(feed.trouble, None);
     }
 
@@ -212,9 +214,10 @@ mod tests {
     fn a_stored_group_cannot_take_the_place_of_one_of_the_file() {
         let file = [stored("a", "file")];
         let mut feed = feed(&file, &[]);
-        assert_eq!(feed.take(Ok(News::Groups(vec![stored("a", "stored")]))), None);
+        assert_eq!(feed.take(Ok(News::Groups(vec![stored("a", "stored")]))), []);
         assert_eq!(feed.shadowed, [Shadowed::Group("a".into())]);
-        let groups = feed.take(Ok(News::Groups(vec![stored("b", "1")]))).unwrap();
+        assert_eq!(feed.take(Ok(News::Groups(vec![stored("b", "1")]))).len(), 1);
+        let groups = feed.groups();
         assert_eq!(groups.len(), 2);
         assert_eq!(groups[0], group(file[0].clone()));
     }

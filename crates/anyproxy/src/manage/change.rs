@@ -126,8 +126,12 @@ pub(super) fn remove(
     args: &GroupRemoveArgs,
     out: &mut dyn Write,
 ) -> Result<(), ManageError> {
-    open(premises, &args.name)?.remove(&args.name)?;
     let name = &args.name;
+    // Not read first: a row that cannot be read can be removed.
+    open(premises, name)?.remove(name).map_err(|error| match error {
+        StoreError::NoSuchGroup(_) => absent(premises, name),
+        other => other.into(),
+    })?;
     say(out, &format!("group `{name}` removed with its users; {SOON}, and ends its sessions"))
 }
 
