@@ -162,13 +162,8 @@ fn forwards_of_the_command_line_replace_those_of_the_file() {
     let settings = client(&place, args, text).unwrap();
     assert_eq!(settings.replicas, 3);
     let names: Vec<_> = settings.forwards.iter().map(|forward| forward.name.as_str()).collect();
-    let expected = [
-        "127.0.0.1:8000",
-        "udp:0.0.0.0:8000",
-        "udp:0.0.0.0:8001",
-        "127.0.0.1:0",
-        "127.0.0.1:0",
-    ];
+    let expected =
+        ["127.0.0.1:8000", "udp:0.0.0.0:8000", "udp:0.0.0.0:8001", "127.0.0.1:0", "127.0.0.1:0"];
     assert_eq!(names, expected);
     for (texts, part) in [
         (&["8000:a:1", "8000:b:2"][..], "`127.0.0.1:8000` is defined twice"),

@@ -128,10 +128,11 @@ pub(super) fn remove(
 ) -> Result<(), ManageError> {
     let name = &args.name;
     // Not read first: a row that cannot be read can be removed.
-    open(premises, name)?.remove(name).map_err(|error| match error {
-        StoreError::NoSuchGroup(_) => absent(premises, name),
-        other => other.into(),
-    })?;
+    match open(premises, name)?.remove(name) {
+        Ok(()) => {}
+        Err(StoreError::NoSuchGroup(_)) => return Err(absent(premises, name)),
+        Err(error) => return Err(error.into()),
+    }
     say(out, &format!("group `{name}` removed with its users; {SOON}, and ends its sessions"))
 }
 

@@ -87,8 +87,11 @@ fn write_private(path: &Path, secret: &str) -> Result<(), ManageError> {
     options
         .open(path)
         .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()))
-        .map_err(|cause| match cause.kind() {
-            io::ErrorKind::AlreadyExists => ManageError::FileExists(path.into()),
-            _ => ManageError::Write { path: path.into(), cause },
+        .map_err(|cause| {
+            if cause.kind() == io::ErrorKind::AlreadyExists {
+                ManageError::FileExists(path.into())
+            } else {
+                ManageError::Write { path: path.into(), cause }
+            }
         })
 }

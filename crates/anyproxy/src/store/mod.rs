@@ -86,7 +86,7 @@ impl Store {
     ///
     /// When the file is damaged or locked for too long.
     pub fn groups(&self) -> Result<Vec<GroupSettings>, StoreError> {
-        self.reading(|connection| rows::all(connection))?.map_err(|what| self.content(what))
+        self.reading(rows::all)?.map_err(|what| self.content(what))
     }
 
     /// Adds a group.
