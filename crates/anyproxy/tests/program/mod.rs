@@ -2,11 +2,13 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
     thread,
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -70,10 +72,14 @@ impl Directory {
     }
 }
 
+/// How long a line of a log may take: a test that waits for one that never comes has to fail, not hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A service that runs.
 pub(crate) struct Running {
     child: Child,
-    log: BufReader<ChildStderr>,
+    /// Its log, line by line.
+    log: Receiver<String>,
     seen: String,
 }
 
@@ -108,17 +114,23 @@ impl Running {
 
     fn start(dir: &Directory, line: &[&str]) -> Self {
         let mut child = dir.command(line).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (lines, log) = channel();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _gone = lines.send(line);
+            }
+        });
         Self { child, log, seen: String::new() }
     }
 
     /// Waits for a line of the log that has not been waited for before.
     pub(crate) fn wait_for(&mut self, text: &str) {
         loop {
-            let mut line = String::new();
-            let read = self.log.read_line(&mut line).unwrap();
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {text:?} in the log:\n{}", self.seen));
             self.seen.push_str(&line);
-            assert!(read > 0, "the log ended without {text:?}:\n{}", self.seen);
+            self.seen.push('\n');
             if line.contains(text) {
                 return;
             }
@@ -148,7 +160,10 @@ impl Running {
     pub(crate) fn end(&mut self) -> String {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.log.read_to_string(&mut self.seen).unwrap();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+        }
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", self.seen);
         self.seen.clone()
     }
