@@ -65,12 +65,12 @@ pub enum StoreError {
     #[error("{} is locked by another process", .0.display())]
     Locked(PathBuf),
     /// Anything else that SQLite reports.
-    #[error("cannot use {}", path.display())]
+    // Not as its source, which would say the same once more.
+    #[error("cannot use {}: {cause}", path.display())]
     Failed {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
-        #[source]
         cause: rusqlite::Error,
     },
     /// There is a group of that name.
