@@ -32,6 +32,7 @@ ONLY = {
     "quinn": {"anyproxy-transport"},
     "tokio-tungstenite": {"anyproxy-transport"},
     "serde": {"anyproxy", "anyproxy-admin"},
+    "rusqlite": {"anyproxy"},
     "tokio": set(MAY) - {"anyproxy-wire"},
 }
 

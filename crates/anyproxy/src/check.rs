@@ -16,14 +16,27 @@ use crate::{
 };
 
 /// Keys that only a gateway's file has.
-const OF_GATEWAY: [&str; 6] = ["listen", "certificate", "key", "http", "socks5", "max_streams"];
+const OF_GATEWAY: [&str; 11] = [
+    "listen",
+    "certificate",
+    "key",
+    "http",
+    "https",
+    "https_certificate",
+    "https_key",
+    "socks5",
+    "mixed",
+    "max_streams",
+    "data_dir",
+];
 /// Keys that only a client's file has.
-const OF_CLIENT: [&str; 9] = [
+const OF_CLIENT: [&str; 10] = [
     "gateway",
     "ca",
     "pin",
     "server_name",
     "client_id",
+    "replicas",
     "method",
     "secret",
     "secret_file",

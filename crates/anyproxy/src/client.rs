@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use anyproxy_client::{Client, ClientConfig, Ended, Forward, Limits};
+use anyproxy_client::{Client, ClientConfig, Ended, Forward, Limits, ProxyHeader};
 use anyproxy_transport::{DialConfig, Method, Transport, net::System};
+use anyproxy_wire::message::Protocol;
 
 use crate::{
     failure::RunError,
     files,
-    settings::ClientSettings,
+    settings::{ClientSettings, ForwardSettings},
     signals::Signals,
-    values::{self, ClientTransport},
+    values::{self, ClientTransport, ForwardProtocol, ProxyProtocol},
 };
 
 /// Runs a client until a signal ends it; a second signal skips the drain.
@@ -53,12 +54,6 @@ fn configure(settings: ClientSettings) -> ClientConfig {
         stall_budget: settings.limits.stall_budget,
         ..Limits::default()
     };
-    let forward = |forward: crate::settings::ForwardSettings| Forward {
-        name: forward.name,
-        listen: forward.listen.to_string(),
-        target: forward.target.to_string(),
-        ..Forward::default()
-    };
     ClientConfig {
         gateway: DialConfig {
             host: settings.gateway.host,
@@ -74,7 +69,7 @@ fn configure(settings: ClientSettings) -> ClientConfig {
         },
         group: settings.group,
         client_id: settings.client_id,
-        replicas: 1,
+        replicas: settings.replicas,
         secret: settings.secret,
         method: match settings.method {
             values::Method::Secret => Method::Secret,
@@ -83,5 +78,23 @@ fn configure(settings: ClientSettings) -> ClientConfig {
         forwards: settings.forwards.into_iter().map(forward).collect(),
         policy: settings.policy,
         limits,
+    }
+}
+
+fn forward(settings: ForwardSettings) -> Forward {
+    Forward {
+        name: settings.name,
+        listen: settings.listen.to_string(),
+        target: settings.target.to_string(),
+        protocol: match settings.protocol {
+            ForwardProtocol::Tcp => Protocol::Tcp,
+            ForwardProtocol::Udp => Protocol::Udp,
+        },
+        proxy_header: settings.proxy_protocol.map(|version| match version {
+            ProxyProtocol::V1 => ProxyHeader::V1,
+            ProxyProtocol::V2 => ProxyHeader::V2,
+        }),
+        idle_timeout: settings.idle_timeout,
+        stall_timeout: settings.stall_timeout,
     }
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{
     certs::CertsError, config::ConfigError, demo::DemoError, logging::LogError,
-    password::PasswordError,
+    manage::ManageError, password::PasswordError, store::StoreError,
 };
 
 /// Why a command failed.
@@ -21,6 +21,9 @@ pub enum Failure {
     /// A hash or secret could not be made.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// Groups could not be managed.
+    #[error(transparent)]
+    Manage(#[from] ManageError),
     /// The log could not be started.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -47,6 +50,9 @@ pub enum RunError {
     /// The gateway did not start.
     #[error(transparent)]
     Gateway(#[from] anyproxy_gateway::StartError),
+    /// The data directory that was named cannot be made.
+    #[error(transparent)]
+    Data(#[from] StoreError),
     /// The client did not start.
     #[error(transparent)]
     Client(#[from] anyproxy_client::StartError),
@@ -61,6 +67,7 @@ impl RunError {
     pub fn fix(&self) -> Option<String> {
         match self {
             Self::Gateway(error) => gateway_fix(error),
+            Self::Data(error) => error.fix(),
             Self::Signals(_) | Self::Client(_) | Self::Demo(_) => None,
         }
     }
@@ -92,8 +99,9 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::Manage(ManageError::Config(_)) => 2,
             Self::Certs(_)
+            | Self::Manage(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
@@ -111,8 +119,9 @@ impl Failure {
 
     fn excerpt(&self) -> Option<String> {
         match self {
-            Self::Config(error) => error.excerpt(),
+            Self::Config(error) | Self::Manage(ManageError::Config(error)) => error.excerpt(),
             Self::Certs(_)
+            | Self::Manage(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
@@ -127,6 +136,7 @@ impl Failure {
             Self::Config(error) => error.fix(),
             Self::Certs(error) => error.fix(),
             Self::Password(PasswordError::Input(problem)) => problem.fix(),
+            Self::Manage(error) => error.fix(),
             Self::Log(error) => Some(error.fix()),
             Self::Run(error) => error.fix(),
             Self::Password(_) | Self::Check(_) | Self::Output(_) | Self::Threads(_) => None,
@@ -137,17 +147,25 @@ impl Failure {
 /// An error with its causes on one line, then the place it points at, then what to do.
 #[must_use]
 pub(crate) fn explain(error: &dyn Error, excerpt: Option<&str>, fix: Option<&str>) -> String {
-    let mut text = format!("anyproxy: error: {error}");
+    let mut text = format!("anyproxy: error: {}", chain(error));
+    for (before, part) in [("", excerpt), ("  fix: ", fix)] {
+        if let Some(part) = part {
+            // Writing to a string cannot fail.
+            let _always = write!(text, "\n{before}{part}");
+        }
+    }
+    text
+}
+
+/// An error with its causes on one line.
+#[must_use]
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         // Writing to a string cannot fail.
         let _always = write!(text, ": {error}");
         cause = error.source();
-    }
-    for (before, part) in [("", excerpt), ("  fix: ", fix)] {
-        if let Some(part) = part {
-            let _always = write!(text, "\n{before}{part}");
-        }
     }
     text
 }

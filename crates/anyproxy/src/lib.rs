@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
-//!                 └──▶ certs, password, check, demo
+//!                 ├──▶ certs, password, check, demo
+//!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! failure: one message for a person, and the exit code
 //! ```
 
@@ -16,12 +17,16 @@ mod demo;
 mod failure;
 mod files;
 mod gateway;
+pub mod groups;
 mod logging;
+mod manage;
 mod password;
 pub mod settings;
 mod signals;
+pub mod store;
 pub mod values;
 
 pub use commands::run;
 pub use demo::DemoError;
 pub use failure::{Failure, RunError};
+pub use manage::ManageError;

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     cli::HashPasswordArgs,
     config::Problem,
+    groups::Credential,
     settings::{Strength, secret_from_bytes},
 };
 
@@ -98,6 +99,16 @@ pub(crate) fn hash(password: &[u8]) -> Result<String, PasswordError> {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let hash: PasswordHash = argon2.hash_password(password).map_err(|error| failed(&error))?;
     Ok(hash.to_string())
+}
+
+/// Reads a password that a person chose, and makes what a gateway keeps of it.
+///
+/// # Errors
+///
+/// When it is too short, or the two that were typed differ.
+pub(crate) fn read_password() -> Result<Credential, PasswordError> {
+    let password = Strength::Password.check(read_secret()?, "standard input")?;
+    Ok(Credential::of_password(&password)?)
 }
 
 /// Reads one line: from a terminal twice and without echo, from anything else as it is.

@@ -9,9 +9,8 @@ use std::{io, path::PathBuf, time::Duration};
 use anyproxy::{
     cli::{ClientArgs, GatewayArgs, LogArgs},
     config::{ConfigError, Problem},
-    settings::{
-        ClientSettings, Credential, GatewaySettings, LogOutput, LogSettings, Outside, Warning,
-    },
+    groups::Credential,
+    settings::{ClientSettings, GatewaySettings, LogOutput, LogSettings, Outside, Warning},
     values::{ClientTransport, ForwardFlag, LogFormat, Method},
 };
 use anyproxy_transport::tls::Trust;
@@ -211,7 +210,9 @@ fn a_gateway_by_default() {
     assert_eq!(settings.limits.stall_budget, 256 << 20);
     let [group] = settings.groups.as_slice() else { panic!("{settings:?}") };
     assert_eq!(verifier(&group.tunnel), verifier_of(SECRET));
-    assert_eq!(verifier(&group.user), verifier_of(SECRET), "users have the clients' secret");
+    let [user] = group.users.as_slice() else { panic!("{group:?}") };
+    assert_eq!(user.name, "demo");
+    assert_eq!(verifier(&user.password), verifier_of(SECRET), "users have the clients' secret");
     assert_eq!(group.forwards, [], "no port may be asked for");
 }
 
@@ -227,7 +228,8 @@ fn users_may_have_a_password_of_their_own() {
     let [group] = loaded.settings.groups.as_slice() else { panic!("{loaded:?}") };
     assert_eq!(verifier(&group.tunnel), verifier_of(SECRET));
     // A person chose it, so it is checked like one.
-    let Credential::Password(hash) = &group.user else { panic!("{:?}", group.user) };
+    let [user] = group.users.as_slice() else { panic!("{group:?}") };
+    let Credential::Password(hash) = &user.password else { panic!("{user:?}") };
     assert!(hash.as_str().starts_with("$argon2id$"), "{}", hash.as_str());
 }
 

@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use anyproxy_transport::tls::Pin;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::{
     extensions::GeneralName,
@@ -54,6 +55,17 @@ pub(super) fn names(pem: &[u8]) -> Option<Vec<String>> {
 /// The public key of the first certificate of a PEM text, as DER `SubjectPublicKeyInfo`.
 pub(super) fn public_key(pem: &[u8]) -> Option<Vec<u8>> {
     inspect(pem, |certificate| certificate.tbs_certificate.subject_pki.raw.to_vec())
+}
+
+/// The pin of the CA with which a PEM chain ends; `None` unless that CA is one of our kind, which
+/// nobody else has signed: what a public CA issued is not to be pinned.
+#[must_use]
+pub fn authority_pin(pem: &[u8]) -> Option<Pin> {
+    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
+    let [_, .., last] = chain.as_slice() else { return None };
+    let (_, certificate) = X509Certificate::from_der(last).ok()?;
+    let own = certificate.is_ca() && certificate.subject() == certificate.issuer();
+    own.then(|| Pin::of(last)).flatten()
 }
 
 fn inspect<T>(pem: &[u8], look: impl FnOnce(&X509Certificate<'_>) -> T) -> Option<T> {

@@ -43,6 +43,12 @@ pub struct ClientArgs {
     /// The stable name of this client in its group [default: the host's name]
     #[arg(long, env = "ANYPROXY_CLIENT_ID", value_name = "ID", value_parser = with_fix(client_id))]
     pub client_id: Option<String>,
+    /// How many tunnels to have in parallel, 1 to 64, each with its share of the load [default: 1]
+    #[arg(
+        long, env = "ANYPROXY_REPLICAS", value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
+    pub replicas: Option<u32>,
     /// How to prove membership: a generated secret, or a password that a person chose [default:
     /// secret]
     #[arg(long, env = "ANYPROXY_METHOD")]
@@ -53,11 +59,12 @@ pub struct ClientArgs {
     /// Read the group's secret from standard input
     #[arg(long, conflicts_with = "secret_file")]
     pub secret_stdin: bool,
-    /// Ask the gateway to listen at LISTEN, and connect what arrives there to TARGET; may be
-    /// repeated, and replaces the forwards of the file
+    /// Ask the gateway to listen on a port, and connect what arrives there to a host and port; without
+    /// an IP it listens on its loopback. PORT may be a range. May be repeated, and replaces the forwards
+    /// of the file
     #[arg(
-        long, env = "ANYPROXY_FORWARD", value_name = "LISTEN=TARGET", value_delimiter = ',',
-        value_parser = with_fix(str::parse::<ForwardFlag>)
+        long, env = "ANYPROXY_FORWARD", value_name = "[udp:][IP:]PORT:HOST:PORT",
+        value_delimiter = ',', value_parser = with_fix(str::parse::<ForwardFlag>)
     )]
     pub forward: Vec<ForwardFlag>,
     /// A target that may be reached (see docs/policy.md); may be repeated, and replaces the list of

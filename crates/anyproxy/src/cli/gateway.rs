@@ -44,6 +44,28 @@ pub struct GatewayArgs {
         value_parser = with_fix(str::parse::<Listeners>)
     )]
     pub socks5: Option<Listeners>,
+    /// The HTTP proxy behind TLS: addresses separated by commas, or off [default: off]
+    #[arg(
+        long, env = "ANYPROXY_HTTPS", value_name = "IP:PORT,…",
+        value_parser = with_fix(str::parse::<Listeners>)
+    )]
+    pub https: Option<Listeners>,
+    /// The certificate chain of the HTTP proxy behind TLS, PEM [default: the gateway's own]
+    #[arg(long, env = "ANYPROXY_HTTPS_CERTIFICATE", value_name = "FILE")]
+    pub https_certificate: Option<PathBuf>,
+    /// The private key of that certificate, PEM
+    #[arg(long, env = "ANYPROXY_HTTPS_KEY", value_name = "FILE")]
+    pub https_key: Option<PathBuf>,
+    /// HTTP and SOCKS5 on one port: addresses separated by commas, or off [default: off]
+    #[arg(
+        long, env = "ANYPROXY_MIXED", value_name = "IP:PORT,…",
+        value_parser = with_fix(str::parse::<Listeners>)
+    )]
+    pub mixed: Option<Listeners>,
+    /// The directory of the groups that `anyproxy group` manages [default: anyproxy-data beside the
+    /// configuration file]
+    #[arg(long, env = "ANYPROXY_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
     /// How long live connections may go on at shutdown, in seconds or with a unit [default: 10s]
     #[arg(long, env = "ANYPROXY_DRAIN", value_name = "TIME", value_parser = with_fix(duration))]
     pub drain: Option<Duration>,

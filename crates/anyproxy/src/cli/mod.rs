@@ -5,6 +5,7 @@
 
 mod client;
 mod gateway;
+mod group;
 mod tools;
 
 use std::path::PathBuf;
@@ -13,6 +14,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub use client::ClientArgs;
 pub use gateway::GatewayArgs;
+pub use group::{
+    GroupAddArgs, GroupArgs, GroupCommand, GroupListArgs, GroupPasswdArgs, GroupRemoveArgs,
+    GroupSecretArgs, GroupSetArgs, SecretOutArgs, ShareArgs,
+};
 pub use tools::{CertsArgs, CheckArgs, DemoArgs, HashPasswordArgs, Kind};
 
 use crate::{config::Problem, settings::log_filter, values::LogFormat};
@@ -36,6 +41,8 @@ pub enum Command {
     Gateway(GatewayArgs),
     /// Run a client: connect private services to a gateway
     Client(ClientArgs),
+    /// Manage groups of a gateway, while it runs or not
+    Group(GroupArgs),
     /// Make the gateway's own CA and certificate, and secrets of groups
     Certs(CertsArgs),
     /// Make a secret or the hash of a password for the gateway's configuration

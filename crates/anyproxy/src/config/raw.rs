@@ -32,6 +32,16 @@ pub struct RawGateway {
     pub http: Option<Spanned<OneOrMany>>,
     /// The SOCKS5 proxy.
     pub socks5: Option<Spanned<OneOrMany>>,
+    /// The HTTP proxy behind TLS.
+    pub https: Option<Spanned<OneOrMany>>,
+    /// The certificate chain that its users see, PEM.
+    pub https_certificate: Option<Text>,
+    /// The private key of that certificate, PEM.
+    pub https_key: Option<Text>,
+    /// HTTP and SOCKS5 on one port.
+    pub mixed: Option<Spanned<OneOrMany>>,
+    /// The directory of the store.
+    pub data_dir: Option<Text>,
     /// How long live connections may go on at shutdown.
     pub drain: Option<Text>,
     /// How long setting a connection up may take.
@@ -63,6 +73,29 @@ pub struct RawGroup {
     /// Gateway ports that its clients may ask for.
     #[serde(default)]
     pub forwards: Vec<Text>,
+    /// Live sessions.
+    pub max_sessions: Option<Spanned<i64>>,
+    /// Live proxied connections.
+    pub max_connections: Option<Spanned<i64>>,
+    /// Live UDP flows.
+    pub max_flows: Option<Spanned<i64>>,
+    /// Bytes a second, each way.
+    pub bandwidth: Option<Text>,
+    /// Proxy users with names of their own.
+    #[serde(default)]
+    pub user: Vec<Spanned<RawUser>>,
+}
+
+/// A `[[group.user]]` of a gateway.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawUser {
+    /// The name to log in with.
+    pub name: Text,
+    /// A file with the user's password.
+    pub password_file: Option<Text>,
+    /// A hash of that password.
+    pub password_hash: Option<Text>,
 }
 
 /// The file of `anyproxy client`.
@@ -87,6 +120,8 @@ pub struct RawClient {
     pub group: Option<Text>,
     /// The stable name of this client.
     pub client_id: Option<Text>,
+    /// Parallel sessions.
+    pub replicas: Option<Spanned<i64>>,
     /// `secret` or `password`.
     pub method: Option<Text>,
     /// Only `-`: read the secret from standard input.
@@ -127,6 +162,14 @@ pub struct RawForward {
     pub listen: Text,
     /// What the client dials.
     pub target: Text,
+    /// `tcp` or `udp`.
+    pub protocol: Option<Text>,
+    /// `v1` or `v2`: how the target is told the user's address.
+    pub proxy_protocol: Option<Text>,
+    /// How long a connection may carry nothing.
+    pub idle_timeout: Option<Text>,
+    /// How long a receiver may take nothing.
+    pub stall_timeout: Option<Text>,
 }
 
 /// The `[log]` of either file.

@@ -1,29 +1,25 @@
 //! Settings of a client.
 
-use std::{collections::HashSet, net::SocketAddr};
-
 use anyproxy_client::egress::{Policy, PolicyError};
 use anyproxy_transport::tls::{OldestTls, Trust};
 use anyproxy_wire::handshake::Secret;
 use rustls_pki_types::ServerName;
-use toml::Spanned;
 
 use super::{
-    Loaded, LogSettings, Outside,
+    ForwardSettings, Loaded, LogSettings, Outside,
+    forwards::forwards,
     gateway::{WS_PATH, oldest_tls},
     input::{Given, Input, Origin, Strength},
-    limits::Limits,
+    limits::{self, Limits},
+    trust::{expected_name, trust},
 };
 use crate::{
     cli::{ClientArgs, LogArgs},
     config::{
         ConfigError, Problem,
-        raw::{RawClient, RawForward, RawPolicy, Text},
+        raw::{RawClient, RawPolicy, Text},
     },
-    values::{
-        ClientTransport, HostPort, Method, choice, client_id, forward_name, group_name, listen,
-        server_name, ws_path,
-    },
+    values::{ClientTransport, HostPort, Method, choice, client_id, group_name, ws_path},
 };
 
 /// What a client runs with.
@@ -45,6 +41,8 @@ pub struct ClientSettings {
     pub group: String,
     /// The stable name of this client in its group.
     pub client_id: String,
+    /// Parallel sessions, each with a tunnel of its own; at least one.
+    pub replicas: u32,
     /// The group's secret.
     pub secret: Secret,
     /// How it is proven.
@@ -57,17 +55,6 @@ pub struct ClientSettings {
     pub forwards: Vec<ForwardSettings>,
     /// What is logged, and where.
     pub log: LogSettings,
-}
-
-/// A gateway port that a client asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForwardSettings {
-    /// Its name in logs.
-    pub name: String,
-    /// Where the gateway listens; port 0: the gateway chooses.
-    pub listen: SocketAddr,
-    /// What the client dials.
-    pub target: HostPort,
 }
 
 impl ClientSettings {
@@ -108,6 +95,7 @@ impl ClientSettings {
             trust: trust(input, args, raw)?,
             group: group(input, args, raw)?,
             client_id: id(input, args, raw)?,
+            replicas: limits::replicas(input, args.replicas, raw.replicas.as_ref())?,
             method,
             limits: Limits::build(
                 input,
@@ -115,7 +103,7 @@ impl ClientSettings {
                 (&raw.drain, &raw.proxy_timeout, &raw.stall_budget),
             )?,
             policy: policy(input, args, &raw.policy)?,
-            forwards: forwards(input, args, &raw.forward)?,
+            forwards: forwards(input, &args.forward, &raw.forward)?,
             log: LogSettings::build(input, log, &raw.log)?,
             secret: secret(input, args, raw, method)?,
         })
@@ -150,63 +138,6 @@ fn id(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<String, C
             what: "this client has no id, and the host no name to use instead",
             fix: "use --client-id ID, ANYPROXY_CLIENT_ID, or `client_id` in the file",
         })
-    })
-}
-
-/// The name that the gateway's certificate must carry: the one given, or the host to dial.
-fn expected_name(
-    input: &Input<'_>,
-    args: &ClientArgs,
-    raw: &RawClient,
-    gateway: &HostPort,
-) -> Result<ServerName<'static>, ConfigError> {
-    if let Some(flag) = &args.server_name {
-        let origin = Origin::Flag("--server-name");
-        return server_name(flag).map_err(|problem| input.error(&origin, problem));
-    }
-    if let Some(raw) = &raw.server_name {
-        return input.read(raw, server_name);
-    }
-    let blame = |problem| match (&args.gateway, &raw.gateway) {
-        (None, Some(raw)) => input.error_at(raw, problem),
-        (Some(_), _) | (None, None) => input.error(&Origin::Flag("--gateway"), problem),
-    };
-    server_name(&gateway.host).map_err(blame)
-}
-
-/// A flag for any kind of trust replaces both keys of the file.
-fn trust(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<Trust, ConfigError> {
-    if let Some(path) = &args.ca {
-        return ca(input, &Given { value: path.clone(), origin: Origin::Flag("--ca") });
-    }
-    if let Some(pin) = args.pin {
-        return Ok(Trust::Pin(pin));
-    }
-    match (&raw.ca, &raw.pin) {
-        (Some(_), Some(pin)) => Err(input.error_at(pin, Problem::Exclusive("ca", "pin"))),
-        (Some(path), None) => ca(input, &input.path(path)),
-        (None, Some(text)) => input.read(text, pin).map(Trust::Pin),
-        (None, None) => Ok(Trust::System),
-    }
-}
-
-fn pin(text: &str) -> Result<anyproxy_transport::tls::Pin, Problem> {
-    text.parse().map_err(|_| Problem::NotA {
-        text: text.into(),
-        expected: "a pin (\"sha256:\" and 64 hexadecimal digits)",
-        example: "what `anyproxy certs` prints",
-    })
-}
-
-fn ca(input: &Input<'_>, path: &Given<std::path::PathBuf>) -> Result<Trust, ConfigError> {
-    let pem = input.read_pem(path)?;
-    Trust::from_ca_pem(&pem).map_err(|error| {
-        let problem = Problem::BadFile {
-            path: path.value.clone(),
-            what: error.to_string(),
-            fix: "name the gateway's ca.crt, or use its pin".into(),
-        };
-        input.error(&path.origin, problem)
     })
 }
 
@@ -272,41 +203,4 @@ fn policy(input: &Input<'_>, args: &ClientArgs, raw: &RawPolicy) -> Result<Polic
 fn entry<'a>(raw: &'a RawPolicy, error: &PolicyError) -> Option<&'a Text> {
     let lists = raw.allow.iter().chain(&raw.deny).flatten();
     lists.into_iter().find(|text| *text.get_ref() == error.entry)
-}
-
-/// The forwards of the flags, or those of the file.
-fn forwards(
-    input: &Input<'_>,
-    args: &ClientArgs,
-    raw: &[Spanned<RawForward>],
-) -> Result<Vec<ForwardSettings>, ConfigError> {
-    if !args.forward.is_empty() {
-        let named = args.forward.iter().map(|flag| ForwardSettings {
-            name: flag.listen.to_string(),
-            listen: flag.listen,
-            target: flag.target.clone(),
-        });
-        return Ok(named.collect());
-    }
-    let (mut names, mut addresses) = (HashSet::new(), HashSet::new());
-    let mut forwards = Vec::with_capacity(raw.len());
-    for raw in raw.iter().map(Spanned::get_ref) {
-        let forward = ForwardSettings {
-            name: input.read(&raw.name, forward_name)?,
-            listen: input.read(&raw.listen, listen)?,
-            target: input.read(&raw.target, str::parse)?,
-        };
-        if !names.insert(forward.name.clone()) {
-            let problem = Problem::Duplicate { what: "the forward", name: forward.name };
-            return Err(input.error_at(&raw.name, problem));
-        }
-        // Port 0 is another port each time.
-        if forward.listen.port() != 0 && !addresses.insert(forward.listen) {
-            let name = forward.listen.to_string();
-            let problem = Problem::Duplicate { what: "a forward at", name };
-            return Err(input.error_at(&raw.listen, problem));
-        }
-        forwards.push(forward);
-    }
-    Ok(forwards)
 }

@@ -1,26 +1,25 @@
 //! Settings of a gateway.
 
-use std::{
-    collections::HashSet,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyproxy_transport::tls::{Identity, OldestTls};
 use toml::Spanned;
 
 use super::{
-    Credential, Loaded, LogSettings, Outside, Warning,
-    input::{Given, Input, Strength},
+    DataDir, Loaded, LogSettings, Outside, data,
+    groups::groups,
+    identity::{self, Files},
+    input::Input,
     limits::{self, Limits},
 };
 use crate::{
     cli::{GatewayArgs, LogArgs},
     config::{
         ConfigError, Problem,
-        raw::{OneOrMany, RawGateway, RawGroup, Text},
+        raw::{OneOrMany, RawGateway},
     },
-    values::{ForwardRule, GatewayTransport, Listeners, choice, group_name, listen, ws_path},
+    groups::GroupSettings,
+    values::{GatewayTransport, Listeners, choice, listen, ws_path},
 };
 
 /// The port at which clients connect, for both transports.
@@ -47,29 +46,33 @@ pub struct GatewaySettings {
     pub oldest_tls: OldestTls,
     /// Where the HTTP proxy listens; empty: it is off.
     pub http: Vec<SocketAddr>,
+    /// The HTTP proxy behind TLS, if there is one.
+    pub https: Option<HttpsSettings>,
     /// Where the SOCKS5 proxy listens; empty: it is off.
     pub socks5: Vec<SocketAddr>,
+    /// Where HTTP and SOCKS5 share a port; empty: nowhere.
+    pub mixed: Vec<SocketAddr>,
     /// Bounds of time and memory.
     pub limits: Limits,
     /// Live connections in one session, at most.
     pub max_streams: u32,
-    /// Groups, at least one, with distinct names.
+    /// The groups of the file, with distinct names.
     pub groups: Vec<GroupSettings>,
+    /// The groups of the store as it is now; they may change at any time.
+    pub stored: Vec<GroupSettings>,
+    /// Where the store is, if there can be one.
+    pub data_dir: Option<DataDir>,
     /// What is logged, and where.
     pub log: LogSettings,
 }
 
-/// A group: whose clients serve it, and who may use them.
-#[derive(Debug, Clone)]
-pub struct GroupSettings {
-    /// Its name, also the user name of its proxy users.
-    pub name: String,
-    /// What its clients' secret is checked with.
-    pub tunnel: Credential,
-    /// What its proxy users' password is checked with.
-    pub user: Credential,
-    /// Gateway ports that its clients may ask for.
-    pub forwards: Vec<ForwardRule>,
+/// The HTTP proxy behind TLS.
+#[derive(Debug)]
+pub struct HttpsSettings {
+    /// Where it listens, at least one address.
+    pub addrs: Vec<SocketAddr>,
+    /// The certificate chain that users see, and its key.
+    pub identity: Identity,
 }
 
 impl GatewaySettings {
@@ -85,7 +88,7 @@ impl GatewaySettings {
     ) -> Result<Loaded<Self>, ConfigError> {
         let mut input = Input::open(args.config.as_deref(), outside)?;
         let raw: RawGateway = input.parse()?;
-        let settings = Self::build(&mut input, args, log, &raw)?;
+        let settings = Self::build(&mut input, args, log, &raw)?.with_stored(&mut input)?;
         Ok(Loaded { settings, warnings: input.warnings })
     }
 
@@ -96,6 +99,8 @@ impl GatewaySettings {
         raw: &RawGateway,
     ) -> Result<Self, ConfigError> {
         let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, TUNNEL_PORT));
+        let loopback = |port| vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+        let files = identity::of_tunnels(input, args, raw)?;
         Ok(Self {
             listen: input.pick(args.listen, raw.listen.as_ref(), listen)?.unwrap_or(everywhere),
             transport: input
@@ -105,8 +110,10 @@ impl GatewaySettings {
                 .pick(None, raw.ws_path.as_ref(), ws_path)?
                 .unwrap_or_else(|| WS_PATH.into()),
             oldest_tls: oldest_tls(raw.tls12.as_ref()),
-            http: listeners(input, args.http.as_ref(), raw.http.as_ref(), HTTP_PORT)?,
-            socks5: listeners(input, args.socks5.as_ref(), raw.socks5.as_ref(), SOCKS5_PORT)?,
+            http: listeners(input, &args.http, &raw.http)?.unwrap_or_else(|| loopback(HTTP_PORT)),
+            socks5: listeners(input, &args.socks5, &raw.socks5)?
+                .unwrap_or_else(|| loopback(SOCKS5_PORT)),
+            mixed: listeners(input, &args.mixed, &raw.mixed)?.unwrap_or_default(),
             limits: Limits::build(
                 input,
                 args.drain,
@@ -114,10 +121,57 @@ impl GatewaySettings {
             )?,
             max_streams: limits::max_streams(input, raw.max_streams.as_ref())?,
             log: LogSettings::build(input, log, &raw.log)?,
-            identity: identity(input, args, raw)?,
+            identity: {
+                files.note_open(input);
+                files.read(input)?
+            },
+            https: https(input, args, raw, &files)?,
             groups: groups(input, &raw.group)?,
+            data_dir: data::data_dir(input, args.data_dir.as_deref(), raw.data_dir.as_ref()),
+            stored: vec![],
         })
     }
+
+    /// Reads the store once, so that whatever is wrong with it is found before anything starts.
+    fn with_stored(mut self, input: &mut Input<'_>) -> Result<Self, ConfigError> {
+        if let Some(dir) = &self.data_dir {
+            match data::stored(input, dir)? {
+                Some(stored) => self.stored = stored,
+                None if self.groups.is_empty() && !dir.is_named() => return Err(no_group(input)),
+                None => {}
+            }
+        } else if self.groups.is_empty() {
+            return Err(no_group(input));
+        }
+        Ok(self)
+    }
+}
+
+fn no_group(input: &Input<'_>) -> ConfigError {
+    input.error_whole(Problem::Missing {
+        what: "the gateway has no group, so no client could connect",
+        fix: "add one with `anyproxy group add NAME`, or name a file with --config that has a \
+              [[group]], or a directory for groups to come with --data-dir",
+    })
+}
+
+/// The HTTP proxy behind TLS shows the gateway's own certificate unless it is given another.
+fn https(
+    input: &mut Input<'_>,
+    args: &GatewayArgs,
+    raw: &RawGateway,
+    own: &Files,
+) -> Result<Option<HttpsSettings>, ConfigError> {
+    let other = identity::of_https(input, args, raw)?;
+    if let Some(other) = &other {
+        other.note_open(input);
+    }
+    let addrs = listeners(input, &args.https, &raw.https)?.unwrap_or_default();
+    if addrs.is_empty() {
+        return Ok(None);
+    }
+    let identity = other.as_ref().unwrap_or(own).read(input)?;
+    Ok(Some(HttpsSettings { addrs, identity }))
 }
 
 /// The oldest TLS that the WebSocket accepts.
@@ -128,171 +182,21 @@ pub(super) fn oldest_tls(raw: Option<&Spanned<bool>>) -> OldestTls {
     }
 }
 
-/// Where an entry point listens: the flag's addresses, the file's, or loopback.
+/// Where an entry point listens: the flag's addresses, or the file's.
 fn listeners(
     input: &Input<'_>,
-    flag: Option<&Listeners>,
-    raw: Option<&Spanned<OneOrMany>>,
-    port: u16,
-) -> Result<Vec<SocketAddr>, ConfigError> {
+    flag: &Option<Listeners>,
+    raw: &Option<Spanned<OneOrMany>>,
+) -> Result<Option<Vec<SocketAddr>>, ConfigError> {
     match (flag, raw) {
-        (Some(flag), _) => Ok(flag.0.clone()),
+        (Some(flag), _) => Ok(Some(flag.0.clone())),
         (None, Some(raw)) => {
             let entries = raw.get_ref().0.iter();
             let lists = entries.map(|entry| entry.parse::<Listeners>());
             let lists = lists.collect::<Result<Vec<_>, _>>();
             let lists = lists.map_err(|problem| input.error_at(raw, problem))?;
-            Ok(lists.into_iter().flat_map(|list| list.0).collect())
+            Ok(Some(lists.into_iter().flat_map(|list| list.0).collect()))
         }
-        (None, None) => Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]),
-    }
-}
-
-fn identity(
-    input: &mut Input<'_>,
-    args: &GatewayArgs,
-    raw: &RawGateway,
-) -> Result<Identity, ConfigError> {
-    let path = |flag: Option<(&'static str, &PathBuf)>, raw: &Option<Text>, what| {
-        let flag = flag.map(|(name, path)| (name, path.as_path()));
-        input.pick_path(flag, raw.as_ref()).ok_or_else(|| input.error_whole(missing_tls(what)))
-    };
-    let flag = args.certificate.as_ref().map(|path| ("--certificate", path));
-    let certificate = path(flag, &raw.certificate, "the gateway has no `certificate`")?;
-    let flag = args.key.as_ref().map(|path| ("--key", path));
-    let key = path(flag, &raw.key, "the gateway has no `key`")?;
-    let chain = input.read_pem(&certificate)?;
-    let secret = zeroize::Zeroizing::new(input.read_pem(&key)?);
-    input.note_open(&key.value);
-    let identity = Identity::from_pem(&chain, &secret)
-        .map_err(|error| bad_identity(input, &certificate, &key, error))?;
-    not_expired(&certificate, &chain)
-        .map_err(|problem| input.error(&certificate.origin, problem))?;
-    Ok(identity)
-}
-
-fn missing_tls(what: &'static str) -> Problem {
-    Problem::Missing {
-        what,
-        fix: "run `anyproxy certs` and set certificate = \"…/gateway.crt\" and key = \
-              \"…/gateway.key\"; there is no mode without encryption",
-    }
-}
-
-/// Blames the file that is at fault.
-fn bad_identity(
-    input: &Input<'_>,
-    certificate: &Given<PathBuf>,
-    key: &Given<PathBuf>,
-    error: anyproxy_transport::tls::IdentityError,
-) -> ConfigError {
-    use anyproxy_transport::tls::IdentityError;
-    let at = match &error {
-        IdentityError::Certificate(_) => certificate,
-        IdentityError::Key(_) | IdentityError::Mismatch(_) => key,
-    };
-    let problem = Problem::BadFile {
-        path: at.value.clone(),
-        what: error.to_string(),
-        fix: "name the PEM files that belong together, or make new ones: anyproxy certs".into(),
-    };
-    input.error(&at.origin, problem)
-}
-
-/// Checks that the leaf of a PEM chain is not over: every client would refuse it.
-fn not_expired(certificate: &Given<PathBuf>, chain: &[u8]) -> Result<(), Problem> {
-    match crate::certs::expiry(chain) {
-        Some(expiry) if expiry.is_over() => Err(Problem::BadFile {
-            path: certificate.value.clone(),
-            what: format!("the certificate expired on {expiry}"),
-            fix: "renew it: anyproxy certs".into(),
-        }),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn groups(
-    input: &mut Input<'_>,
-    raw: &[Spanned<RawGroup>],
-) -> Result<Vec<GroupSettings>, ConfigError> {
-    let variable = match raw {
-        [] => {
-            return Err(input.error_whole(Problem::Missing {
-                what: "the gateway has no group, so no client could connect",
-                fix: "name a file with --config that has a [[group]]",
-            }));
-        }
-        [_] => input.secret_variable(Strength::Generated)?.map(|secret| Credential::of(&secret)),
-        [..] => {
-            if input.outside.secret_variable().is_some() {
-                input.warnings.push(Warning::UnusedSecret);
-            }
-            None
-        }
-    };
-    let mut names = HashSet::new();
-    let mut groups = Vec::with_capacity(raw.len());
-    for raw in raw {
-        let group = group(input, raw, variable.clone())?;
-        if !names.insert(group.name.clone()) {
-            let name = group.name;
-            let problem = Problem::Duplicate { what: "the group", name };
-            return Err(input.error_at(&raw.get_ref().name, problem));
-        }
-        groups.push(group);
-    }
-    Ok(groups)
-}
-
-fn group(
-    input: &mut Input<'_>,
-    raw: &Spanned<RawGroup>,
-    variable: Option<Credential>,
-) -> Result<GroupSettings, ConfigError> {
-    let table = raw.get_ref();
-    let name = input.read(&table.name, group_name)?;
-    let keys = ("secret_file", "secret_hash");
-    let sources = (table.secret_file.as_ref(), table.secret_hash.as_ref());
-    let tunnel = match variable {
-        Some(credential) => Some(credential),
-        None => credential(input, keys, sources, Strength::Generated)?,
-    };
-    let tunnel = tunnel.ok_or_else(|| {
-        let what = "the group has neither `secret_file` nor `secret_hash`";
-        let fix = "run `anyproxy certs --group NAME` and set secret_file = \"…/NAME.secret\"";
-        input.error_at(&table.name, Problem::Missing { what, fix })
-    })?;
-    let keys = ("password_file", "password_hash");
-    let sources = (table.password_file.as_ref(), table.password_hash.as_ref());
-    let user = credential(input, keys, sources, Strength::Password)?;
-    let forwards = table.forwards.iter().map(|raw| input.read(raw, str::parse));
-    Ok(GroupSettings {
-        name,
-        user: user.unwrap_or_else(|| tunnel.clone()),
-        tunnel,
-        forwards: forwards.collect::<Result<_, _>>()?,
-    })
-}
-
-/// Makes a credential of `(file, hash)`, of which at most one may be given.
-fn credential(
-    input: &mut Input<'_>,
-    keys: (&'static str, &'static str),
-    sources: (Option<&Text>, Option<&Text>),
-    strength: Strength,
-) -> Result<Option<Credential>, ConfigError> {
-    match sources {
-        (Some(_), Some(hash)) => Err(input.error_at(hash, Problem::Exclusive(keys.0, keys.1))),
-        (Some(file), None) => {
-            let path = input.path(file);
-            let secret = input.secret_file(&path, strength)?;
-            let kept = match strength {
-                Strength::Generated => Ok(Credential::of(&secret)),
-                Strength::Password | Strength::Any => Credential::of_password(&secret),
-            };
-            kept.map(Some).map_err(|problem| input.error_at(file, problem))
-        }
-        (None, Some(hash)) => input.read(hash, Credential::from_hash).map(Some),
         (None, None) => Ok(None),
     }
 }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use anyproxy_gateway::GroupLimits;
 use toml::Spanned;
 
 use super::input::Input;
 use crate::{
-    config::{ConfigError, Problem, raw::Text},
-    values::{duration, size},
+    config::{
+        ConfigError, Problem,
+        raw::{RawGroup, Text},
+    },
+    values::{MOST_COUNTED, bandwidth, duration, size},
 };
 
 /// How long live connections may go on at shutdown.
@@ -84,4 +88,34 @@ pub(super) fn max_streams(
     let Some(raw) = raw else { return Ok(MAX_STREAMS) };
     let number = input.number(raw, (1..=65_536, "a number from 1 to 65536"))?;
     Ok(u32::try_from(number).unwrap_or(MAX_STREAMS))
+}
+
+/// How many parallel sessions a client has.
+pub(super) fn replicas(
+    input: &Input<'_>,
+    flag: Option<u32>,
+    raw: Option<&Spanned<i64>>,
+) -> Result<u32, ConfigError> {
+    match (flag, raw) {
+        (Some(flag), _) => Ok(flag),
+        (None, Some(raw)) => {
+            let number = input.number(raw, (1..=64, "a number from 1 to 64"))?;
+            Ok(u32::try_from(number).unwrap_or(1))
+        }
+        (None, None) => Ok(1),
+    }
+}
+
+/// What a group may take of the gateway.
+pub(super) fn of_group(input: &Input<'_>, raw: &RawGroup) -> Result<GroupLimits, ConfigError> {
+    let words = "a number from 1 to 1000000; leave it out for no limit";
+    let count = |raw: &Option<Spanned<i64>>| {
+        raw.as_ref().map(|raw| input.number(raw, (1..=MOST_COUNTED, words))).transpose()
+    };
+    Ok(GroupLimits {
+        max_sessions: count(&raw.max_sessions)?,
+        max_connections: count(&raw.max_connections)?,
+        max_flows: count(&raw.max_flows)?,
+        bandwidth: input.pick(None, raw.bandwidth.as_ref(), bandwidth)?,
+    })
 }

@@ -12,17 +12,23 @@
 //! downstream reads flags, environment or files again.
 
 mod client;
-mod credential;
+mod data;
+mod forwards;
 mod gateway;
+mod groups;
+mod identity;
 mod input;
 mod limits;
 mod log;
 mod outside;
+mod trust;
 mod warning;
 
-pub use client::{ClientSettings, ForwardSettings};
-pub use credential::{Credential, PasswordHash};
-pub use gateway::{GatewaySettings, GroupSettings};
+pub use client::ClientSettings;
+pub use data::{DataDir, Premises};
+pub use forwards::ForwardSettings;
+pub(crate) use forwards::MOST_FORWARDS;
+pub use gateway::{GatewaySettings, HttpsSettings};
 pub(crate) use input::Strength;
 pub use limits::Limits;
 pub(crate) use log::filter as log_filter;

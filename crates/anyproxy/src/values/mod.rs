@@ -4,13 +4,20 @@
 //! [`Problem`](crate::config::Problem) that says what is expected, with an example.
 
 mod address;
+mod bound;
 mod choices;
-mod forwards;
+mod forward;
 mod names;
+mod port_rule;
 mod units;
 
 pub use address::{HostPort, Listeners, listen, server_name};
-pub use choices::{ClientTransport, GatewayTransport, LogFormat, LogRotation, Method, choice};
-pub use forwards::{ForwardFlag, ForwardRule};
-pub use names::{client_id, forward_name, group_name, ws_path};
-pub use units::{duration, size};
+pub use bound::{Bound, MOST_COUNTED, PortRules, bandwidth_bound, count_bound};
+pub use choices::{
+    ClientTransport, ForwardProtocol, GatewayTransport, LogFormat, LogRotation, Method,
+    ProxyProtocol, choice,
+};
+pub use forward::{ForwardFlag, ListenPorts, PortMap, TargetPorts};
+pub use names::{client_id, forward_name, group_name, user_name, ws_path};
+pub use port_rule::ForwardRule;
+pub use units::{bandwidth, duration, size};

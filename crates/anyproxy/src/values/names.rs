@@ -24,6 +24,26 @@ pub fn group_name(text: &str) -> Result<String, Problem> {
     }
 }
 
+/// Reads the name of a proxy user: 1 to 64 letters, digits, `-`, `_`, `.`, `+` or `@`.
+///
+/// Basic authentication ends the name at a colon (RFC 7617, section 2).
+///
+/// # Errors
+///
+/// [`Problem::NotA`] for anything else.
+pub fn user_name(text: &str) -> Result<String, Problem> {
+    let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'+' | b'@');
+    if (1..=64).contains(&text.len()) && text.bytes().all(known) {
+        Ok(text.into())
+    } else {
+        Err(Problem::NotA {
+            text: text.into(),
+            expected: "a user name (1 to 64 letters, digits, \"-\", \"_\", \".\", \"+\" or \"@\")",
+            example: "\"alice\"",
+        })
+    }
+}
+
 /// Reads a client id: 1 to 128 bytes of printable text.
 ///
 /// # Errors
@@ -85,6 +105,9 @@ mod tests {
         for text in ["demo", "a", "team-1_x.y", &"g".repeat(64)] {
             assert_eq!(group_name(text).unwrap(), text);
         }
+        for text in ["alice", "bob+1@corp.example", &"u".repeat(64)] {
+            assert_eq!(user_name(text).unwrap(), text);
+        }
         assert_eq!(client_id("büro 1").unwrap(), "büro 1");
         assert_eq!(forward_name("web").unwrap(), "web");
         assert_eq!(ws_path("/t/any").unwrap(), "/t/any");
@@ -94,6 +117,9 @@ mod tests {
     fn names_that_do_not() {
         for text in ["", "a:b", "a/b", "..", ".hidden", "a b", "ä", &"g".repeat(65)] {
             assert!(group_name(text).is_err(), "{text}");
+        }
+        for text in ["", "a:b", "a b", "ä", "a\nb", "a,b", &"u".repeat(65)] {
+            assert!(user_name(text).is_err(), "{text}");
         }
         for text in ["", "a\nb", "\u{7f}", &"c".repeat(129)] {
             assert!(client_id(text).is_err(), "{text}");

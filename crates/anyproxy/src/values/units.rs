@@ -76,6 +76,23 @@ pub fn size(text: &str) -> Result<u64, Problem> {
         .ok_or(Problem::OutOfRange { text: text.into(), range: "less than 2^64 bytes" })
 }
 
+/// The least bandwidth that a group can be given, in bytes a second: below it, nothing but waiting happens.
+const LEAST_BANDWIDTH: u64 = 1_000;
+
+/// Reads a bandwidth: a size, for each second.
+///
+/// # Errors
+///
+/// As [`size`], and [`Problem::OutOfRange`] for less than 1 kB.
+pub fn bandwidth(text: &str) -> Result<u64, Problem> {
+    let rate = size(text)?;
+    if rate >= LEAST_BANDWIDTH {
+        Ok(rate)
+    } else {
+        Err(Problem::OutOfRange { text: text.into(), range: "1kB (a second) or more" })
+    }
+}
+
 /// Takes `number unit` off the front: the number, its unit (maybe empty), and what follows.
 fn split_quantity(text: &str) -> Option<(u64, &str, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -133,6 +150,13 @@ mod tests {
         ] {
             assert_eq!(size(text).unwrap(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_bandwidth_is_not_too_small() {
+        assert_eq!(bandwidth("10MB").unwrap(), 10_000_000);
+        assert!(matches!(bandwidth("999"), Err(Problem::OutOfRange { .. })));
+        assert!(matches!(bandwidth("10Mbit"), Err(Problem::NotA { .. })));
     }
 
     #[test]

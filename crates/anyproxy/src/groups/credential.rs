@@ -20,7 +20,7 @@ const MOST_MEMORY: u32 = 1 << 20;
 const MOST_PASSES: u32 = 64;
 
 /// What a secret or a password is checked with.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A keyed hash, for generated secrets. Checking it takes microseconds.
     Verifier(Verifier),
@@ -47,6 +47,15 @@ impl Credential {
             fix: "hash it elsewhere with `anyproxy hash-password` and use `password_hash`".into(),
         })?;
         Ok(Self::Password(PasswordHash(hash)))
+    }
+
+    /// What [`from_hash`](Self::from_hash) reads.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Verifier(verifier) => verifier.to_text(),
+            Self::Password(hash) => hash.0.clone(),
+        }
     }
 
     /// Reads `anyproxy1:…` or `$argon2id$…`, as `anyproxy hash-password` prints them.
@@ -125,6 +134,9 @@ mod tests {
         assert!(matches!(Credential::from_hash(HASH), Ok(Credential::Password(_))));
         let text = Verifier::from_secret(&Secret::new("s")).to_text();
         assert!(matches!(Credential::from_hash(&text), Ok(Credential::Verifier(_))));
+        for text in [HASH, &text] {
+            assert_eq!(Credential::from_hash(text).unwrap().to_text(), text);
+        }
     }
 
     #[test]

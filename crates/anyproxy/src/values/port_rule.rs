@@ -1,12 +1,7 @@
-//! Which gateway ports a group's clients may ask for, and what a client asks for on a command line.
+//! Which gateway ports a group's clients may ask for.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-};
+use std::{fmt, net::IpAddr, str::FromStr};
 
-use super::{HostPort, listen};
 use crate::config::Problem;
 
 /// Ports of the gateway that the clients of a group may ask for.
@@ -55,44 +50,28 @@ fn parse_rule(text: &str) -> Option<ForwardRule> {
         Some((address, ports)) => (Some(parse_ip(address)?), ports),
         None => (None, text),
     };
-    let (first, last) = match ports.split_once('-') {
+    let (first, last) = port_range(ports)?;
+    Some(ForwardRule { address, first, last })
+}
+
+/// Reads `8000` or `9000-9010`. Port 0 stands alone.
+pub(super) fn port_range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = match text.split_once('-') {
         Some((first, last)) => (first.parse().ok()?, last.parse().ok()?),
         None => {
-            let port = ports.parse().ok()?;
+            let port = text.parse().ok()?;
             (port, port)
         }
     };
     let ascending = first <= last && (first != 0 || last == 0);
-    ascending.then_some(ForwardRule { address, first, last })
+    ascending.then_some((first, last))
 }
 
 /// Reads an IPv4 address, or an IPv6 address in brackets.
-fn parse_ip(text: &str) -> Option<IpAddr> {
+pub(super) fn parse_ip(text: &str) -> Option<IpAddr> {
     match text.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']')?.parse().ok().map(IpAddr::V6),
         None => text.parse().ok().map(IpAddr::V4),
-    }
-}
-
-/// One forward on a command line: `LISTEN=TARGET`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForwardFlag {
-    /// Where the gateway listens.
-    pub listen: SocketAddr,
-    /// What the client dials.
-    pub target: HostPort,
-}
-
-impl FromStr for ForwardFlag {
-    type Err = Problem;
-
-    fn from_str(text: &str) -> Result<Self, Problem> {
-        let (at, target) = text.split_once('=').ok_or_else(|| Problem::NotA {
-            text: text.into(),
-            expected: "a forward (LISTEN=TARGET)",
-            example: "\"127.0.0.1:8000=127.0.0.1:9000\"",
-        })?;
-        Ok(Self { listen: listen(at)?, target: target.parse()? })
     }
 }
 
@@ -123,16 +102,6 @@ mod tests {
             ["", "http", "9010-9000", "0-10", "65536", "-1", "1-", "::1:7000", "localhost:7000"]
         {
             assert!(text.parse::<ForwardRule>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_forward_on_the_command_line() {
-        let forward: ForwardFlag = "[::1]:8000=db.internal:5432".parse().unwrap();
-        assert_eq!(forward.listen, "[::1]:8000".parse().unwrap());
-        assert_eq!(forward.target.to_string(), "db.internal:5432");
-        for text in ["8000", "127.0.0.1:8000", "127.0.0.1:8000=", "=a:1", "8000=a:1"] {
-            assert!(text.parse::<ForwardFlag>().is_err(), "{text}");
         }
     }
 }

@@ -1,19 +1,25 @@
 //! `anyproxy gateway`: from settings to a running gateway.
 
+mod follow;
+
 use std::sync::Arc;
 
 use anyproxy_gateway::{
-    Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, GroupLimits, Limits,
+    Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, HttpsConfig, Limits,
     PortRule, UserConfig,
 };
 use anyproxy_transport::{ListenConfig, Offer, net::System};
 
+use follow::Feed;
+
 use crate::{
     failure::RunError,
     files,
-    settings::{self, GatewaySettings, GroupSettings},
+    groups::{self, GroupSettings},
+    settings::{GatewaySettings, MOST_FORWARDS},
     signals::Signals,
-    values::GatewayTransport,
+    store,
+    values::{ForwardRule, GatewayTransport},
 };
 
 /// Runs a gateway until a signal ends it; a second signal skips the drain.
@@ -23,13 +29,17 @@ use crate::{
 /// # Errors
 ///
 /// See [`RunError`].
-pub(crate) async fn run(settings: GatewaySettings) -> Result<(), RunError> {
+pub(crate) async fn run(mut settings: GatewaySettings) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
-    let config = configure(settings, files::raise_limit());
+    let feed = feed(&mut settings)?;
+    let config = configure(settings, feed.groups(), files::raise_limit());
     let gateway = Gateway::start(&config, Arc::new(System::default()), drain)?;
     tell(gateway.addresses());
-    signals.end().await;
+    tokio::select! {
+        () = signals.end() => {}
+        never = feed.follow(&gateway) => match never {},
+    }
     tracing::info!(
         ?drain,
         users = gateway.users(),
@@ -51,6 +61,17 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), RunError> {
     Ok(())
 }
 
+/// The groups of the file and of the store. A directory that a person named is made, so that a mistake
+/// in its path shows now; the default one only when there is something to put into it.
+fn feed(settings: &mut GatewaySettings) -> Result<Feed, RunError> {
+    if let Some(dir) = settings.data_dir.as_ref().filter(|dir| dir.is_named()) {
+        store::create_directory(dir.path())?;
+    }
+    let file = std::mem::take(&mut settings.groups);
+    let directory = settings.data_dir.as_ref().map(|dir| dir.path().to_owned());
+    Ok(Feed::new(file, &settings.stored, directory))
+}
+
 fn tell(addresses: &Addresses) {
     tracing::info!(tunnels = %addresses.tunnels, "gateway started");
     for http in &addresses.http {
@@ -63,12 +84,13 @@ fn tell(addresses: &Addresses) {
 
 /// `files` is how many descriptors there are: no group of connections may use up those of another, and
 /// an eighth is left for listeners, look-ups and the log.
-fn configure(settings: GatewaySettings, files: usize) -> GatewayConfig {
+fn configure(settings: GatewaySettings, groups: &[GroupConfig], files: usize) -> GatewayConfig {
     let default = Limits::default();
     let limits = Limits {
         max_handshakes: default.max_handshakes.min(files / 8),
         max_sessions: default.max_sessions.min(files / 8),
         max_users: default.max_users.min(files / 8 * 5),
+        max_forwards: MOST_FORWARDS.min(files / 8),
         proxy_timeout: settings.limits.proxy_timeout,
         stall_budget: settings.limits.stall_budget,
         max_streams: usize::try_from(settings.max_streams).unwrap_or(usize::MAX),
@@ -88,34 +110,35 @@ fn configure(settings: GatewaySettings, files: usize) -> GatewayConfig {
             dead_after: limits.dead_after,
         },
         http: settings.http,
-        https: None,
+        https: settings
+            .https
+            .map(|https| HttpsConfig { addrs: https.addrs, identity: https.identity }),
         socks5: settings.socks5,
-        mixed: vec![],
-        groups: settings.groups.into_iter().map(group).collect(),
+        mixed: settings.mixed,
+        groups: groups.to_vec(),
         limits,
     }
 }
 
 fn group(settings: GroupSettings) -> GroupConfig {
+    let rule =
+        |rule: &ForwardRule| PortRule { address: rule.address, first: rule.first, last: rule.last };
+    let user = |user: groups::UserSettings| UserConfig {
+        name: user.name,
+        password: credential(user.password),
+    };
     GroupConfig {
-        users: vec![UserConfig {
-            name: settings.name.clone(),
-            password: credential(settings.user),
-        }],
         name: settings.name,
         tunnel: credential(settings.tunnel),
-        limits: GroupLimits::default(),
-        ports: settings
-            .forwards
-            .iter()
-            .map(|rule| PortRule { address: rule.address, first: rule.first, last: rule.last })
-            .collect(),
+        users: settings.users.into_iter().map(user).collect(),
+        ports: settings.forwards.iter().map(rule).collect(),
+        limits: settings.limits,
     }
 }
 
-fn credential(kept: settings::Credential) -> Credential {
+fn credential(kept: groups::Credential) -> Credential {
     match kept {
-        settings::Credential::Verifier(verifier) => Credential::Verifier(verifier),
-        settings::Credential::Password(hash) => Credential::Argon2id(hash.as_str().to_owned()),
+        groups::Credential::Verifier(verifier) => Credential::Verifier(verifier),
+        groups::Credential::Password(hash) => Credential::Argon2id(hash.as_str().to_owned()),
     }
 }

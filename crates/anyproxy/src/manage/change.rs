@@ -1,0 +1,211 @@
+//! The commands that change the store.
+
+use std::{fmt::Write as _, fs, io::Write, path::Path};
+
+use anyproxy_wire::handshake::Secret;
+
+use super::{ManageError, hand_out::Place};
+use crate::{
+    certs,
+    cli::{
+        GroupAddArgs, GroupPasswdArgs, GroupRemoveArgs, GroupSecretArgs, GroupSetArgs, ShareArgs,
+    },
+    groups::{Credential, GroupLimits, GroupSettings, Names},
+    password,
+    settings::Premises,
+    store::{Access, Set, Store, StoreError},
+};
+
+/// What is said after each change.
+const SOON: &str = "a running gateway follows within 2 seconds";
+
+/// Adds a group.
+pub(super) fn add(
+    premises: &Premises,
+    args: &GroupAddArgs,
+    out: &mut dyn Write,
+) -> Result<(), ManageError> {
+    let names = Names::of(premises.groups.clone());
+    if names.has_group(&args.name) {
+        return Err(ManageError::group_in_file(&args.name, premises.config.as_deref()));
+    }
+    let place = Place::choose(&args.out)?;
+    let mut store = Store::create(premises.data_dir.path())?;
+    let mut group = GroupSettings {
+        name: args.name.clone(),
+        tunnel: Credential::of(&Secret::new(Vec::new())),
+        users: vec![],
+        forwards: vec![],
+        limits: GroupLimits::default(),
+    };
+    apply(&args.share, &mut group);
+    place.hand_out(out, |secret| {
+        group.tunnel = Credential::of(&Secret::new(secret));
+        Ok(store.add(&group)?)
+    })?;
+    let path = store.path().display();
+    place.tell(out, &format!("group `{}` added to {path}; {SOON}", args.name))?;
+    place.tell(out, &client_command(premises, &args.name, &place))?;
+    let command = command(premises, &format!("passwd {} --user USER", args.name));
+    place.tell(out, &format!("\nIts users log in once they have a password:\n  {command}"))
+}
+
+/// Generates another secret for a group's clients.
+pub(super) fn secret(
+    premises: &Premises,
+    args: &GroupSecretArgs,
+    out: &mut dyn Write,
+) -> Result<(), ManageError> {
+    let mut store = stored(premises, &args.name)?;
+    let place = Place::choose(&args.out)?;
+    place.hand_out(out, |secret| {
+        let tunnel = Credential::of(&Secret::new(secret));
+        store.change(&args.name, |group| {
+            group.tunnel = tunnel;
+            Ok(())
+        })?;
+        Ok(())
+    })?;
+    let told = format!("group `{}` has another secret, and the old one ends; {SOON}", args.name);
+    place.tell(out, &told)?;
+    place.tell(out, &client_command(premises, &args.name, &place))
+}
+
+/// Changes the ports and limits of a group.
+pub(super) fn set(
+    premises: &Premises,
+    args: &GroupSetArgs,
+    out: &mut dyn Write,
+) -> Result<(), ManageError> {
+    if is_empty(&args.share) {
+        return Err(ManageError::NothingToSet);
+    }
+    stored(premises, &args.name)?.change(&args.name, |group| {
+        apply(&args.share, group);
+        Ok(())
+    })?;
+    say(out, &format!("group `{}` changed; {SOON}", args.name))
+}
+
+/// Gives a user a password, or removes one.
+pub(super) fn passwd(
+    premises: &Premises,
+    args: &GroupPasswdArgs,
+    out: &mut dyn Write,
+) -> Result<(), ManageError> {
+    let mut store = stored(premises, &args.name)?;
+    let user = args.user.as_ref().unwrap_or(&args.name);
+    if args.remove {
+        store.remove_user(&args.name, user)?;
+        return say(out, &format!("user `{user}` of group `{}` removed; {SOON}", args.name));
+    }
+    if Names::of(premises.groups.clone()).has_user(user) {
+        return Err(ManageError::user_in_file(user, premises.config.as_deref()));
+    }
+    let (place, done) = if args.generate {
+        let place = Place::choose(&args.out)?;
+        let done = place.hand_out(out, |secret| {
+            let password = Credential::of(&Secret::new(secret));
+            Ok(store.set_user(&args.name, user, password)?)
+        })?;
+        (place, done)
+    } else {
+        let password = password::read_password()?;
+        (Place::Screen, store.set_user(&args.name, user, password)?)
+    };
+    let done = match done {
+        Set::Added => "added",
+        Set::Changed => "has another password",
+    };
+    place.tell(out, &format!("user `{user}` of group `{}` {done}; {SOON}", args.name))
+}
+
+/// Removes a group.
+pub(super) fn remove(
+    premises: &Premises,
+    args: &GroupRemoveArgs,
+    out: &mut dyn Write,
+) -> Result<(), ManageError> {
+    let name = &args.name;
+    // Not read first: a row that cannot be read can be removed.
+    match open(premises, name)?.remove(name) {
+        Ok(()) => {}
+        Err(StoreError::NoSuchGroup(_)) => return Err(absent(premises, name)),
+        Err(error) => return Err(error.into()),
+    }
+    say(out, &format!("group `{name}` removed with its users; {SOON}, and ends its sessions"))
+}
+
+fn say(out: &mut dyn Write, text: &str) -> Result<(), ManageError> {
+    writeln!(out, "{text}").map_err(ManageError::Output)
+}
+
+/// The store, if the group may be in it.
+fn open(premises: &Premises, name: &str) -> Result<Store, ManageError> {
+    let store = Store::open(premises.data_dir.path(), Access::Write)?;
+    store.ok_or_else(|| absent(premises, name))
+}
+
+/// The store, which has the group.
+fn stored(premises: &Premises, name: &str) -> Result<Store, ManageError> {
+    let store = open(premises, name)?;
+    if store.groups()?.iter().any(|group| group.name == name) {
+        return Ok(store);
+    }
+    Err(absent(premises, name))
+}
+
+fn absent(premises: &Premises, name: &str) -> ManageError {
+    if premises.groups.iter().any(|group| group.name == name) {
+        return ManageError::group_in_file(name, premises.config.as_deref());
+    }
+    StoreError::NoSuchGroup(name.to_owned()).into()
+}
+
+fn is_empty(share: &ShareArgs) -> bool {
+    let ShareArgs { forwards, max_sessions, max_connections, max_flows, bandwidth } = share;
+    forwards.is_none()
+        && max_sessions.is_none()
+        && max_connections.is_none()
+        && max_flows.is_none()
+        && bandwidth.is_none()
+}
+
+fn apply(share: &ShareArgs, group: &mut GroupSettings) {
+    if let Some(rules) = &share.forwards {
+        group.forwards.clone_from(&rules.0);
+    }
+    let limits = &mut group.limits;
+    limits.max_sessions = share.max_sessions.map_or(limits.max_sessions, |bound| bound.0);
+    limits.max_connections = share.max_connections.map_or(limits.max_connections, |bound| bound.0);
+    limits.max_flows = share.max_flows.map_or(limits.max_flows, |bound| bound.0);
+    limits.bandwidth = share.bandwidth.map_or(limits.bandwidth, |bound| bound.0);
+}
+
+/// What to type on a client.
+fn client_command(premises: &Premises, group: &str, place: &Place) -> String {
+    let file = match place {
+        Place::File(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy(),
+        Place::Screen | Place::Output => "FILE".into(),
+    };
+    let pin = premises.certificate.as_ref().and_then(|path| fs::read(path).ok());
+    let pin = pin.and_then(|chain| certs::authority_pin(&chain));
+    let mut text = format!(
+        "\nNext, on a client, with the secret in {file}:\n  \
+         anyproxy client --gateway HOST:8443 --group {group} --secret-file {file}"
+    );
+    if let Some(pin) = pin {
+        // Writing to a string cannot fail.
+        let _always = write!(text, " \\\n    --pin {pin}");
+    }
+    text
+}
+
+/// The command line of another `group` command for the same gateway.
+fn command(premises: &Premises, rest: &str) -> String {
+    let flag = |name: &str, path: &Path| format!("anyproxy group {rest} {name} {}", path.display());
+    match &premises.config {
+        Some(config) => flag("--config", config),
+        None => flag("--data-dir", premises.data_dir.path()),
+    }
+}

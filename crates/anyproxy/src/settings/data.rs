@@ -1,0 +1,116 @@
+//! The data directory, and what is in it.
+
+use std::path::{Path, PathBuf};
+
+use super::input::Input;
+use crate::{
+    cli::GroupArgs,
+    config::{
+        ConfigError, Place, Problem, open_mode,
+        raw::{RawGateway, Text},
+    },
+    failure::chain,
+    groups::{GroupOutline, GroupSettings},
+    settings::{Outside, Warning},
+    store::{Access, FILE, Store},
+};
+
+/// The directory that is used when none is named, beside the configuration file.
+const DEFAULT: &str = "anyproxy-data";
+
+/// The directory in which a gateway keeps what outlives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataDir {
+    /// A person named it.
+    Named(PathBuf),
+    /// The one beside the configuration file.
+    Default(PathBuf),
+}
+
+impl DataDir {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) | Self::Default(path) => path,
+        }
+    }
+
+    /// Whether a person named it.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        matches!(self, Self::Named(_))
+    }
+}
+
+/// The flag's directory, the file's, or the one beside the file. Without a file there is no default: the
+/// gateway and a command that changes its groups would have to guess the same.
+pub(super) fn data_dir(
+    input: &Input<'_>,
+    flag: Option<&Path>,
+    raw: Option<&Text>,
+) -> Option<DataDir> {
+    match input.pick_path(flag.map(|path| ("--data-dir", path)), raw) {
+        Some(given) => Some(DataDir::Named(given.value)),
+        None => input.source.as_ref().map(|source| DataDir::Default(source.resolve(DEFAULT))),
+    }
+}
+
+/// The groups of the store in `dir`; `None` when there is no store.
+pub(super) fn stored(
+    input: &mut Input<'_>,
+    dir: &DataDir,
+) -> Result<Option<Vec<GroupSettings>>, ConfigError> {
+    let read = || {
+        let Some(store) = Store::open(dir.path(), Access::Read)? else { return Ok(None) };
+        store.groups().map(Some)
+    };
+    let groups = read().map_err(|error: crate::store::StoreError| {
+        let fix = error.fix().unwrap_or_default();
+        ConfigError::new(Place::Start, Problem::Refused { what: chain(&error), fix })
+    })?;
+    let path = dir.path().join(FILE);
+    if let Some(mode) = open_mode(&path) {
+        input.warnings.push(Warning::OpenFile { path, mode });
+    }
+    Ok(groups)
+}
+
+/// What a command that manages groups has to know of a gateway.
+#[derive(Debug)]
+pub struct Premises {
+    /// Where the store is, or would be.
+    pub data_dir: DataDir,
+    /// The configuration file, if one was named.
+    pub config: Option<PathBuf>,
+    /// The groups of that file.
+    pub groups: Vec<GroupOutline>,
+    /// The certificate chain that the file names, if it does.
+    pub certificate: Option<PathBuf>,
+}
+
+impl Premises {
+    /// Reads the configuration file, but none of the files that it names.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or neither a file nor a directory is named.
+    pub fn load(args: &GroupArgs, outside: &mut dyn Outside) -> Result<Self, ConfigError> {
+        let input = Input::open(args.config.as_deref(), outside)?;
+        let raw: RawGateway = input.parse()?;
+        let data_dir = data_dir(&input, args.data_dir.as_deref(), raw.data_dir.as_ref());
+        let data_dir = data_dir.ok_or_else(|| {
+            input.error_whole(Problem::Missing {
+                what: "it is not known whose groups are meant",
+                fix: "name the gateway's configuration file with --config (or ANYPROXY_CONFIG), or \
+                      its data directory with --data-dir (or ANYPROXY_DATA_DIR)",
+            })
+        })?;
+        Ok(Self {
+            data_dir,
+            config: args.config.clone(),
+            groups: super::groups::outlines(&input, &raw.group)?,
+            certificate: raw.certificate.as_ref().map(|path| input.path(path).value),
+        })
+    }
+}

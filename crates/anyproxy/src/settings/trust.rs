@@ -1,0 +1,72 @@
+//! What makes a gateway the right one for a client.
+
+use anyproxy_transport::tls::{Pin, Trust};
+use rustls_pki_types::ServerName;
+
+use super::input::{Given, Input, Origin};
+use crate::{
+    cli::ClientArgs,
+    config::{ConfigError, Problem, raw::RawClient},
+    values::{HostPort, server_name},
+};
+
+/// The name that the gateway's certificate must carry: the one given, or the host to dial.
+pub(super) fn expected_name(
+    input: &Input<'_>,
+    args: &ClientArgs,
+    raw: &RawClient,
+    gateway: &HostPort,
+) -> Result<ServerName<'static>, ConfigError> {
+    if let Some(flag) = &args.server_name {
+        let origin = Origin::Flag("--server-name");
+        return server_name(flag).map_err(|problem| input.error(&origin, problem));
+    }
+    if let Some(raw) = &raw.server_name {
+        return input.read(raw, server_name);
+    }
+    let blame = |problem| match (&args.gateway, &raw.gateway) {
+        (None, Some(raw)) => input.error_at(raw, problem),
+        (Some(_), _) | (None, None) => input.error(&Origin::Flag("--gateway"), problem),
+    };
+    server_name(&gateway.host).map_err(blame)
+}
+
+/// A flag for any kind of trust replaces both keys of the file.
+pub(super) fn trust(
+    input: &Input<'_>,
+    args: &ClientArgs,
+    raw: &RawClient,
+) -> Result<Trust, ConfigError> {
+    if let Some(path) = &args.ca {
+        return ca(input, &Given { value: path.clone(), origin: Origin::Flag("--ca") });
+    }
+    if let Some(pin) = args.pin {
+        return Ok(Trust::Pin(pin));
+    }
+    match (&raw.ca, &raw.pin) {
+        (Some(_), Some(pin)) => Err(input.error_at(pin, Problem::Exclusive("ca", "pin"))),
+        (Some(path), None) => ca(input, &input.path(path)),
+        (None, Some(text)) => input.read(text, pin).map(Trust::Pin),
+        (None, None) => Ok(Trust::System),
+    }
+}
+
+fn pin(text: &str) -> Result<Pin, Problem> {
+    text.parse().map_err(|_| Problem::NotA {
+        text: text.into(),
+        expected: "a pin (\"sha256:\" and 64 hexadecimal digits)",
+        example: "what `anyproxy certs` prints",
+    })
+}
+
+fn ca(input: &Input<'_>, path: &Given<std::path::PathBuf>) -> Result<Trust, ConfigError> {
+    let pem = input.read_pem(path)?;
+    Trust::from_ca_pem(&pem).map_err(|error| {
+        let problem = Problem::BadFile {
+            path: path.value.clone(),
+            what: error.to_string(),
+            fix: "name the gateway's ca.crt, or use its pin".into(),
+        };
+        input.error(&path.origin, problem)
+    })
+}

@@ -1,0 +1,191 @@
+//! The program in a directory of its own, as commands that end and as services that run.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tempfile::TempDir;
+
+/// A directory with certificates, a secret, and a gateway's configuration that has the group `demo`.
+pub(crate) struct Directory(TempDir);
+
+/// What a command that has ended left.
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        let dir = Self(TempDir::new().unwrap());
+        assert_eq!(dir.run(&["certs", "--group", "demo"], "").code, 0);
+        let config = "listen = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nsocks5 = \"off\"\n\
+                      certificate = \"certs/gateway.crt\"\nkey = \"certs/gateway.key\"\n\
+                      [[group]]\nname = \"demo\"\nsecret_file = \"certs/demo.secret\"\n\
+                      forwards = [\"8000-8009\"]\n";
+        fs::write(dir.path("gateway.toml"), config).unwrap();
+        dir
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, line: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_anyproxy"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ANYPROXY_") || name == "RUST_LOG" {
+                command.env_remove(name);
+            }
+        }
+        command.args(line).current_dir(self.0.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, line: &[&str], input: &str) -> Done {
+        let mut child = self.command(line).spawn().unwrap();
+        // It may have ended without reading.
+        let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Done {
+            code: output.status.code().unwrap(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    /// Runs `anyproxy group … --config gateway.toml`.
+    pub(crate) fn group(&self, line: &[&str], input: &str) -> Done {
+        self.run(&[&["group"], line, &["--config", "gateway.toml"]].concat(), input)
+    }
+}
+
+/// How long a line of a log may take: a test that waits for one that never comes has to fail, not hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A service that runs.
+pub(crate) struct Running {
+    child: Child,
+    /// Its log, line by line.
+    log: Receiver<String>,
+    seen: String,
+}
+
+impl Running {
+    /// A gateway that has started.
+    pub(crate) fn gateway(dir: &Directory, flags: &[&str]) -> Self {
+        let mut gateway =
+            Self::start(dir, &[&["gateway", "--config", "gateway.toml"], flags].concat());
+        gateway.wait_for("HTTP proxy started");
+        gateway
+    }
+
+    /// A client of `group`, with the secret in `GROUP.secret`.
+    pub(crate) fn client(dir: &Directory, gateway: &Self, group: &str) -> Self {
+        let at = gateway.address("tunnels=").to_string();
+        let secret = format!("{group}.secret");
+        Self::start(
+            dir,
+            &[
+                "client",
+                "-g",
+                &at,
+                "--ca",
+                "certs/ca.crt",
+                "--group",
+                group,
+                "--secret-file",
+                &secret,
+            ],
+        )
+    }
+
+    fn start(dir: &Directory, line: &[&str]) -> Self {
+        let mut child = dir.command(line).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (lines, log) = channel();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _gone = lines.send(line);
+            }
+        });
+        Self { child, log, seen: String::new() }
+    }
+
+    /// Waits for a line of the log that has not been waited for before.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {text:?} in the log:\n{}", self.seen));
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// The address that the log has behind `key`.
+    fn address(&self, key: &str) -> SocketAddr {
+        let (_, rest) = self.seen.split_once(key).unwrap();
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// The status with which the HTTP proxy answers a user who wants to reach `target`.
+    pub(crate) fn connect(&self, user: &str, target: SocketAddr) -> u16 {
+        let mut proxy = TcpStream::connect(self.address("http=")).unwrap();
+        let login = STANDARD.encode(user);
+        let head = format!(
+            "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {login}\r\n\r\n"
+        );
+        proxy.write_all(head.as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(proxy).read_line(&mut line).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Ends the service and returns its whole log.
+    pub(crate) fn end(&mut self) -> String {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+        }
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", self.seen);
+        self.seen.clone()
+    }
+}
+
+impl Drop for Running {
+    /// A test that failed leaves nothing running.
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// A target on loopback that accepts whoever comes.
+pub(crate) fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    addr
+}
