@@ -18,18 +18,14 @@ use std::{
 
 use anyproxy_client::Client;
 use anyproxy_gateway::{GroupConfig, GroupLimits};
-use anyproxy_runtime::Shaper;
 use anyproxy_tests::{
     groups::{group, member},
     lab::{Options, Site, connected},
-    net::LinkSettings,
     party::Party,
     target::{self, Framing},
-    tunnels::Tunnels,
     user::{As, Body, Doors, Refusal, read_body},
 };
-use anyproxy_transport::{Flow, Meters, Sent, Transport, net::Conn};
-use anyproxy_wire::{codes::OpenCode, message::Protocol};
+use anyproxy_transport::{Transport, net::Conn};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::Instant,
@@ -272,48 +268,4 @@ async fn who_waits_for_bandwidth_is_not_evicted_over_quic() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_bandwidth_is_not_evicted_over_websocket() {
     who_waits_for_bandwidth_is_not_evicted(Transport::WebSocket).await;
-}
-
-/// Datagrams do not wait: what is over the rate is dropped and counted, either way.
-async fn datagrams_are_held_to_the_rate(transport: Transport) {
-    const RATE: u64 = 100_000;
-    let tunnels = Tunnels::start(transport, LinkSettings::with_delay(SECOND / 100)).await;
-    let shapers = [Shaper::new(None), Shaper::new(None)];
-    for shaper in &shapers {
-        tunnels.scope.spawn("bandwidth", Arc::clone(shaper).run());
-    }
-    let (mut opened, mut accepted) = tunnels.open(Protocol::Udp).await;
-    accepted.answer(OpenCode::Connected, "", None).await.unwrap();
-    opened.reply().await.unwrap();
-    let [send, recv] = shapers.map(|shaper| shaper.meter(Some(RATE)));
-    opened.set_meters(Meters { send, recv });
-    let (mut near, mut far) = (Flow::new(opened), Flow::new(accepted));
-    let (mut up, mut down) = (0_u64, 0_u64);
-    let began = Instant::now();
-    let mut tick = tokio::time::interval(SECOND / 200);
-    while began.elapsed() < 20 * SECOND {
-        tokio::select! {
-            _ = tick.tick() => {
-                near.send(&[1; 1000]);
-                assert_eq!(far.send(&[2; 1000]), Sent::Queued);
-            }
-            got = near.recv() => down += got.unwrap().unwrap().len() as u64,
-            got = far.recv() => up += got.unwrap().unwrap().len() as u64,
-        }
-    }
-    let due = 20.0 * RATE as f64 + 64.0 * 1024.0;
-    within(up as f64, due, "to the target");
-    within(down as f64, due, "to the user");
-    let dropped = near.dropped();
-    within(dropped as f64 * 1000.0, 2.0 * (20.0 * 200_000.0 - due), "dropped and counted");
-}
-
-#[tokio::test(start_paused = true)]
-async fn datagrams_are_held_to_the_rate_over_quic() {
-    datagrams_are_held_to_the_rate(Transport::Quic).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn datagrams_are_held_to_the_rate_over_websocket() {
-    datagrams_are_held_to_the_rate(Transport::WebSocket).await;
 }

@@ -1,4 +1,4 @@
-//! The UDP flows that a group may have, from the gateway's side: the client is played by the test.
+//! The UDP flows that a group may have, and their bandwidth. The client is played by the test.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,17 +7,20 @@
     reason = "a failure is the test's result"
 )]
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_gateway::{GroupConfig, GroupLimits};
-use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_runtime::{Deadline, Scope, Shaper};
 use anyproxy_tests::{
     groups::group,
     lab::{Options, Site},
+    net::LinkSettings,
     party::Party,
+    tunnels::Tunnels,
 };
 use anyproxy_transport::{
-    DialConfig, Dialer, Flow, Login, Method, OldestTls, StallBudget, Transport, Trust, Tunnel,
+    DialConfig, Dialer, Flow, Login, Meters, Method, OldestTls, Sent, StallBudget, Transport,
+    Trust, Tunnel,
 };
 use anyproxy_wire::{
     codes::OpenCode,
@@ -127,4 +130,52 @@ async fn flows_of_a_group_are_limited_over_quic() {
 #[tokio::test(start_paused = true)]
 async fn flows_of_a_group_are_limited_over_websocket() {
     flows_of_a_group_are_limited(Transport::WebSocket).await;
+}
+
+fn within(got: f64, due: f64, what: &str) {
+    assert!((got / due - 1.0).abs() <= 0.05, "{what}: {got} instead of {due}");
+}
+
+/// Datagrams do not wait: what is over the rate is dropped and counted, either way.
+async fn datagrams_are_held_to_the_rate(transport: Transport) {
+    const RATE: u64 = 100_000;
+    let tunnels = Tunnels::start(transport, LinkSettings::with_delay(SECOND / 100)).await;
+    let shapers = [Shaper::new(None), Shaper::new(None)];
+    for shaper in &shapers {
+        tunnels.scope.spawn("bandwidth", Arc::clone(shaper).run());
+    }
+    let (mut opened, mut accepted) = tunnels.open(Protocol::Udp).await;
+    accepted.answer(OpenCode::Connected, "", None).await.unwrap();
+    opened.reply().await.unwrap();
+    let [send, recv] = shapers.map(|shaper| shaper.meter(Some(RATE)));
+    opened.set_meters(Meters { send, recv });
+    let (mut near, mut far) = (Flow::new(opened), Flow::new(accepted));
+    let (mut up, mut down) = (0_u64, 0_u64);
+    let began = tokio::time::Instant::now();
+    let mut tick = tokio::time::interval(SECOND / 200);
+    while began.elapsed() < 20 * SECOND {
+        tokio::select! {
+            _ = tick.tick() => {
+                near.send(&[1; 1000]);
+                assert_eq!(far.send(&[2; 1000]), Sent::Queued);
+            }
+            got = near.recv() => down += got.unwrap().unwrap().len() as u64,
+            got = far.recv() => up += got.unwrap().unwrap().len() as u64,
+        }
+    }
+    let due = 20.0 * RATE as f64 + 64.0 * 1024.0;
+    within(up as f64, due, "to the target");
+    within(down as f64, due, "to the user");
+    let dropped = near.dropped();
+    within(dropped as f64 * 1000.0, 2.0 * (20.0 * 200_000.0 - due), "dropped and counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_are_held_to_the_rate_over_quic() {
+    datagrams_are_held_to_the_rate(Transport::Quic).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_are_held_to_the_rate_over_websocket() {
+    datagrams_are_held_to_the_rate(Transport::WebSocket).await;
 }
