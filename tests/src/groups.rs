@@ -41,8 +41,6 @@ pub fn member(party: &Party, id: &str, group: &str, secret: &str) -> ClientConfi
 pub async fn refused(client: &Client) -> String {
     let mut state = client.state();
     let waiting = state.wait_for(|state| matches!(state, State::Waiting(_))).await.unwrap().clone();
-    match waiting {
-        State::Waiting(reason) => reason,
-        other => panic!("{other:?}"),
-    }
+    let State::Waiting(reason) = waiting else { panic!("{waiting:?}") };
+    reason
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "tasks end with the test's runtime")]
+
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -29,7 +31,7 @@ async fn pump(meter: &Arc<Meter>, chunk: usize, time: Duration) -> usize {
             }
         }
     };
-    let _: Result<(), _> = tokio::time::timeout(time, pumping).await;
+    let _: Result<(), _> = crate::Deadline::after(time).bound(pumping).await;
     moved
 }
 
@@ -67,7 +69,7 @@ async fn the_rate_is_held_whether_low_or_high_and_however_large_the_chunks() {
             // Long enough for many grants.
             let time = if rate < 100_000 { 100 } else { 1 };
             let moved = pump(&meter, chunk, time * SECOND).await;
-            let due = (rate * u64::from(time as u32)) as f64;
+            let due = (rate * u64::from(time)) as f64;
             within(moved, due, 0.05, &format!("rate {rate}, chunk {chunk}"));
         }
     }
@@ -134,7 +136,7 @@ async fn groups_share_the_total_alike_however_many_connections_they_have() {
             let mut pumps = vec![(&one, chunk)];
             pumps.extend(vec![(&many, 65_536); 20]);
             let moved = together(&pumps, time * SECOND).await;
-            let half = (total * u64::from(time as u32)) as f64 / 2.0;
+            let half = (total * u64::from(time)) as f64 / 2.0;
             within(moved[0], half, 0.05, &format!("one connection of {total}, chunk {chunk}"));
             within(moved[1..].iter().sum(), half, 0.05, &format!("the other group of {total}"));
         }

@@ -156,10 +156,8 @@ proptest! {
                     }
                 }
                 Step::Enter | Step::EnterNewest if !arriving.is_empty() => {
-                    let at = match step {
-                        Step::EnterNewest => arriving.len() - 1,
-                        _ => 0,
-                    };
+                    let newest = matches!(step, Step::EnterNewest);
+                    let at = if newest { arriving.len() - 1 } else { 0 };
                     let comer = arriving.remove(at);
                     let entered = roster.enter(&Arc::new(Fake(comer.clone())));
                     roster.forget(comer.generation);
