@@ -13,5 +13,6 @@ pub mod narrow;
 pub mod net;
 pub mod target;
 pub mod tunnels;
+pub mod udp;
 pub mod user;
 pub mod wait;
