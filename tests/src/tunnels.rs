@@ -35,15 +35,26 @@ pub struct Tunnels {
     pub scope: Scope,
     /// The gateway's share of memory for those who do not keep up.
     pub budget: Arc<StallBudget>,
-    _listener: TunnelListener,
+    _door: Door,
 }
 
-impl Tunnels {
-    /// Dials, over links with these settings.
-    pub async fn start(transport: Transport, link: LinkSettings) -> Self {
-        let (site, world) = Site::simulated();
-        world.set_default(link);
-        let scope = Scope::root("tunnels");
+/// A gateway's door without a gateway: what a client does can be seen through it.
+pub struct Door {
+    /// Where things are.
+    pub site: Site,
+    /// What the client has to trust.
+    pub certificates: Certificates,
+    /// Where the tunnels' tasks run.
+    pub scope: Scope,
+    /// Memory for those who do not keep up.
+    pub budget: Arc<StallBudget>,
+    listener: TunnelListener,
+}
+
+impl Door {
+    /// Opens it.
+    #[must_use]
+    pub fn open(site: Site) -> Self {
         let certificates = Certificates::new(&["gateway.test"]);
         let (cert, key) = (certificates.chain.as_bytes(), certificates.key.as_bytes());
         let config = ListenConfig {
@@ -55,12 +66,33 @@ impl Tunnels {
             dead_after: Duration::from_secs(3600),
         };
         let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
-        let budget = StallBudget::new(64 << 20);
-        let accepting = accept(&listener, &scope, Arc::clone(&budget));
-        let dialling = dial(&site, transport, listener.local_addr(), &certificates, &scope);
-        let (gateway, client) = tokio::join!(accepting, dialling);
-        let link = world.link(site.gateway_ip, gateway.peer().ip());
-        Self { gateway, client, link, world, scope, budget, _listener: listener }
+        let (scope, budget) = (Scope::root("tunnels"), StallBudget::new(64 << 20));
+        Self { site, certificates, scope, budget, listener }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Lets the next client in.
+    pub async fn welcome(&self) -> Tunnel {
+        accept(&self.listener, &self.scope, Arc::clone(&self.budget)).await
+    }
+}
+
+impl Tunnels {
+    /// Dials, over links with these settings.
+    pub async fn start(transport: Transport, link: LinkSettings) -> Self {
+        let (site, world) = Site::simulated();
+        world.set_default(link);
+        let door = Door::open(site);
+        let dialling = dial(&door, transport);
+        let (gateway, client) = tokio::join!(door.welcome(), dialling);
+        let link = world.link(door.site.gateway_ip, gateway.peer().ip());
+        let (scope, budget) = (door.scope.clone(), Arc::clone(&door.budget));
+        Self { gateway, client, link, world, scope, budget, _door: door }
     }
 
     /// Opens a stream that the other end has accepted and not yet answered.
@@ -116,19 +148,13 @@ async fn accept(listener: &TunnelListener, scope: &Scope, budget: Arc<StallBudge
     client.welcome(welcome, limits, scope).await.unwrap()
 }
 
-async fn dial(
-    site: &Site,
-    transport: Transport,
-    gateway: SocketAddr,
-    certificates: &Certificates,
-    scope: &Scope,
-) -> Tunnel {
+async fn dial(door: &Door, transport: Transport) -> Tunnel {
     let deadline = Deadline::after(PATIENCE);
     let config = DialConfig {
-        host: gateway.ip().to_string(),
-        port: gateway.port(),
+        host: door.addr().ip().to_string(),
+        port: door.addr().port(),
         server_name: Some("gateway.test".into()),
-        trust: Trust::from_ca_pem(certificates.ca.as_bytes()).unwrap(),
+        trust: Trust::from_ca_pem(door.certificates.ca.as_bytes()).unwrap(),
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
     };
@@ -142,7 +168,7 @@ async fn dial(
         initial_credit: DEFAULT_CREDIT,
         budget: StallBudget::new(64 << 20),
     };
-    let dialer = Dialer::new(site.client.clone(), config).unwrap();
+    let dialer = Dialer::new(door.site.client.clone(), config).unwrap();
     let connected = dialer.dial(transport, deadline).await.unwrap();
-    connected.log_in(&login, deadline, scope).await.unwrap().0
+    connected.log_in(&login, deadline, &door.scope).await.unwrap().0
 }

@@ -1,5 +1,13 @@
 //! UDP flows over both transports, tunnel to tunnel.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a failure here is the test's"
+)]
+
 use std::time::Duration;
 
 use anyproxy_runtime::Deadline;
@@ -299,7 +307,7 @@ async fn a_flood_of_datagrams_leaves_streams_and_control_a_good_part_of_the_link
     for transport in BOTH {
         let tunnels = Tunnels::start(transport, narrow()).await;
         let (opened, accepted) = tunnels.flow().await;
-        tunnels.scope.spawn("flood", flood(opened, 1000));
+        tunnels.scope.spawn("flood", flood(opened, 700));
         tunnels.scope.spawn("swallow", swallow(accepted));
         tokio::time::sleep(ms(2000)).await;
         let began = Instant::now();
@@ -310,7 +318,7 @@ async fn a_flood_of_datagrams_leaves_streams_and_control_a_good_part_of_the_link
         let (read, ()) = tokio::join!(accepted.read_to_end(&mut got), upload(stream, 1_000_000));
         read.unwrap();
         let took = began.elapsed();
-        assert!(took < ms(8000), "{transport}: a second's worth took {took:?}");
+        assert!(took < ms(4000), "{transport}: a second's worth took {took:?}");
         tunnels.scope.cancel();
     }
 }

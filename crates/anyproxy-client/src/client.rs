@@ -20,6 +20,7 @@ use crate::{
     config::{ClientConfig, Limits},
     connection::Exit,
     egress::Egress,
+    flow::Flows,
     session::Session,
     state::{Reporter, State},
 };
@@ -59,6 +60,7 @@ pub struct Client {
     connections: Scope,
     state: watch::Receiver<State>,
     budget: Arc<StallBudget>,
+    flows: Arc<Flows>,
 }
 
 /// Why there is no session.
@@ -110,7 +112,9 @@ impl Client {
             initial_credit: config.limits.initial_credit,
             budget: Arc::clone(&budget),
         };
+        let flows = Arc::new(Flows::default());
         let exit = Arc::new(Exit {
+            flows: Arc::clone(&flows),
             egress: Egress::new(Arc::clone(&net), Arc::new(config.policy)),
             forwards: config.forwards,
             limits: config.limits,
@@ -127,7 +131,7 @@ impl Client {
             drain,
         };
         root.spawn_to_end("supervisor", supervisor.run());
-        Ok(Self { root, connections, state, budget })
+        Ok(Self { root, connections, state, budget, flows })
     }
 
     /// What it is doing, now and whenever that changes.
@@ -146,6 +150,25 @@ impl Client {
     #[must_use]
     pub fn stalled(&self) -> u64 {
         self.budget.charged()
+    }
+
+    /// Datagrams of UDP flows that were dropped here since the start: no room on the way to the
+    /// gateway or from it, or the system did not take one for its target.
+    #[must_use]
+    pub fn dropped_datagrams(&self) -> u64 {
+        self.flows.dropped()
+    }
+
+    /// How often the network said that the target of a UDP flow is not there (ICMP).
+    #[must_use]
+    pub fn unreachable_targets(&self) -> u64 {
+        self.flows.unreachable()
+    }
+
+    /// UDP flows that live now.
+    #[must_use]
+    pub fn flows(&self) -> usize {
+        self.flows.live()
     }
 
     /// Tasks that live now; for tests and figures.

@@ -80,6 +80,10 @@ pub struct Limits {
     pub refused_pause: Duration,
     /// The pause before a refused port is asked for again.
     pub forward_pause: Duration,
+    /// How long a UDP flow lives on which nothing moves, unless its forward says otherwise.
+    pub flow_idle: Duration,
+    /// UDP flows at once.
+    pub max_flows: usize,
 }
 
 impl Default for Limits {
@@ -92,6 +96,8 @@ impl Default for Limits {
             longest_pause: Duration::from_secs(30),
             refused_pause: Duration::from_secs(30),
             forward_pause: Duration::from_secs(5),
+            flow_idle: Duration::from_secs(60),
+            max_flows: 4096,
         }
     }
 }

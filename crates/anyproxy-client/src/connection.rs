@@ -12,6 +12,7 @@ use anyproxy_wire::{
 use crate::{
     config::{Forward, Limits},
     egress::{Destination, Dialled, Egress},
+    flow::Flows,
 };
 
 /// What all connections of a client share.
@@ -21,12 +22,13 @@ pub(crate) struct Exit {
     pub(crate) forwards: Vec<Forward>,
     pub(crate) limits: Limits,
     pub(crate) scope: Scope,
+    pub(crate) flows: Arc<Flows>,
 }
 
 /// Why the target was not reached, for the user.
-struct Refusal {
-    code: OpenCode,
-    detail: String,
+pub(crate) struct Refusal {
+    pub(crate) code: OpenCode,
+    pub(crate) detail: String,
 }
 
 impl Exit {
@@ -37,6 +39,9 @@ impl Exit {
             Ok(opened) => opened,
             Err(error) => return tracing::debug!(%error, "a stream without a proper head"),
         };
+        if open.protocol == Protocol::Udp {
+            return self.serve_flow(&tunnel, stream, &open, deadline).await;
+        }
         let dialled = match self.check(&tunnel, &open) {
             Ok(destination) => self.dial(&mut stream, &destination, deadline).await,
             Err(refusal) => Some(Err(refusal)),
@@ -51,7 +56,7 @@ impl Exit {
     }
 
     /// Everything that can be said without dialling.
-    fn check(&self, tunnel: &Tunnel, open: &Open) -> Result<Destination, Refusal> {
+    pub(crate) fn check(&self, tunnel: &Tunnel, open: &Open) -> Result<Destination, Refusal> {
         let refuse = |code, detail: &str| Err(Refusal { code, detail: detail.into() });
         if self.scope.is_draining() {
             return refuse(OpenCode::Draining, "the client is shutting down");
@@ -59,14 +64,14 @@ impl Exit {
         if tunnel.admit() == Admission::Overloaded {
             return refuse(OpenCode::Overloaded, "readers that rest hold all buffers");
         }
-        if open.protocol == Protocol::Udp {
-            return refuse(OpenCode::Internal, "UDP is not served");
-        }
         match &open.target {
             Target::Name(name) => Ok(Destination::Asked(name.clone())),
             Target::Forward(id) => {
                 let index = usize::try_from(*id).ok();
                 match index.and_then(|index| self.forwards.get(index)) {
+                    Some(forward) if forward.protocol != open.protocol => {
+                        refuse(OpenCode::UnknownForward, "the forward has the other protocol")
+                    }
                     Some(forward) => Ok(Destination::Configured(forward.target.clone())),
                     None => refuse(OpenCode::UnknownForward, "the client knows no such forward"),
                 }
@@ -94,7 +99,7 @@ impl Exit {
 }
 
 /// Waits until the stream fails. First bytes may come meanwhile; they stay.
-async fn gone(stream: &mut Stream) {
+pub(crate) async fn gone(stream: &mut Stream) {
     let failed = poll_fn(|cx| stream.poll_fill(cx).map(|result| result.is_err())).await;
     if !failed {
         // With bytes in hand a failure is not to be seen; the answer will meet it.
@@ -112,7 +117,7 @@ async fn relay(mut stream: Stream, open: &Open, dialled: Dialled, deadline: Dead
     tracing::debug!(target = ?open.target, %address, ?ended, "connection ended");
 }
 
-async fn refuse(mut stream: Stream, open: &Open, refusal: Refusal, deadline: Deadline) {
+pub(crate) async fn refuse(mut stream: Stream, open: &Open, refusal: Refusal, deadline: Deadline) {
     let Refusal { code, detail } = refusal;
     tracing::debug!(target = ?open.target, %code, detail, "open refused");
     let told = async {

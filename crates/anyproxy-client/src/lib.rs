@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod connection;
 pub mod egress;
+mod flow;
 mod session;
 mod state;
 

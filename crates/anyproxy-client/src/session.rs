@@ -7,7 +7,7 @@ use anyproxy_transport::{Tunnel, TunnelError};
 use anyproxy_wire::{
     codes::{CloseCode, ForwardCode},
     frame::Frame,
-    message::{ForwardReply, ForwardRequest, Goaway, Protocol},
+    message::{ForwardReply, ForwardRequest, Goaway},
 };
 use tokio::time::Instant;
 
@@ -90,7 +90,7 @@ impl<'a> Session<'a> {
         let Some(forward) = self.exit.forwards.get(index) else { return };
         let request = ForwardRequest {
             id: u64::try_from(index).unwrap_or(u64::MAX),
-            protocol: Protocol::Tcp,
+            protocol: forward.protocol,
             listen: forward.listen.clone(),
             name: forward.name.clone(),
         };

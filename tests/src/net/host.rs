@@ -6,13 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use anyproxy_transport::net::{AsyncUdpSocket, BoxFuture, Conn, Listener, Net, Role};
+use anyproxy_transport::net::{AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, Role};
 
 use super::{
     address::Name,
     state::Inner,
     tcp::{self, Accepting},
-    udp::Socket,
+    udp::{Large, Socket},
 };
 
 /// A host of a [`World`](super::World), with its addresses and ports.
@@ -129,7 +129,12 @@ impl Net for HostNet {
     }
 
     fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        Ok(Arc::new(Socket::bind(&self.0.inner, self.0.index, addr)?))
+        Ok(Arc::new(Socket::bind(&self.0.inner, self.0.index, addr, Large::Dropped)?))
+    }
+
+    fn datagrams(&self, local: SocketAddr, peer: Option<SocketAddr>) -> io::Result<Datagrams> {
+        let socket = Socket::bind(&self.0.inner, self.0.index, local, Large::Fragmented)?;
+        Ok(Datagrams::simulated(Arc::new(socket), peer))
     }
 
     fn resolve<'a>(

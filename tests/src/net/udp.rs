@@ -39,12 +39,23 @@ pub(super) struct Datagram {
     to: SocketAddr,
     sender: usize,
     bytes: Bytes,
+    large: Large,
+}
+
+/// What becomes of a datagram over the link's MTU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Large {
+    /// It is dropped, as with "don't fragment": QUIC's sockets.
+    Dropped,
+    /// It goes in fragments, and is lost when one of them is: sockets for proxied datagrams.
+    Fragmented,
 }
 
 #[derive(Debug)]
 pub(super) struct SocketState {
     pub(super) host: usize,
     pub(super) bound: SocketAddr,
+    large: Large,
     queue: VecDeque<Datagram>,
     queued: usize,
     reader: Option<Waker>,
@@ -52,8 +63,8 @@ pub(super) struct SocketState {
 
 impl State {
     fn send(&mut self, socket: u64, transmit: &Transmit<'_>) {
-        let Some(SocketState { host, bound, .. }) = self.sockets.get(&socket) else { return };
-        let (host, bound) = (*host, *bound);
+        let Some(socket) = self.sockets.get(&socket) else { return };
+        let SocketState { host, bound, large, .. } = *socket;
         let mut to = transmit.destination;
         to.set_ip(destination(to.ip()));
         let named = transmit.src_ip.map(|ip| ip.to_canonical());
@@ -76,18 +87,23 @@ impl State {
         };
         let from = SocketAddr::new(ip, bound.port());
         if transmit.contents.is_empty() {
-            self.send_one(Datagram { from, to, sender: host, bytes: Bytes::new() });
+            self.send_one(Datagram { from, to, sender: host, bytes: Bytes::new(), large });
         }
         for segment in transmit.contents.chunks(size) {
             let bytes = Bytes::copy_from_slice(segment);
-            self.send_one(Datagram { from, to, sender: host, bytes });
+            self.send_one(Datagram { from, to, sender: host, bytes, large });
         }
     }
 
     fn send_one(&mut self, datagram: Datagram) {
         let now = Instant::now();
-        let Datagram { from, to, sender, .. } = datagram;
-        let settings = self.settings(from.ip(), to.ip());
+        let Datagram { from, to, sender, large, .. } = datagram;
+        let mut settings = self.settings(from.ip(), to.ip());
+        if large == Large::Fragmented {
+            let fragments = datagram.bytes.len().div_ceil(settings.mtu).max(1);
+            settings.loss = 1.0 - (1.0 - settings.loss).powf(fragments as f64);
+            settings.mtu = usize::MAX;
+        }
         let path = self.path(from.ip(), to.ip());
         let bytes = &datagram.bytes;
         path.record(|| Record { at: now, carrier: Carrier::Udp, from, to, bytes: bytes.clone() });
@@ -95,7 +111,7 @@ impl State {
             Fate::Dropped => {}
             Fate::Arrives(at) => self.schedule(at, Arrival::Datagram(datagram)),
             Fate::Twice(at, again) => {
-                let copy = Datagram { from, to, sender, bytes: bytes.clone() };
+                let copy = Datagram { from, to, sender, bytes: bytes.clone(), large };
                 self.schedule(at, Arrival::Datagram(datagram));
                 self.schedule(again, Arrival::Datagram(copy));
             }
@@ -158,13 +174,19 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn bind(inner: &Arc<Inner>, host: usize, addr: SocketAddr) -> io::Result<Self> {
+    pub(super) fn bind(
+        inner: &Arc<Inner>,
+        host: usize,
+        addr: SocketAddr,
+        large: Large,
+    ) -> io::Result<Self> {
         let mut state = inner.lock();
         let taken: Vec<SocketAddr> =
             state.sockets.values().filter(|s| s.host == host).map(|s| s.bound).collect();
         let bound = state.bind(host, addr, &taken)?;
         let id = state.number();
-        let socket = SocketState { host, bound, queue: VecDeque::new(), queued: 0, reader: None };
+        let socket =
+            SocketState { host, bound, large, queue: VecDeque::new(), queued: 0, reader: None };
         state.sockets.insert(id, socket);
         Ok(Self { inner: inner.clone(), id })
     }

@@ -36,7 +36,7 @@ pub struct Dialled {
 /// Reaches targets, within a policy. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Egress {
-    net: Arc<dyn Net>,
+    pub(super) net: Arc<dyn Net>,
     policy: Arc<Policy>,
 }
 

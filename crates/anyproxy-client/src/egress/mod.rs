@@ -16,6 +16,7 @@
 //! The rules are described in `docs/policy.md`.
 
 mod address;
+mod datagrams;
 mod dial;
 mod error;
 mod happy;

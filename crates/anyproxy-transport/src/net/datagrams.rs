@@ -13,12 +13,13 @@
 
 use std::{
     future::poll_fn,
-    io::{self, IoSliceMut},
+    io::{self, IoSliceMut, Read as _},
     net::{IpAddr, SocketAddr},
-    sync::Arc,
-    task::{Poll, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use quinn::{
     AsyncUdpSocket,
     udp::{RecvMeta, Transmit},
@@ -27,6 +28,9 @@ use socket2::SockRef;
 use tokio::{io::Interest, net::UdpSocket};
 
 use super::local;
+
+/// A datagram, or an ICMP error: for the system that is not something to read.
+const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// A UDP socket for proxied datagrams.
 #[derive(Debug)]
@@ -78,41 +82,64 @@ impl Datagrams {
     /// What the system answered. An ICMP error is one of a single peer, never the socket's end: it
     /// is told once, and only on a socket with a peer.
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<Received> {
-        let received = match &self.arm {
-            Arm::System(socket) => self.recv_system(socket, buf).await?,
-            Arm::Simulated(socket) => self.recv_simulated(&**socket, buf).await?,
-        };
-        Ok(Received { from: plain(received.from), to: own(received.to), ..received })
+        match &self.arm {
+            Arm::System(socket) => socket.async_io(NEWS, || self.recv_now(socket, buf)).await,
+            Arm::Simulated(socket) => poll_fn(|cx| self.poll_simulated(&**socket, cx, buf)).await,
+        }
     }
 
-    async fn recv_system(&self, socket: &UdpSocket, buf: &mut [u8]) -> io::Result<Received> {
+    /// As [`Datagrams::recv`], through a buffer that many sockets share: each would need 64 KiB for
+    /// itself, to be ready for what seldom comes. It is locked while a datagram is copied.
+    ///
+    /// # Errors
+    /// As [`Datagrams::recv`].
+    pub async fn recv_through(&self, buffer: &Mutex<Vec<u8>>) -> io::Result<(Bytes, Received)> {
+        let copied = |buf: &[u8], received: Received| {
+            (Bytes::copy_from_slice(buf.get(..received.length).unwrap_or(buf)), received)
+        };
+        match &self.arm {
+            Arm::System(socket) => {
+                let receive = || {
+                    let mut buf = lock(buffer);
+                    let received = self.recv_now(socket, &mut buf)?;
+                    Ok(copied(&buf, received))
+                };
+                socket.async_io(NEWS, receive).await
+            }
+            Arm::Simulated(socket) => {
+                poll_fn(|cx| {
+                    let mut buf = lock(buffer);
+                    let received = ready!(self.poll_simulated(&**socket, cx, &mut buf))?;
+                    Poll::Ready(Ok(copied(&buf, received)))
+                })
+                .await
+            }
+        }
+    }
+
+    fn recv_now(&self, socket: &UdpSocket, buf: &mut [u8]) -> io::Result<Received> {
         if let Some(from) = self.peer {
-            let length = socket.recv(buf).await?;
+            let length = (&*SockRef::from(socket)).read(buf)?;
             return Ok(Received { length, from, to: None });
         }
-        if !self.local.ip().is_unspecified() {
-            let (length, from) = socket.recv_from(buf).await?;
-            return Ok(Received { length, from, to: Some(self.local.ip()) });
-        }
-        socket.async_io(Interest::READABLE, || local::recv(socket, buf)).await
+        let Received { length, from, to } = local::recv(socket, buf)?;
+        let fixed = Some(self.local.ip()).filter(|ip| !ip.is_unspecified());
+        Ok(Received { length, from: plain(from), to: own(to.or(fixed)) })
     }
 
-    async fn recv_simulated(
+    fn poll_simulated(
         &self,
         socket: &dyn AsyncUdpSocket,
+        cx: &mut Context<'_>,
         buf: &mut [u8],
-    ) -> io::Result<Received> {
+    ) -> Poll<io::Result<Received>> {
         loop {
             let mut meta = [RecvMeta::default()];
-            poll_fn(|cx| {
-                let bufs = &mut [IoSliceMut::new(buf)];
-                ready!(socket.poll_recv(cx, bufs, &mut meta))?;
-                Poll::Ready(Ok::<_, io::Error>(()))
-            })
-            .await?;
+            ready!(socket.poll_recv(cx, &mut [IoSliceMut::new(buf)], &mut meta))?;
             let [RecvMeta { addr: from, len: length, dst_ip: to, .. }] = meta;
-            if self.peer.is_none_or(|peer| peer == plain(from)) {
-                return Ok(Received { length, from, to });
+            let from = plain(from);
+            if self.peer.is_none_or(|peer| peer == from) {
+                return Poll::Ready(Ok(Received { length, from, to: own(to) }));
             }
         }
     }
@@ -172,8 +199,14 @@ impl Datagrams {
     }
 }
 
+/// The buffer holds nothing between two uses, so poisoning says nothing.
+fn lock(buffer: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    buffer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether an error tells of a datagram sent earlier (RFC 1122, 4.1.3.3), not of the socket.
-fn is_icmp(error: &io::Error) -> bool {
+#[must_use]
+pub fn is_icmp(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused

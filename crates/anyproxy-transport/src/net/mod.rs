@@ -18,7 +18,7 @@ mod system;
 use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 pub use conn::{Conn, Listener, VirtualConn, VirtualListener};
-pub use datagrams::{Datagrams, Received};
+pub use datagrams::{Datagrams, Received, is_icmp};
 pub use options::{Role, UdpBuffers};
 pub use quinn::{AsyncUdpSocket, UdpPoller, udp};
 pub use system::System;

@@ -162,3 +162,18 @@ fn open(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<(Socket,
         Err(error) => Err(error),
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::net::sockopt::{Ipv4PathMtuDiscovery, ip_mtu_discover};
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_may_fragment_proxied_datagrams() {
+        for local in ["0.0.0.0:0", "127.0.0.1:0", "[::]:0"] {
+            let socket = datagrams(local.parse().unwrap(), None).unwrap();
+            assert_eq!(ip_mtu_discover(&socket).unwrap(), Ipv4PathMtuDiscovery::DONT, "{local}");
+        }
+    }
+}

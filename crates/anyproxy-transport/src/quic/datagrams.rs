@@ -17,8 +17,8 @@ use crate::{error::TunnelError, flow::Sent, tunnel::Datagram};
 /// Held up for so long, the sender lets others go first.
 const HELD_UP: Duration = Duration::from_millis(2);
 
-/// The longest rest.
-const LONGEST_REST: Duration = Duration::from_millis(20);
+/// The longest rest: about what it takes to send quinn's queue over a slow link.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// Room in quinn's queue that says that it is empty; quinn keeps a few bytes for itself.
 const ALMOST_ALL: usize = DATAGRAM_SEND_BUFFER - 1024;
@@ -76,7 +76,7 @@ pub(super) async fn send(shared: Arc<Shared>) {
         if shared.conn.datagram_send_buffer_space() < datagram.len() {
             let since = *held_up.get_or_insert_with(Instant::now);
             if since.elapsed() >= HELD_UP {
-                rest(&shared, since.elapsed()).await;
+                rest(&shared, since).await;
                 held_up = None;
             }
         }
@@ -103,19 +103,22 @@ async fn hand_over(shared: &Shared, flow: u64, datagram: Bytes) -> Result<(), Se
     }
 }
 
-/// Lets the streams use the link for as long as the datagrams had it. The rest ends early when the
-/// peer acknowledges, so that there was room, and yet no stream sent anything.
-async fn rest(shared: &Shared, held_up: Duration) {
-    let until = Instant::now() + held_up.min(LONGEST_REST);
-    let mut emptied = None;
+/// Lets the streams use the link for as long as the datagrams had it, which is since `began`. The rest
+/// ends early when the peer acknowledges, so that there was room, and yet no stream sent anything.
+async fn rest(shared: &Shared, began: Instant) {
+    while shared.conn.datagram_send_buffer_space() < ALMOST_ALL {
+        if shared.conn.close_reason().is_some() {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let until = Instant::now() + began.elapsed().min(LONGEST_REST);
+    let before = shared.conn.stats();
     while Instant::now() < until {
         tokio::time::sleep(LOOK).await;
-        if shared.conn.datagram_send_buffer_space() < ALMOST_ALL {
-            continue;
-        }
         let now = shared.conn.stats();
-        let (acks, streams) = *emptied.get_or_insert((now.frame_rx.acks, now.frame_tx.stream));
-        if now.frame_rx.acks > acks && now.frame_tx.stream == streams {
+        if now.frame_rx.acks > before.frame_rx.acks && now.frame_tx.stream == before.frame_tx.stream
+        {
             return;
         }
     }
