@@ -25,6 +25,9 @@ use crate::{
 /// The largest payload of a datagram over IPv4.
 pub const LARGEST: usize = 65_507;
 
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A lab whose client asks for a UDP port for each of `targets`.
 pub async fn lab(site: Site, options: &Options, targets: &[SocketAddr]) -> Lab {
     let ip = site.gateway_ip;
@@ -120,10 +123,10 @@ impl Udp {
         tokio::time::timeout(limit, self.recv()).await.ok().map(|(payload, _)| payload)
     }
 
-    /// Sends `payload` and waits for the answer.
+    /// Sends `payload` and waits for the answer, a minute at most.
     pub async fn ask(&self, payload: &[u8], to: SocketAddr) -> Vec<u8> {
         self.send(payload, to);
-        let (answer, from) = self.recv().await;
+        let (answer, from) = tokio::time::timeout(PATIENCE, self.recv()).await.expect("no answer");
         assert_eq!(from, to, "an answer comes from where the question went");
         answer
     }
@@ -236,10 +239,10 @@ impl Association {
         split(&reply)
     }
 
-    /// Sends `payload` and waits for its answer.
+    /// Sends `payload` and waits for its answer, a minute at most.
     pub async fn ask(&self, host: &str, port: u16, payload: &[u8]) -> (String, Vec<u8>) {
         self.send(host, port, payload);
-        self.recv().await
+        tokio::time::timeout(PATIENCE, self.recv()).await.expect("no answer")
     }
 
     /// Waits until the gateway ends it.

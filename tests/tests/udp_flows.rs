@@ -55,10 +55,12 @@ async fn a_flow_ends_after_60_idle_seconds(transport: Transport) {
     let (silent, _unread) = udp::silent(&site);
     let lab = udp::lab(site, &Options::new(transport), &[echo, silent]).await;
     let user = Udp::user(&lab.site);
+    let before = lab.gateway.users();
     assert_eq!(user.ask(b"one", lab.ports[0]).await, b"one");
     // The answer passed the gateway one hop ago.
     let idle = live(&lab.gateway, 0).await + HOP;
     assert!((60 * SECOND..=60 * SECOND + 2 * MS).contains(&idle), "{idle:?}");
+    assert_eq!(lab.gateway.users(), before, "nothing is left behind");
 
     assert_eq!(user.ask(b"two", lab.ports[0]).await, b"two");
     assert_eq!(lab.gateway.flows().opened, 2);
