@@ -55,6 +55,12 @@ impl Door {
     /// Opens it.
     #[must_use]
     pub fn open(site: Site) -> Self {
+        Self::with_budget(site, 64 << 20)
+    }
+
+    /// Opens it with so many bytes for those who do not keep up.
+    #[must_use]
+    pub fn with_budget(site: Site, budget: u64) -> Self {
         let certificates = Certificates::new(&["gateway.test"]);
         let (cert, key) = (certificates.chain.as_bytes(), certificates.key.as_bytes());
         let config = ListenConfig {
@@ -66,7 +72,7 @@ impl Door {
             dead_after: Duration::from_secs(3600),
         };
         let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
-        let (scope, budget) = (Scope::root("tunnels"), StallBudget::new(64 << 20));
+        let (scope, budget) = (Scope::root("tunnels"), StallBudget::new(budget));
         Self { site, certificates, scope, budget, listener }
     }
 
@@ -85,9 +91,14 @@ impl Door {
 impl Tunnels {
     /// Dials, over links with these settings.
     pub async fn start(transport: Transport, link: LinkSettings) -> Self {
+        Self::with_budget(transport, link, 64 << 20).await
+    }
+
+    /// Dials; the gateway's end has so many bytes for those who do not keep up.
+    pub async fn with_budget(transport: Transport, link: LinkSettings, budget: u64) -> Self {
         let (site, world) = Site::simulated();
         world.set_default(link);
-        let door = Door::open(site);
+        let door = Door::with_budget(site, budget);
         let dialling = dial(&door, transport);
         let (gateway, client) = tokio::join!(door.welcome(), dialling);
         let link = world.link(door.site.gateway_ip, gateway.peer().ip());

@@ -11,8 +11,11 @@
 use std::time::Duration;
 
 use anyproxy_runtime::Deadline;
-use anyproxy_tests::{net::LinkSettings, tunnels::Tunnels};
-use anyproxy_transport::{Flow, Sent, Stream, StreamError, Transport};
+use anyproxy_tests::{
+    net::LinkSettings,
+    tunnels::{Tunnels, opening},
+};
+use anyproxy_transport::{Flow, OpenError, Sent, Stream, StreamError, Transport};
 use anyproxy_wire::{
     codes::{CloseCode, OpenCode, StreamCode},
     message::Protocol,
@@ -246,6 +249,91 @@ async fn large_datagrams_that_nobody_reads_are_bounded_and_stop_nobody_else() {
         let (mut opened, mut accepted) = tunnels.flow().await;
         assert_eq!(opened.send(&payload(LARGEST, 7)), Sent::Queued);
         assert_eq!(next(&mut opened, &mut accepted).await, payload(LARGEST, 7));
+    }
+}
+
+/// On the WebSocket all sizes share one queue, so there it is no question.
+#[tokio::test(start_paused = true)]
+async fn small_datagrams_that_wait_do_not_hold_up_a_large_one() {
+    let tunnels = tunnels(Transport::Quic).await;
+    let (mut opened, mut accepted) = tunnels.flow().await;
+    for round in 0..4 {
+        for number in 0..20 {
+            assert_eq!(opened.send(&[round, number]), Sent::Queued);
+        }
+        tokio::time::sleep(ms(50)).await;
+    }
+    assert_eq!(opened.send(&payload(LARGEST, 0)), Sent::Queued);
+    let wait = Deadline::after(ms(1000)).bound(opened.recv()).await;
+    assert!(wait.is_err(), "{wait:?}");
+    let mut places = Vec::new();
+    for place in 0..81 {
+        if accepted.recv().await.unwrap().unwrap().len() == LARGEST {
+            places.push(place);
+        }
+    }
+    assert_eq!(places, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_length_over_that_of_any_datagram_breaks_the_flow_and_not_the_tunnel() {
+    for transport in BOTH {
+        let tunnels = tunnels(transport).await;
+        let (mut opened, mut accepted) = tunnels.open(Protocol::Udp).await;
+        accepted.answer(OpenCode::Connected, "", None).await.unwrap();
+        opened.reply().await.unwrap();
+        // 65,508 as a varint of four bytes.
+        opened.write_all(&[0x80, 0, 0xff, 0xe4, 1, 2, 3]).await.unwrap();
+        let broken = Flow::new(accepted).recv().await;
+        assert!(matches!(broken, Err(StreamError::Wire(_))), "{transport}: {broken:?}");
+        let (mut opened, mut accepted) = tunnels.flow().await;
+        assert_eq!(opened.send(b"?"), Sent::Queued);
+        assert_eq!(next(&mut opened, &mut accepted).await, "?");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_datagram_that_the_end_cuts_off_is_dropped_and_counted() {
+    for transport in BOTH {
+        let tunnels = tunnels(transport).await;
+        let (mut opened, mut accepted) = tunnels.open(Protocol::Udp).await;
+        accepted.answer(OpenCode::Connected, "", None).await.unwrap();
+        opened.reply().await.unwrap();
+        opened.write_all(b"\x05whole\x05cut").await.unwrap();
+        opened.shutdown().await.unwrap();
+        let mut accepted = Flow::new(accepted);
+        assert_eq!(accepted.recv().await.unwrap().unwrap(), "whole");
+        assert_eq!((accepted.recv().await, accepted.dropped()), (Ok(None), 1), "{transport}");
+        assert_eq!(tunnels.client.stats().dropped_datagrams, 1);
+    }
+}
+
+/// What a flow holds counts for the stall budget, and can be had back from it.
+#[tokio::test(start_paused = true)]
+async fn a_flow_that_rests_with_half_a_datagram_makes_room_for_others() {
+    for transport in BOTH {
+        let link = LinkSettings::with_delay(ms(10));
+        let tunnels = Tunnels::with_budget(transport, link, 300_000).await;
+        let (mut stalled, mut accepted) = tunnels.open(Protocol::Udp).await;
+        accepted.answer(OpenCode::Connected, "", None).await.unwrap();
+        stalled.expect_reply(Deadline::never());
+        let mut stalled = Flow::new(stalled);
+        // How long it held nothing does not count.
+        tokio::time::sleep(ms(40_000)).await;
+        accepted.write_all(&[0x80, 0, 0xff, 0xe3]).await.unwrap();
+        accepted.write_all(&[0; 60_000]).await.unwrap();
+        let resting = Deadline::after(ms(29_000)).bound(stalled.recv()).await;
+        assert!(resting.is_err(), "{transport}: {resting:?}");
+        assert_eq!(tunnels.budget.charged(), 60_004, "{transport}");
+        let full = tunnels.gateway.open(&opening(Protocol::Udp)).await.unwrap_err();
+        assert_eq!(full, OpenError::Overloaded, "{transport}");
+        let resting = Deadline::after(ms(2000)).bound(stalled.recv()).await;
+        assert!(resting.is_err(), "too young to be evicted: {resting:?}");
+        tunnels.gateway.open(&opening(Protocol::Udp)).await.unwrap_err();
+        let evicted = stalled.recv().await;
+        assert_eq!(evicted, Err(StreamError::Reset(StreamCode::Stalled)), "{transport}");
+        assert_eq!(tunnels.budget.charged(), 0);
+        tunnels.gateway.open(&opening(Protocol::Udp)).await.unwrap();
     }
 }
 

@@ -184,6 +184,17 @@ impl Charge {
         }
     }
 
+    /// So many bytes are held, whoever may still send what. Rest begins with the first of them.
+    pub(crate) fn exactly(&self, bytes: u64) {
+        let charged = self.entry.charged.load(Ordering::Relaxed);
+        if charged == 0 && bytes > 0 {
+            self.progressed();
+        }
+        if charged != bytes {
+            self.set(bytes);
+        }
+    }
+
     /// The reader moved bytes on.
     pub(crate) fn progressed(&self) {
         self.entry.progress.store(self.budget.clock(), Ordering::Relaxed);

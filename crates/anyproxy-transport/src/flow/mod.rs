@@ -181,10 +181,7 @@ impl Flow {
         }
         self.write(cx);
         let next = self.poll_next(cx);
-        match self.framed.held() {
-            0 => self.charge.waiting(),
-            held => self.charge.holding(held, 0),
-        }
+        self.charge.exactly(self.framed.held());
         next
     }
 
@@ -272,7 +269,9 @@ impl Flow {
         self.dropped.saturating_add(self.inbox.dropped())
     }
 
-    /// Ends the flow cleanly; what is queued on its stream and within credit is still sent.
+    /// Ends the flow cleanly; what is queued on its stream and within credit is still sent. Smaller
+    /// datagrams that still wait leave too, but on QUIC the end may overtake them. If not everything
+    /// is within credit, the flow is reset instead.
     pub fn end(mut self) {
         let cx = &mut Context::from_waker(Waker::noop());
         self.write(cx);

@@ -1,8 +1,13 @@
 //! Data streams and datagrams as QUIC's own.
 
+use anyproxy_runtime::Deadline;
 use anyproxy_transport::{Flow, Sent, Stream, StreamError, Transport};
-use anyproxy_wire::{codes::StreamCode, frame::Frame};
-use bytes::Bytes;
+use anyproxy_wire::{
+    codes::{OpenCode, StreamCode},
+    frame::Frame,
+    message::OpenReply,
+};
+use bytes::{Bytes, BytesMut};
 use quinn::{ReadError, RecvStream, SendStream, VarInt};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -133,6 +138,37 @@ async fn datagrams_are_as_written_both_ways() {
             conn.send_datagram(golden.into()).unwrap();
             assert_eq!(flow.recv().await, Ok(Some(Bytes::from_static(payload))));
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn datagrams_on_the_flows_own_stream_are_as_written_both_ways() {
+    bounded(async {
+        let mut session = session(Transport::Quic).await;
+        let (_stream, (mut flow, mut send, mut recv)) = open_both(&mut session).await;
+        let (code, detail) = (OpenCode::Connected, String::new());
+        let reply = OpenReply { stream: 3, code, detail, address: None };
+        let mut head = BytesMut::new();
+        Frame::OpenReply(reply).encode(&mut head);
+        send.write_all(&head).await.unwrap();
+        flow.expect_reply(Deadline::never());
+        let mut flow = Flow::new(flow);
+        for (suffix, payload) in [("", &b"hello"[..]), (", empty", b"")] {
+            let heading = "### Datagrams outside of frames";
+            let golden = row(heading, &format!("flow's stream{suffix}"));
+            send.write_all(&golden).await.unwrap();
+            assert_eq!(flow.recv().await, Ok(Some(Bytes::from_static(payload))));
+        }
+        assert_eq!(flow.send(&[7; 40_000]), Sent::Queued);
+        let mut large = vec![0; 40_004];
+        tokio::select! {
+            read = recv.read_exact(&mut large) => read.unwrap(),
+            other = flow.recv() => panic!("{other:?}"),
+        }
+        // 40,000 as a varint of four bytes (RFC 9000, 16).
+        same(&large[..4], &[0x80, 0, 0x9c, 0x40]);
+        assert_eq!(large[4..], [7; 40_000]);
     })
     .await;
 }
