@@ -212,3 +212,30 @@ async fn tcp_and_udp_share_a_number_over_quic() {
 async fn tcp_and_udp_share_a_number_over_websocket() {
     tcp_and_udp_share_a_number(Transport::WebSocket).await;
 }
+
+/// A port on all addresses answers from the one that was asked, which is all that many peers take.
+#[cfg(target_os = "linux")]
+async fn answers_leave_from_where_the_question_went(transport: Transport) {
+    let site = Site::loopback();
+    let echo = udp::echo(&site);
+    let forwards = vec![udp::forward("0.0.0.0:0".parse().unwrap(), echo)];
+    let lab = udp::lab_with(site, &Options::new(transport), forwards).await;
+    let user = Udp::user(&lab.site);
+    for ip in [[127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 1]] {
+        let port = SocketAddr::from((ip, lab.ports[0].port()));
+        assert_eq!(user.ask(b"who is there?", port).await, b"who is there?");
+    }
+    assert_eq!(lab.gateway.flows().opened, 2, "each pair of addresses has a flow");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn answers_leave_from_where_the_question_went_over_quic() {
+    answers_leave_from_where_the_question_went(Transport::Quic).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn answers_leave_from_where_the_question_went_over_websocket() {
+    answers_leave_from_where_the_question_went(Transport::WebSocket).await;
+}
