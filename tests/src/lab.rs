@@ -91,6 +91,9 @@ pub struct Options {
     pub forwards: Vec<SocketAddr>,
     /// Targets that are denied.
     pub deny: Vec<String>,
+    /// Ports that clients may ask for, from the first to the last; else only those that the system
+    /// chooses.
+    pub ports: Option<(u16, u16)>,
 }
 
 impl Options {
@@ -103,6 +106,7 @@ impl Options {
             client_limits: anyproxy_client::Limits::default(),
             forwards: vec![],
             deny: vec![],
+            ports: None,
         }
     }
 
@@ -193,12 +197,13 @@ pub fn gateway_config(
 ) -> GatewayConfig {
     let any = SocketAddr::new(site.gateway_ip, 0);
     let credential = Credential::Verifier(Verifier::from_secret(&Secret::new(SECRET)));
+    let (first, last) = options.ports.unwrap_or((0, 0));
     let group = |name: &str| GroupConfig {
         name: name.into(),
         tunnel: credential.clone(),
         users: vec![UserConfig { name: name.into(), password: credential.clone() }],
         limits: GroupLimits::default(),
-        ports: vec![PortRule { address: None, first: 0, last: 0 }],
+        ports: vec![PortRule { address: None, first, last }],
     };
     GatewayConfig {
         tunnels: ListenConfig {

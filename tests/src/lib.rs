@@ -15,5 +15,6 @@ pub mod net;
 pub mod party;
 pub mod target;
 pub mod tunnels;
+pub mod udp;
 pub mod user;
 pub mod wait;

@@ -77,7 +77,7 @@ impl Inbox {
     }
 
     /// Takes a datagram of the user's, if there is room.
-    pub(super) fn push(&self, payload: &[u8]) -> Pushed {
+    pub(super) fn push(&self, payload: &Bytes) -> Pushed {
         let mut state = self.state();
         let (most, full) = match state.phase {
             Phase::Opening => (WHILE_OPENING, Reason::NotReady),
@@ -89,7 +89,7 @@ impl Inbox {
             return Pushed::Dropped(full);
         }
         state.bytes += payload.len();
-        state.queue.push_back(Bytes::copy_from_slice(payload));
+        state.queue.push_back(payload.clone());
         state.touched = Instant::now();
         drop(state);
         self.changed.notify_one();

@@ -18,7 +18,10 @@ mod inbox;
 mod pump;
 mod table;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyproxy_runtime::Scope;
 use anyproxy_transport::net::Net;
@@ -38,7 +41,7 @@ const LAST_QUIET: Duration = Duration::from_secs(1);
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Room for the largest datagram.
-pub(crate) const LARGEST: usize = 65_535;
+const LARGEST: usize = 65_535;
 
 /// The pause after a socket could not be read, so that an error that stays does not spin.
 pub(crate) const READ_PAUSE: Duration = Duration::from_millis(5);
@@ -58,6 +61,8 @@ pub(crate) struct Flows {
     pub(crate) open_within: Duration,
     /// Flows of one forwarded port.
     pub(crate) max_port_flows: usize,
+    /// Through which all sockets receive: 64 KiB for each would be much for what mostly rests.
+    pub(crate) buffer: Mutex<Vec<u8>>,
 }
 
 impl Flows {
@@ -70,6 +75,7 @@ impl Flows {
             idle: limits.flow_idle,
             open_within: limits.proxy_timeout,
             max_port_flows: limits.max_port_flows,
+            buffer: Mutex::new(vec![0; LARGEST]),
         })
     }
 }

@@ -66,7 +66,7 @@ impl<K: Clone + Eq + Hash> Table<K> {
 
     /// Hands a user's datagram to the flow of `key`, or drops and counts it. Where there is no such
     /// flow, one is started between the tunnel and `user`.
-    pub(crate) fn deliver<U>(self: &Arc<Self>, key: &K, payload: &[u8], user: impl FnOnce() -> U)
+    pub(crate) fn deliver<U>(self: &Arc<Self>, key: &K, payload: &Bytes, user: impl FnOnce() -> U)
     where
         K: Send + Sync + 'static,
         U: UserSide,
@@ -77,7 +77,7 @@ impl<K: Clone + Eq + Hash> Table<K> {
     }
 
     /// Delivers `payload`, or returns a place for a new flow, in which it waits.
-    fn place(self: &Arc<Self>, key: &K, payload: &[u8]) -> Option<Slot<K>> {
+    fn place(self: &Arc<Self>, key: &K, payload: &Bytes) -> Option<Slot<K>> {
         let mut entries = self.entries();
         match entries.map.get(key).map(|inbox| inbox.push(payload)) {
             Some(Pushed::Taken) => return None,

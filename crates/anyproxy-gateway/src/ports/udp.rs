@@ -25,7 +25,7 @@ use anyproxy_wire::message::{Ingress, Protocol, Target};
 
 use super::Port;
 use crate::{
-    flows::{Bounds, Flows, LARGEST, READ_PAUSE, Table, Unopened, UserSide},
+    flows::{Bounds, Flows, READ_PAUSE, Table, Unopened, UserSide},
     registry::Session,
 };
 
@@ -47,20 +47,19 @@ pub(super) async fn serve(port: Arc<Port>, socket: Arc<Datagrams>, flows: Arc<Fl
     let scope = port.accepting.clone();
     let table = Table::new(Arc::clone(&flows), scope.clone(), bounds);
     let mut draining = pin!(scope.draining());
-    let mut buf = vec![0; LARGEST];
     loop {
         let received = tokio::select! {
             biased;
             () = draining.as_mut() => return,
-            received = socket.recv(&mut buf) => received,
+            received = socket.recv_through(&flows.buffer) => received,
         };
-        let Ok(Received { length, from, to }) = received else {
+        let Ok((payload, Received { from, to, .. })) = received else {
             tokio::time::sleep(READ_PAUSE).await;
             continue;
         };
         flows.counters.came();
         let peer = Peer { addr: from, to };
-        table.deliver(&peer, buf.get(..length).unwrap_or_default(), || User {
+        table.deliver(&peer, &payload, || User {
             port: Arc::clone(&port),
             socket: Arc::clone(&socket),
             peer,

@@ -30,7 +30,7 @@ use tokio::io::AsyncReadExt as _;
 use super::datagram::{self, Head, Unusable};
 use crate::{
     figures::Reason,
-    flows::{Bounds, LARGEST, READ_PAUSE, Table, Unopened, UserSide},
+    flows::{Bounds, READ_PAUSE, Table, Unopened, UserSide},
     ingress::{Authenticate, Ends, Ingress, OpenFailure, OpenRequest, Outcome, Route, User},
 };
 
@@ -78,8 +78,8 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         ends: Ends,
         port: u16,
     ) -> io::Result<(Self, SocketAddr)> {
-        let local = ends.local.ok_or(io::ErrorKind::NotConnected)?.ip().to_canonical();
-        let socket = ingress.flows.net.datagrams(SocketAddr::new(local, 0), None)?;
+        let local = any_port(ends.local.ok_or(io::ErrorKind::NotConnected)?);
+        let socket = ingress.flows.net.datagrams(local, None)?;
         let bound = socket.local_addr()?;
         let scope = ingress.flows.scope.child("association");
         let association = Self {
@@ -98,8 +98,8 @@ impl<R: Route, A: Authenticate> Association<R, A> {
     /// to earlier ones are through.
     pub(super) async fn run(mut self, mut conn: Conn) {
         let scope = self.flows.0.clone();
-        let mut buf = vec![0; LARGEST];
         let mut ignored = [0; 512];
+        let flows = Arc::clone(&self.ingress.flows);
         let mut over = pin!(scope.finished());
         loop {
             tokio::select! {
@@ -109,17 +109,15 @@ impl<R: Route, A: Authenticate> Association<R, A> {
                     Ok(0) | Err(_) => return,
                 },
                 () = over.as_mut() => return,
-                received = self.socket.recv(&mut buf), if !scope.is_draining() => match received {
-                    Ok(Received { length, from, .. }) => {
-                        self.received(from, buf.get(..length).unwrap_or_default());
-                    }
+                received = self.socket.recv_through(&flows.buffer), if !scope.is_draining() => match received {
+                    Ok((datagram, Received { from, .. })) => self.received(from, &datagram),
                     Err(_) => tokio::time::sleep(READ_PAUSE).await,
                 },
             }
         }
     }
 
-    fn received(&mut self, from: SocketAddr, bytes: &[u8]) {
+    fn received(&mut self, from: SocketAddr, bytes: &Bytes) {
         let counters = &self.ingress.flows.counters;
         counters.came();
         if !self.peer.allows(from) {
@@ -132,7 +130,7 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         };
         self.peer.port = from.port();
         let key = head.target.to_string();
-        self.table.deliver(&key, payload, || self.to_target(head, from));
+        self.table.deliver(&key, &payload, || self.to_target(head, from));
     }
 
     fn to_target(&self, head: Head, from: SocketAddr) -> ToTarget<R, A> {
@@ -152,6 +150,15 @@ impl<R: Route, A: Authenticate> Association<R, A> {
             header: Bytes::new(),
             head,
         }
+    }
+}
+
+/// The same address, with the scope of a link-local one.
+fn any_port(mut addr: SocketAddr) -> SocketAddr {
+    addr.set_port(0);
+    match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.into(), 0),
+        IpAddr::V6(_) => addr,
     }
 }
 

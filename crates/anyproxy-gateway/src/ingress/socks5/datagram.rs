@@ -47,8 +47,8 @@ pub(super) enum Form {
 ///
 /// # Errors
 /// [`Unusable`].
-pub(super) fn parse(datagram: &[u8]) -> Result<(Head, &[u8]), Unusable> {
-    let &[reserved_0, reserved_1, fragment, kind, ref rest @ ..] = datagram else {
+pub(super) fn parse(datagram: &Bytes) -> Result<(Head, Bytes), Unusable> {
+    let &[reserved_0, reserved_1, fragment, kind, ref rest @ ..] = datagram.as_ref() else {
         return Err(Unusable::Malformed);
     };
     if [reserved_0, reserved_1] != [0, 0] {
@@ -62,8 +62,11 @@ pub(super) fn parse(datagram: &[u8]) -> Result<(Head, &[u8]), Unusable> {
     };
     let target = TargetAddr::new(&host, port).map_err(|_| Unusable::Malformed)?;
     let form = if kind == address::NAME { Form::Name } else { Form::Address };
-    let (asked, payload) = datagram.split_at_checked(4 + length).ok_or(Unusable::Malformed)?;
-    Ok((Head { target, asked: Bytes::copy_from_slice(asked), form }, payload))
+    let mut asked = datagram.clone();
+    let payload = asked.split_off(4 + length);
+    // The header is kept for as long as the flow, and shall not keep the datagram.
+    let asked = Bytes::copy_from_slice(&asked);
+    Ok((Head { target, asked, form }, payload))
 }
 
 impl Head {

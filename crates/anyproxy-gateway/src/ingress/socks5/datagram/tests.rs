@@ -2,12 +2,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn whole(header: &[u8], payload: &[u8]) -> Vec<u8> {
-    [header, payload].concat()
+fn whole(header: &[u8], payload: &[u8]) -> Bytes {
+    [header, payload].concat().into()
 }
 
 fn parsed(bytes: &[u8]) -> Result<(String, Form, Vec<u8>), Unusable> {
-    parse(bytes).map(|(head, payload)| (head.target.to_string(), head.form, payload.to_vec()))
+    parse(&Bytes::copy_from_slice(bytes))
+        .map(|(head, payload)| (head.target.to_string(), head.form, payload.to_vec()))
 }
 
 #[test]
@@ -47,10 +48,10 @@ fn fragments_and_nonsense_are_told_apart() {
 fn replies_carry_what_the_user_can_compare() {
     let dialled = Some("192.0.2.7:53".parse().unwrap());
     let by_address = b"\0\0\0\x01\x0a\0\0\x01\0\x35";
-    let (head, _) = parse(by_address).unwrap();
+    let (head, _) = parse(&Bytes::from_static(by_address)).unwrap();
     assert_eq!(&head.reply(dialled)[..], by_address);
     let by_name = b"\0\0\0\x03\x01h\0\x35";
-    let (head, _) = parse(by_name).unwrap();
+    let (head, _) = parse(&Bytes::from_static(by_name)).unwrap();
     assert_eq!(&head.reply(dialled)[..], b"\0\0\0\x01\xc0\0\x02\x07\0\x35");
     assert_eq!(&head.reply(None)[..], by_name);
 }
@@ -59,8 +60,9 @@ proptest! {
     /// Whatever arrives is judged, never a panic; what is accepted is its header and its payload.
     #[test]
     fn anything_is_judged(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let bytes = Bytes::from(bytes);
         if let Ok((head, payload)) = parse(&bytes) {
-            prop_assert_eq!(whole(&head.asked, payload), bytes);
+            prop_assert_eq!(whole(&head.asked, &payload), bytes);
         }
     }
 
@@ -71,7 +73,7 @@ proptest! {
     ) {
         let bytes = whole(&[0, 0, head.0, head.1], &rest);
         match parse(&bytes) {
-            Ok((head, payload)) => prop_assert_eq!(whole(&head.asked, payload), bytes),
+            Ok((head, payload)) => prop_assert_eq!(whole(&head.asked, &payload), bytes),
             Err(Unusable::Fragment) => prop_assert_eq!(head.0, 1),
             Err(Unusable::Malformed) => prop_assert_eq!(head.0, 0),
         }
@@ -80,12 +82,12 @@ proptest! {
     /// A header that we write for an address is read as that address.
     #[test]
     fn addresses_round_trip(ip in any::<std::net::IpAddr>(), port in 1_u16.., payload: Vec<u8>) {
-        let name = parse(b"\0\0\0\x03\x01h\0\x35").unwrap().0;
+        let name = parse(&Bytes::from_static(b"\0\0\0\x03\x01h\0\x35")).unwrap().0;
         let dialled = SocketAddr::new(ip.to_canonical(), port);
         let reply = whole(&name.reply(Some(dialled)), &payload);
         let (head, found) = parse(&reply).unwrap();
         prop_assert_eq!(head.target.as_str(), dialled.to_string());
         prop_assert_eq!(head.form, Form::Address);
-        prop_assert_eq!(found, &payload[..]);
+        prop_assert_eq!(found, payload);
     }
 }
