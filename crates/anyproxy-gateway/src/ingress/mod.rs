@@ -30,7 +30,7 @@ use anyproxy_transport::{
     net::{Conn, Listener},
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 pub use accept::{Acceptor, serve};
 pub(crate) use close::Unserved;
@@ -91,7 +91,7 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
     /// Serves SOCKS5 users until `scope` drains; otherwise as [`Ingress::serve_http`].
     pub async fn serve_socks5(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
         serve(listener, scope, accept, move |conn: Conn, peer| {
-            socks5::serve(conn, peer, self.clone())
+            socks5::serve(conn, BytesMut::new(), peer, self.clone())
         })
         .await;
     }

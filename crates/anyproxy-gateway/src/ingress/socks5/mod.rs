@@ -56,16 +56,17 @@ enum Ended {
     Slow,
 }
 
-/// Serves one user's connection to its end.
+/// Serves one user's connection to its end. `early` is what was read from it already.
 ///
 /// Dropping it ends everything that belongs to the connection.
 pub async fn serve<R: Route, A: Authenticate>(
     conn: Conn,
+    early: BytesMut,
     peer: SocketAddr,
     ingress: Arc<Ingress<R, A>>,
 ) {
     let ends = Ends { peer, local: conn.local_addr().ok() };
-    let mut visit = Visit { conn, ends, ahead: BytesMut::new(), handshake: Handshake::default() };
+    let mut visit = Visit { conn, ends, ahead: early, handshake: Handshake::default() };
     match visit.begin(&*ingress).await {
         Ok(opened) => visit.relay(opened).await,
         Err(ended) => {
