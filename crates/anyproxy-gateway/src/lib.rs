@@ -8,6 +8,7 @@
 
 mod config;
 mod credentials;
+mod doors;
 mod gateway;
 mod handshakes;
 pub mod ingress;

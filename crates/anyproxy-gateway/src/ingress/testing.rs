@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_runtime::Deadline;
+use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::net::{BoxFuture, Conn, Listener, VirtualConn, VirtualListener};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
@@ -212,5 +212,6 @@ pub(crate) fn with_route<R>(route: R) -> Arc<Ingress<R, OneUser>> {
         credentials: Arc::new(OneUser),
         proxy_timeout: Duration::from_secs(30),
         name: "anyproxy".into(),
+        kept: super::http::Kept::new(Scope::root("targets")),
     })
 }

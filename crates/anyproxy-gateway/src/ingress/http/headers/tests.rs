@@ -108,7 +108,7 @@ fn a_response_loses_the_same_fields_and_keeps_proxy_status() {
         .unwrap()
         .into_parts()
         .0;
-    to_user(&mut parts, &Empty::<Bytes>::new());
+    to_user(&mut parts, &Empty::<Bytes>::new(), Version::HTTP_11);
     let mut names: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     // The length of a response to HEAD is that of the GET.
@@ -121,7 +121,7 @@ fn a_101_and_a_426_name_their_protocol() {
     for status in [101, 426] {
         let response = Response::builder().status(status).header("upgrade", "websocket");
         let mut parts = response.header("connection", "Upgrade").body(()).unwrap().into_parts().0;
-        to_user(&mut parts, &Empty::<Bytes>::new());
+        to_user(&mut parts, &Empty::<Bytes>::new(), Version::HTTP_11);
         assert_eq!(values(&parts.headers, "upgrade"), ["websocket"], "{status}");
         assert_eq!(values(&parts.headers, "connection"), ["upgrade"], "{status}");
     }
