@@ -17,6 +17,9 @@ use crate::ingress::{Authenticate, OpenFailure, Opened, Outcome, Route, User, ta
 /// How long kept connections may take to end when they have to make room.
 const MAKE_ROOM: Duration = Duration::from_secs(1);
 
+/// Between the tries that follow, in milliseconds.
+const PAUSES: [u64; 7] = [5, 10, 20, 40, 80, 160, 320];
+
 /// Opens a connection. Where there is no room, connections of the same group that are only kept
 /// give way: what nobody uses must not turn a user away.
 pub(super) async fn open<R: Route, A: Authenticate>(
@@ -27,15 +30,23 @@ pub(super) async fn open<R: Route, A: Authenticate>(
 ) -> Result<Opened, OpenFailure> {
     let line = &proxy.line;
     let open = || proxy.ingress.open(entrance, target.as_str(), user, line.ends);
-    let failure = match open().await {
-        Ok(opened) => return Ok(opened),
-        Err(failure) => failure,
-    };
-    let crowded = matches!(failure, OpenFailure::Refused { code: OpenCode::Overloaded, .. });
-    if !crowded || !line.kept.give_way(&user.group, MAKE_ROOM).await {
-        return Err(failure);
+    let mut opened = open().await;
+    if !is_crowded(&opened) || !line.kept.give_way(&user.group, MAKE_ROOM).await {
+        return opened;
     }
-    open().await
+    // The session's other end may have to let go of a stream as well: about a round trip.
+    for pause in PAUSES {
+        opened = open().await;
+        if !is_crowded(&opened) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    opened
+}
+
+fn is_crowded(opened: &Result<Opened, OpenFailure>) -> bool {
+    matches!(opened, Err(OpenFailure::Refused { code: OpenCode::Overloaded, .. }))
 }
 
 /// Opens an HTTP connection and starts the task that drives it.
