@@ -175,7 +175,7 @@ impl<R: Route, A: Authenticate> User<R, A> {
     /// Starts a task for each new stream.
     fn poll_streams(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
         loop {
-            self.widen()?;
+            self.widen();
             // Tasks of streams that were reset end as soon as they run: let them.
             if self.streams.0.tasks() > 2 * MOST_STREAMS as usize {
                 cx.waker().wake_by_ref();
@@ -193,15 +193,17 @@ impl<R: Route, A: Authenticate> User<R, A> {
         }
     }
 
-    /// Widens the windows once somebody has logged in.
-    fn widen(&mut self) -> Result<(), h2::Error> {
+    /// Widens the windows once somebody has logged in, and the user has acknowledged the first
+    /// ones: until then h2 takes no others. The acknowledgement wakes the connection.
+    fn widen(&mut self) {
         let trusted = self.proxy.line.trusted.load(Ordering::Relaxed);
-        if self.trust == Trust::User || !trusted {
-            return Ok(());
+        if self.trust == Trust::Stranger
+            && trusted
+            && self.http.set_initial_window_size(STREAM_WINDOW).is_ok()
+        {
+            self.http.set_target_window_size(STREAM_WINDOW * MOST_STREAMS);
+            self.trust = Trust::User;
         }
-        self.trust = Trust::User;
-        self.http.set_target_window_size(STREAM_WINDOW * MOST_STREAMS);
-        self.http.set_initial_window_size(STREAM_WINDOW)
     }
 
     /// Tells an idle user that this is the end.
