@@ -134,3 +134,6 @@ impl Held {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;
