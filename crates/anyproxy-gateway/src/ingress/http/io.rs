@@ -229,3 +229,6 @@ impl AsyncWrite for UserIo {
         self.poll_conn(|conn| conn.poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+mod tests;
