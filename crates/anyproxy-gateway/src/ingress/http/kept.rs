@@ -259,3 +259,6 @@ impl Lease {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
