@@ -17,9 +17,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use anyproxy_gateway::{Gateway, GatewayConfig};
 use anyproxy_runtime::Deadline;
 use anyproxy_tests::{
-    lab::{GROUP, Lab, Options, SECRET, Site},
+    lab::{self, Certificates, GROUP, Lab, Options, SECRET, Site},
     target,
     user::{base64, read_head},
 };
@@ -83,8 +84,12 @@ macro_rules! everywhere {
 mod bodies;
 #[path = "http/fields.rs"]
 mod fields;
+#[path = "http/interim.rs"]
+mod interim;
 #[path = "http/kept.rs"]
 mod kept;
+#[path = "http/shared.rs"]
+mod shared;
 #[path = "http/switches.rs"]
 mod switches;
 
@@ -110,6 +115,25 @@ impl Scene {
         let (target, targets) = accepting(&site);
         let lab = Lab::start(site, &Options::new(transport).forwards(&[target])).await;
         Self { lab, target, targets }
+    }
+
+    /// With a gateway whose configuration is changed before it starts.
+    async fn configured(
+        site: Site,
+        transport: Transport,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
+        let (target, targets) = accepting(&site);
+        let options = Options::new(transport);
+        let certificates = Certificates::new(&["gateway.test"]);
+        let mut config = lab::gateway_config(&site, &options, &certificates);
+        change(&mut config);
+        let gateway =
+            Gateway::start(&config, site.gateway.clone(), Duration::from_secs(10)).unwrap();
+        let tunnels = gateway.addresses().tunnels;
+        let client = lab::start_client(&site, &options, &certificates, tunnels);
+        let ports = lab::connected(&client).await;
+        Self { lab: Lab { gateway, client, site, ports }, target, targets }
     }
 
     /// A user's connection to the HTTP proxy.

@@ -3,6 +3,7 @@
 //! ```text
 //! root ─┬─ users       connections from every ingress and forwarded port
 //!       ├─ accepting   the ingresses' accept loops
+//!       ├─ targets     kept connections to HTTP targets, and those in use
 //!       └─ sessions    tunnels: handshakes, control loops, drivers
 //! ```
 //!
@@ -18,21 +19,19 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{
-    ListenError, TunnelListener,
-    net::{Listener, Net},
-};
+use anyproxy_transport::{IdentityError, ListenError, TunnelListener, net::Net};
 use anyproxy_wire::codes::CloseCode;
 use tokio::sync::Semaphore;
 
 use crate::{
     config::{GatewayConfig, GroupConfig},
     credentials::{Credentials, PasswordChecks},
+    doors::Doors,
     figures::FlowFigures,
     flows::Flows,
     groups::Groups,
     handshakes::Handshakes,
-    ingress::{Acceptor, Ingress},
+    ingress::{Acceptor, Ingress, http::Kept},
     ports::Ports,
     registry::{Bandwidth, Registry},
     session::Sessions,
@@ -50,6 +49,9 @@ pub enum StartError {
     /// The tunnels' address cannot be had.
     #[error(transparent)]
     Tunnels(#[from] ListenError),
+    /// The certificate of the HTTP proxy behind TLS is not usable.
+    #[error("the HTTP proxy cannot serve TLS: {0}")]
+    Https(#[from] IdentityError),
     /// An ingress' address cannot be had.
     #[error("cannot listen on {addr}/tcp for the {ingress} proxy")]
     Ingress {
@@ -72,8 +74,12 @@ pub struct Addresses {
     pub tunnels: SocketAddr,
     /// The HTTP proxy.
     pub http: Vec<SocketAddr>,
+    /// The HTTP proxy behind TLS.
+    pub https: Vec<SocketAddr>,
     /// The SOCKS5 proxy.
     pub socks5: Vec<SocketAddr>,
+    /// HTTP and SOCKS on one port.
+    pub mixed: Vec<SocketAddr>,
 }
 
 /// How a gateway ended.
@@ -115,10 +121,8 @@ impl Gateway {
         drain: Duration,
     ) -> Result<Self, StartError> {
         let tunnels = Arc::new(TunnelListener::bind(&*net, &config.tunnels)?);
-        let http = bind(&*net, "HTTP", &config.http)?;
-        let socks5 = bind(&*net, "SOCKS5", &config.socks5)?;
-        let addresses =
-            Addresses { tunnels: tunnels.local_addr(), http: local(&http), socks5: local(&socks5) };
+        let doors = Doors::bind(&*net, config)?;
+        let addresses = doors.addresses(tunnels.local_addr());
         let credentials = Credentials::new(&config.groups)
             .map_err(|error| StartError::Random(error.to_string()))?;
         let parts = Parts {
@@ -128,7 +132,7 @@ impl Gateway {
         };
         let gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
         gateway.serve_tunnels(config, &parts);
-        gateway.serve_users(config, &parts, http, socks5);
+        gateway.serve_users(config, &parts, doors);
         Ok(gateway)
     }
 
@@ -172,29 +176,17 @@ impl Gateway {
         self.accepting.spawn("tunnels", accept);
     }
 
-    fn serve_users(
-        &self,
-        config: &GatewayConfig,
-        parts: &Parts,
-        http: Vec<Listener>,
-        socks5: Vec<Listener>,
-    ) {
+    fn serve_users(&self, config: &GatewayConfig, parts: &Parts, doors: Doors) {
         let ingress = Arc::new(Ingress {
             route: Arc::clone(&self.groups.registry),
             credentials: Arc::clone(&parts.credentials),
             flows: Arc::clone(&self.flows),
             proxy_timeout: config.limits.proxy_timeout,
             name: "anyproxy".into(),
+            // Not with the users: kept connections are no reason to wait at shutdown.
+            kept: Kept::new(self.root.child("targets")),
         });
-        for listener in http {
-            let (ingress, accept) = (Arc::clone(&ingress), parts.acceptor("http"));
-            self.accepting.spawn("http", ingress.serve_http(listener, self.users.clone(), accept));
-        }
-        for listener in socks5 {
-            let (ingress, accept) = (Arc::clone(&ingress), parts.acceptor("socks5"));
-            let serving = ingress.serve_socks5(listener, self.users.clone(), accept);
-            self.accepting.spawn("socks5", serving);
-        }
+        doors.open(&ingress, &self.users, &self.accepting, &parts.permits);
     }
 
     /// Where it listens.
@@ -308,19 +300,4 @@ async fn accept_tunnels(listener: Arc<TunnelListener>, sessions: Arc<Sessions>, 
             }
         }
     }
-}
-
-fn bind(
-    net: &dyn Net,
-    ingress: &'static str,
-    addrs: &[SocketAddr],
-) -> Result<Vec<Listener>, StartError> {
-    let listen = |addr: &SocketAddr| {
-        net.listen(*addr).map_err(|source| StartError::Ingress { ingress, addr: *addr, source })
-    };
-    addrs.iter().map(listen).collect()
-}
-
-fn local(listeners: &[Listener]) -> Vec<SocketAddr> {
-    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }

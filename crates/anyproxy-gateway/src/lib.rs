@@ -8,6 +8,7 @@
 
 mod config;
 mod credentials;
+mod doors;
 mod figures;
 mod flows;
 mod gateway;

@@ -29,9 +29,11 @@ pub use error::{ClosedBy, StreamError, TunnelError};
 pub use flow::{Flow, Sent};
 pub use handshake::{Challenged, Greeting, Login, LoginError, Method, TunnelLimits};
 pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};
-pub use splice::{Near, Spliced, SplicedEnd, splice};
+pub use splice::{Near, NearSide, Spliced, SplicedEnd, splice};
 pub use stream::{Guard, Meters, Stream};
-pub use tls::{Identity, IdentityError, OldestTls, Pin, PinError, Trust, TrustError};
+pub use tls::{
+    Alpn, Identity, IdentityError, OldestTls, Pin, PinError, ProxyTls, Trust, TrustError,
+};
 pub use tunnel::{
     Incoming, OpenError, Opening, STREAM_WINDOW, Side, Stats, StreamIds, Transport, Tunnel,
 };

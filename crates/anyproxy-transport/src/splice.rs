@@ -1,4 +1,5 @@
-//! One proxied connection: a TCP connection relayed with its data stream.
+//! One proxied connection: a TCP connection, or a stream of an HTTP/2 connection, relayed with its
+//! data stream.
 //!
 //! The relay itself knows no protocol; here its outcome becomes codes and resets. The rules:
 //!
@@ -11,7 +12,7 @@
 
 use std::{io, time::Duration};
 
-use anyproxy_runtime::{Deadline, End, IoSide, Outcome, RelayTimeouts, relay};
+use anyproxy_runtime::{Deadline, End, IoSide, Outcome, RelayTimeouts, Side, relay};
 use anyproxy_wire::codes::StreamCode;
 use tokio::io::AsyncReadExt as _;
 
@@ -66,11 +67,32 @@ pub enum SplicedEnd {
     Evicted,
 }
 
+/// The near end of a proxied connection. Dropping it closes it.
+pub trait NearSide: Side + Send {
+    /// Ends it so that the other end sees that it did not end cleanly. `why` is `None` when the
+    /// relay was dropped.
+    fn reset(self, why: Option<&SplicedEnd>);
+
+    /// Reads one piece into the void; `false` when nothing more will come. Cancel safe.
+    fn discard(&mut self) -> impl Future<Output = bool> + Send;
+}
+
+impl NearSide for IoSide<Conn> {
+    fn reset(self, _: Option<&SplicedEnd>) {
+        self.into_inner().0.abort();
+    }
+
+    async fn discard(&mut self) -> bool {
+        let mut void = [0; 4096];
+        matches!(self.get_mut().read(&mut void).await, Ok(1..))
+    }
+}
+
 /// Relays until both directions have ended, then waits until the peer has acknowledged what was
 /// sent. Dropping the future resets both sides.
-pub async fn splice(
+pub async fn splice<N: NearSide>(
     mut stream: Stream,
-    conn: IoSide<Conn>,
+    conn: N,
     near: Near,
     timeouts: RelayTimeouts,
 ) -> Spliced {
@@ -82,6 +104,7 @@ pub async fn splice(
     };
     let Some(Outcome { a_to_b: up, b_to_a: down }) = outcome else {
         stream.reset(StreamCode::Stalled);
+        conn.reset(&SplicedEnd::Evicted);
         return Spliced { sent: 0, received: 0, end: SplicedEnd::Evicted };
     };
     let (sent, received) = (up.bytes, down.bytes);
@@ -103,13 +126,13 @@ pub async fn splice(
         // destroy what its kernel has not delivered yet.
         (SplicedEnd::StreamFailed(_), _) if down_finished && up_finished => conn.close(),
         (SplicedEnd::StreamFailed(_), Near::User) if down_finished => conn.linger().await,
-        _ => {}
+        (end, _) => conn.reset(end),
     }
     Spliced { sent, received, end }
 }
 
 async fn relay_unless_evicted(
-    side: &mut IoSide<Conn>,
+    side: &mut impl NearSide,
     stream: &mut Stream,
     timeouts: RelayTimeouts,
 ) -> Option<Outcome> {
@@ -158,30 +181,34 @@ fn echo(error: &StreamError) -> StreamCode {
     }
 }
 
-/// Resets the TCP connection unless it was closed on purpose: whoever holds the other end must
-/// never take a cut for an end.
-struct ResetOnDrop(Option<IoSide<Conn>>);
+/// Resets the connection unless it was closed on purpose: whoever holds the other end must never
+/// take a cut for an end.
+struct ResetOnDrop<N: NearSide>(Option<N>);
 
-impl ResetOnDrop {
+impl<N: NearSide> ResetOnDrop<N> {
     fn close(&mut self) {
         self.0 = None;
+    }
+
+    fn reset(&mut self, why: &SplicedEnd) {
+        if let Some(side) = self.0.take() {
+            side.reset(Some(why));
+        }
     }
 
     /// Reads into the void until the other end has closed, then closes. The write side has ended
     /// already; closing with unread bytes would send RST and drop what the kernel has not sent.
     async fn linger(&mut self) {
-        let Some(side) = self.0.take() else { return };
-        let (mut conn, _) = side.into_inner();
-        let mut void = [0; 4096];
-        let until_closed = async { while matches!(conn.read(&mut void).await, Ok(1..)) {} };
+        let Some(mut side) = self.0.take() else { return };
+        let until_closed = async { while side.discard().await {} };
         let _ = Deadline::after(LINGER).bound(until_closed).await;
     }
 }
 
-impl Drop for ResetOnDrop {
+impl<N: NearSide> Drop for ResetOnDrop<N> {
     fn drop(&mut self) {
         if let Some(side) = self.0.take() {
-            side.into_inner().0.abort();
+            side.reset(None);
         }
     }
 }

@@ -80,7 +80,7 @@ fn gateway_fix(error: &anyproxy_gateway::StartError) -> Option<String> {
     let (addr, source) = match error {
         StartError::Tunnels(ListenError::Bind { addr, source, .. })
         | StartError::Ingress { addr, source, .. } => (addr, source),
-        StartError::Tunnels(_) | StartError::Random(_) => return None,
+        StartError::Tunnels(_) | StartError::Https(_) | StartError::Random(_) => return None,
     };
     let is = |kind| source.kind() == kind;
     if is(io::ErrorKind::AddrInUse) {

@@ -9,21 +9,16 @@ use anyproxy_transport::{Transport, net::Conn};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
-use crate::{
-    Scene, answer, body_of, chunked, expect, piece, request_to, send, status, take, values,
-};
+use crate::{Scene, answer, body_of, chunked, expect, piece, send, status, values};
 
 everywhere! {
     every_request_and_answer_arrives_whole
     both_bodies_stream_at_once
     trailers_pass_both_ways
     trailers_that_nobody_asked_for_end_the_body_all_the_same
-    a_user_who_waits_for_100_is_told_to_continue_once
-    a_user_who_waits_for_100_learns_of_a_failure_instead
     an_answer_may_come_before_the_upload_is_complete
     an_answer_that_ends_with_the_connection_is_whole
     answers_without_a_body_end_at_their_head
-    other_informational_answers_are_no_answer
 }
 simulated! {
     events_arrive_as_they_happen
@@ -217,39 +212,6 @@ async fn trailers_that_nobody_asked_for_end_the_body_all_the_same(
     answer(&mut user, &mut target, "ok").await;
 }
 
-/// Whether or not the target says so itself.
-async fn a_user_who_waits_for_100_is_told_to_continue_once(site: Site, transport: Transport) {
-    let mut scene = Scene::start(site, transport).await;
-    let mut user = scene.user().await;
-    let mut target = None;
-    for from_target in ["", "HTTP/1.1 100 Continue\r\n\r\n"] {
-        let fields = "Expect: 100-continue\r\nContent-Length: 4\r\n";
-        send(&mut user, scene.request("PUT", "/", fields)).await;
-        if target.is_none() {
-            target = Some(scene.accept().await);
-        }
-        let target = target.as_mut().unwrap();
-        read_head(target).await.unwrap();
-        send(target, from_target).await;
-        expect(&mut user, "HTTP/1.1 100 Continue\r\n\r\n").await;
-        send(&mut user, "body").await;
-        expect(target, "body").await;
-        answer(&mut user, target, "ok").await;
-    }
-    scene.goes_on(&mut user, target.as_mut().unwrap()).await;
-}
-
-async fn a_user_who_waits_for_100_learns_of_a_failure_instead(site: Site, transport: Transport) {
-    let nobody = target::nobody(&site);
-    let scene = Scene::start(site, transport).await;
-    let mut user = scene.user().await;
-    let fields = "Expect: 100-continue\r\nContent-Length: 4\r\n";
-    send(&mut user, request_to(nobody, "PUT", "/", fields)).await;
-    let head = read_head(&mut user).await.unwrap();
-    assert_eq!(status(&head), 502, "{head}");
-    assert!(values(&head, "proxy-status")[0].contains("error=connection_refused"), "{head}");
-}
-
 async fn an_answer_may_come_before_the_upload_is_complete(site: Site, transport: Transport) {
     let mut scene = Scene::start(site, transport).await;
     let mut user = scene.user().await;
@@ -321,17 +283,4 @@ async fn answers_without_a_body_end_at_their_head(site: Site, transport: Transpo
         assert!(head.starts_with(&format!("HTTP/1.1 {}", &reply[..3])), "{head}");
         scene.goes_on(&mut user, target).await;
     }
-}
-
-async fn other_informational_answers_are_no_answer(site: Site, transport: Transport) {
-    let mut scene = Scene::start(site, transport).await;
-    let mut user = scene.user().await;
-    send(&mut user, scene.request("GET", "/", "")).await;
-    let mut target = scene.accept().await;
-    read_head(&mut target).await.unwrap();
-    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
-    let reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    send(&mut target, format!("{hints}{hints}{reply}")).await;
-    assert_eq!(take(&mut user).await, (200, "ok".into()));
-    scene.goes_on(&mut user, &mut target).await;
 }

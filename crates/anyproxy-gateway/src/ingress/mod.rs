@@ -1,8 +1,9 @@
 //! Where users come in.
 //!
 //! ```text
-//! listener ─ accept ─▶ http ───┐
-//! listener ─ accept ─▶ socks5 ─┴▶ authenticate ─▶ Route::open ─▶ answer the user ─▶ relay
+//! listener ─ accept ─▶ http, with or without TLS ─┐
+//! listener ─ accept ─▶ mixed ─────────────────────┤
+//! listener ─ accept ─▶ socks5 ────────────────────┴▶ authenticate ─▶ Route::open ─▶ answer ─▶ relay
 //! ```
 //!
 //! The user is answered only after the target is connected, and a failure is told as what it is:
@@ -15,6 +16,7 @@
 mod accept;
 mod close;
 pub mod http;
+mod mixed;
 mod outcome;
 mod route;
 pub mod socks5;
@@ -26,7 +28,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, IoSide, Scope};
 use anyproxy_transport::{
-    Opening,
+    Opening, ProxyTls,
     net::{Conn, Listener},
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
@@ -52,6 +54,8 @@ pub struct Ingress<R, A> {
     pub proxy_timeout: Duration,
     /// This gateway's name in `Proxy-Status`, such as `anyproxy`.
     pub name: Arc<str>,
+    /// Connections to HTTP targets that wait for their next request.
+    pub kept: Arc<http::Kept>,
 }
 
 impl<R, A> fmt::Debug for Ingress<R, A> {
@@ -87,7 +91,33 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
     pub async fn serve_http(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
         let users = scope.clone();
         serve(listener, scope, accept, move |conn: Conn, peer| {
-            http::serve(conn, peer, self.clone(), users.clone())
+            http::serve(conn, BytesMut::new(), peer, self.clone(), users.clone())
+        })
+        .await;
+    }
+
+    /// Serves HTTP proxy users behind TLS until `scope` drains; otherwise as
+    /// [`Ingress::serve_http`].
+    pub async fn serve_https(
+        self: Arc<Self>,
+        listener: Listener,
+        tls: ProxyTls,
+        scope: Scope,
+        accept: Acceptor,
+    ) {
+        let users = scope.clone();
+        serve(listener, scope, accept, move |conn: Conn, peer| {
+            http::serve_tls(conn, peer, self.clone(), users.clone(), tls.clone())
+        })
+        .await;
+    }
+
+    /// Serves HTTP and SOCKS users at one port until `scope` drains; otherwise as
+    /// [`Ingress::serve_http`].
+    pub async fn serve_mixed(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
+        let users = scope.clone();
+        serve(listener, scope, accept, move |conn: Conn, peer| {
+            mixed::serve(conn, peer, self.clone(), users.clone())
         })
         .await;
     }

@@ -239,5 +239,6 @@ pub(crate) fn with_route<R>(route: R) -> Arc<Ingress<R, OneUser>> {
         flows: Flows::new(Arc::new(NoSockets), scope, &Limits::default()),
         proxy_timeout: Duration::from_secs(30),
         name: "anyproxy".into(),
+        kept: super::http::Kept::new(Scope::root("targets")),
     })
 }

@@ -1,4 +1,4 @@
-//! TCP connections and listeners, real or simulated.
+//! TCP connections and listeners, real or simulated, and a user's connection behind TLS.
 
 use std::{
     io,
@@ -12,10 +12,13 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use tokio_rustls::server::TlsStream;
+
 use super::{
     BoxFuture,
     options::{self, Role},
 };
+use crate::tls::Prefixed;
 
 /// A TCP connection of a simulated network.
 pub trait VirtualConn: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
@@ -43,6 +46,8 @@ pub enum Conn {
     Tcp(TcpStream),
     /// A connection of a simulated network.
     Virtual(Box<dyn VirtualConn>),
+    /// A proxy user's, behind TLS. It is shut down with `close_notify`.
+    Tls(Box<TlsStream<Prefixed>>),
 }
 
 impl std::fmt::Debug for Conn {
@@ -60,6 +65,7 @@ impl Conn {
         match self {
             Self::Tcp(tcp) => tcp.peer_addr(),
             Self::Virtual(conn) => Ok(conn.peer_addr()),
+            Self::Tls(tls) => tls.get_ref().0.get_ref().peer_addr(),
         }
     }
 
@@ -71,6 +77,7 @@ impl Conn {
         match self {
             Self::Tcp(tcp) => tcp.local_addr(),
             Self::Virtual(conn) => Ok(conn.local_addr()),
+            Self::Tls(tls) => tls.get_ref().0.get_ref().local_addr(),
         }
     }
 
@@ -81,6 +88,7 @@ impl Conn {
         match self {
             Self::Tcp(tcp) => options::abort(&tcp),
             Self::Virtual(mut conn) => conn.abort(),
+            Self::Tls(tls) => tls.into_inner().0.into_inner().abort(),
         }
     }
 }
@@ -94,6 +102,7 @@ impl AsyncRead for Conn {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Virtual(conn) => Pin::new(conn).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
 }
@@ -107,6 +116,7 @@ impl AsyncWrite for Conn {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Virtual(conn) => Pin::new(conn).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
     }
 
@@ -118,6 +128,7 @@ impl AsyncWrite for Conn {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Self::Virtual(conn) => Pin::new(conn).poll_write_vectored(cx, bufs),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -125,6 +136,7 @@ impl AsyncWrite for Conn {
         match self {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
             Self::Virtual(conn) => conn.is_write_vectored(),
+            Self::Tls(tls) => tls.is_write_vectored(),
         }
     }
 
@@ -132,6 +144,7 @@ impl AsyncWrite for Conn {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Virtual(conn) => Pin::new(conn).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
@@ -139,6 +152,7 @@ impl AsyncWrite for Conn {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Virtual(conn) => Pin::new(conn).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use super::{ALPN_QUIC, ALPN_WEBSOCKET, OldestTls, provider};
+use super::{ALPN_HTTP1, ALPN_HTTP2, ALPN_QUIC, ALPN_WEBSOCKET, OldestTls, provider};
 
 /// Why a certificate and key cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -50,26 +50,35 @@ impl Identity {
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| IdentityError::Key(error.to_string()))?;
         let identity = Self { chain, key };
-        identity.server_config(OldestTls::Tls13, ALPN_QUIC)?;
+        identity.server_config(OldestTls::Tls13, &[ALPN_QUIC])?;
         Ok(identity)
     }
 
     pub(crate) fn quic(&self) -> Result<Arc<ServerConfig>, IdentityError> {
-        self.server_config(OldestTls::Tls13, ALPN_QUIC).map(Arc::new)
+        self.server_config(OldestTls::Tls13, &[ALPN_QUIC]).map(Arc::new)
     }
 
     pub(crate) fn websocket(&self, oldest: OldestTls) -> Result<Arc<ServerConfig>, IdentityError> {
-        self.server_config(oldest, ALPN_WEBSOCKET).map(Arc::new)
+        self.server_config(oldest, &[ALPN_WEBSOCKET]).map(Arc::new)
     }
 
-    fn server_config(&self, oldest: OldestTls, alpn: &[u8]) -> Result<ServerConfig, IdentityError> {
+    /// For proxy users, whose programs may be old: TLS 1.2 too.
+    pub(super) fn proxy(&self) -> Result<Arc<ServerConfig>, IdentityError> {
+        self.server_config(OldestTls::Tls12, &[ALPN_HTTP2, ALPN_HTTP1]).map(Arc::new)
+    }
+
+    fn server_config(
+        &self,
+        oldest: OldestTls,
+        alpn: &[&[u8]],
+    ) -> Result<ServerConfig, IdentityError> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(oldest.versions())
             .map_err(IdentityError::Mismatch)?
             .with_no_client_auth()
             .with_single_cert(self.chain.clone(), self.key.clone_key())
             .map_err(IdentityError::Mismatch)?;
-        config.alpn_protocols = vec![alpn.to_vec()];
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         // Early data could be replayed, and an Open is not idempotent (docs/protocol.md, 1).
         config.max_early_data_size = 0;
         Ok(config)

@@ -1,4 +1,5 @@
-//! TLS for both transports: who the gateway is, and how a client makes sure of it.
+//! TLS for both transports and for proxy users: who the gateway is, and how a client makes sure of
+//! it.
 //!
 //! Nothing here turns verification off. The crypto provider is passed explicitly, never installed
 //! as a process-wide default; it is AWS-LC because it moves bulk data over TLS faster than *ring*
@@ -6,6 +7,7 @@
 
 mod identity;
 mod pin;
+mod proxy;
 mod trust;
 
 use std::sync::Arc;
@@ -14,12 +16,19 @@ use rustls::crypto::CryptoProvider;
 
 pub use identity::{Identity, IdentityError};
 pub use pin::{Pin, PinError};
+pub(crate) use proxy::Prefixed;
+pub use proxy::{Alpn, ProxyTls};
 pub use trust::{Trust, TrustError};
 
 /// ALPN of the QUIC transport.
 pub(crate) const ALPN_QUIC: &[u8] = b"anyproxy/1";
 /// ALPN of the WebSocket transport.
 pub(crate) const ALPN_WEBSOCKET: &[u8] = b"http/1.1";
+
+/// ALPN of proxy users who speak HTTP/2 (RFC 9113, 3.2).
+const ALPN_HTTP2: &[u8] = b"h2";
+/// ALPN of proxy users who speak HTTP/1.1.
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// The oldest TLS version that the WebSocket accepts. QUIC always uses 1.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

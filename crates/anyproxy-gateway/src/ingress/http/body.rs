@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -18,47 +18,118 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{
-    pace::{Busy, Pace},
-    pool::Lease,
+    expect::{Held, Hold, Unwanted},
+    h2,
+    interim::Informant,
+    kept::Lease,
+    pace::{Author, Busy, Pace},
 };
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// On an HTTP/1 connection.
+    #[error(transparent)]
+    Http1(#[from] hyper::Error),
+    /// On an HTTP/2 connection.
+    #[error(transparent)]
+    Http2(#[from] ::h2::Error),
+    /// It was never asked for.
+    #[error(transparent)]
+    Unwanted(#[from] Unwanted),
+}
+
+/// The body of a request as it comes from the user.
+#[derive(Debug)]
+pub(super) enum UserBody {
+    /// None.
+    Empty,
+    /// Over HTTP/1.
+    Http1(Incoming),
+    /// Over HTTP/2.
+    Http2(h2::Incoming),
+}
+
+impl Body for UserBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+            Self::Http2(body) => body.poll_frame(cx).map_err(BodyError::from),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
 
 /// The body of a request on its way to the target.
 #[derive(Debug)]
 pub(super) struct Upload {
-    body: Option<Incoming>,
+    body: UserBody,
+    /// While the target has to ask for it first.
+    held: Option<(Held, Informant)>,
     _busy: Busy,
 }
 
 impl Upload {
-    pub(super) fn new(body: Incoming, pace: &Arc<Pace>) -> Self {
-        Self { body: Some(body), _busy: Busy::new(pace) }
+    /// `hold` holds the body back, and `informant` tells the user when it does so no more.
+    pub(super) fn new(
+        body: UserBody,
+        hold: Option<Hold>,
+        informant: Informant,
+        pace: &Arc<Pace>,
+    ) -> Self {
+        let held = hold.map(|hold| (Held::new(hold), informant));
+        Self { body, held, _busy: Busy::new(pace) }
     }
 
     pub(super) fn empty(pace: &Arc<Pace>) -> Self {
-        Self { body: None, _busy: Busy::new(pace) }
+        Self { body: UserBody::Empty, held: None, _busy: Busy::new(pace) }
     }
 }
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some((held, informant)) = &mut self.held {
+            ready!(held.poll(cx))?;
+            informant.ask();
+            self.held = None;
         }
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.body.size_hint()
     }
 }
 
@@ -79,6 +150,14 @@ impl Reply {
     /// A text of our own.
     pub(super) fn text(text: impl Into<Bytes>, pace: &Arc<Pace>) -> Self {
         Self { source: Source::Text(Full::new(text.into())), _busy: Busy::new(pace) }
+    }
+
+    /// Who wrote it.
+    pub(super) fn author(&self) -> Author {
+        match self.source {
+            Source::Text(_) => Author::Gateway,
+            Source::Target(_) => Author::Target,
+        }
     }
 
     /// The target's.

@@ -12,43 +12,62 @@
 //! A kept connection may have died unnoticed. A request that provably never left goes to a fresh
 //! one; any other only when it is idempotent and has no body (RFC 9110 section 9.2.2).
 
-use http::{Method, Request, Response, StatusCode, header::MAX_FORWARDS, request};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONNECTION, MAX_FORWARDS},
+    request,
+};
 use hyper::{
     body::{Body as _, Incoming},
-    client::conn::http1::{self, SendRequest},
+    ext::on_informational,
 };
-use hyper_util::rt::TokioIo;
 
 use super::{
-    After, MOST_BUFFERED, Proxy,
-    body::{Download, Reply, Upload},
+    Answer, Proxy,
+    body::{Download, Reply, Upload, UserBody},
+    expect::{self, Hold},
     headers,
+    interim::{Informant, Interim},
+    kept::{Key, Lease, Reach, Reuse, Target},
     pace::Author,
-    pool::{Key, Lease},
     response::Problem,
     target::Origin,
+    upstream::{connect, failed},
 };
-use crate::ingress::{Authenticate, Outcome, Route, User};
-use anyproxy_wire::message::Ingress as Entrance;
+use crate::ingress::{Authenticate, Route, User};
+
+/// A request, and where informational responses to it go.
+pub(super) struct Asking {
+    pub(super) head: request::Parts,
+    pub(super) body: UserBody,
+    pub(super) informant: Informant,
+}
 
 /// Passes a request on and returns the target's response.
 pub(super) async fn forward<R: Route, A: Authenticate>(
     proxy: &Proxy<R, A>,
-    request: Request<Incoming>,
+    asking: Asking,
     origin: Origin,
     user: User,
-) -> Result<Response<Reply>, Problem> {
-    let (mut head, body) = request.into_parts();
+) -> Result<Answer, Problem> {
+    let Asking { mut head, body, informant } = asking;
     count_forwards(&mut head)?;
+    let version = head.version;
     let upgrade = headers::upgrade_of(&head);
+    let authenticates = headers::authenticates_connection(&head.headers);
     headers::to_target(&mut head, &body, &origin, upgrade.as_ref());
-    let replay = (head.method.is_idempotent() && body.is_end_stream()).then(|| head.clone());
-    let request = Request::from_parts(head, Upload::new(body, &proxy.line.pace));
+    let can_wait = version != Version::HTTP_10 && !body.is_end_stream();
+    let hold = (can_wait && expect::is_expected(&head.headers)).then(Hold::default);
+    let repeatable = head.method.is_idempotent() && body.is_end_stream();
+    let body = Upload::new(body, hold.clone(), informant.clone(), &proxy.line.pace);
+    let mut request = Request::from_parts(head, body);
+    listen(&mut request, informant, hold.clone());
     let key = Key { user, target: origin.target };
-    let (response, sender) = match upgrade {
-        None => exchange(proxy, &key, request, replay).await?,
+    let (response, mut target) = match (upgrade.is_some(), repeatable) {
+        (false, true) => repeatable_exchange(proxy, &key, request).await?,
+        (false, false) => exchange(proxy, &key, request).await?,
         // A connection that becomes something else is not taken from the kept ones.
-        Some(_) => fresh(proxy, &key, request).await?,
+        (true, _) => fresh(proxy, &key, request).await?,
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return match upgrade {
@@ -59,7 +78,27 @@ pub(super) async fn forward<R: Route, A: Authenticate>(
             )),
         };
     }
-    Ok(answer(proxy, response, key, sender))
+    if authenticates || headers::challenges_connection(response.headers()) {
+        target.reuse = Reuse::Line;
+    }
+    let unwanted = hold.and_then(|hold| hold.answered());
+    let (line, kept) = (proxy.line.id, proxy.line.kept.clone());
+    let lease = Lease { key, line, target, kept, unwanted };
+    Ok(Answer::Response(answer(proxy, response, lease, version)))
+}
+
+/// Hands informational responses over, and lets a body go that the target asks for.
+fn listen(request: &mut Request<Upload>, informant: Informant, hold: Option<Hold>) {
+    on_informational(request, move |response| {
+        if response.status() == StatusCode::CONTINUE
+            && let Some(hold) = &hold
+        {
+            hold.release();
+            return;
+        }
+        let headers = headers::of_interim(response.headers());
+        informant.tell(Interim { status: response.status(), headers });
+    });
 }
 
 /// RFC 9110 section 7.6.2: TRACE and OPTIONS say how far they go.
@@ -82,29 +121,51 @@ fn count_forwards(head: &mut request::Parts) -> Result<(), Problem> {
     }
 }
 
-type Answered = (Response<Incoming>, SendRequest<Upload>);
+type Answered = (Response<Incoming>, Target);
 
-/// Over a kept connection if there is one, else over a fresh one.
+/// A request without a body that may be sent twice: over any kept connection, and once more over a
+/// fresh one if that breaks.
+async fn repeatable_exchange<R: Route, A: Authenticate>(
+    proxy: &Proxy<R, A>,
+    key: &Key,
+    request: Request<Upload>,
+) -> Result<Answered, Problem> {
+    let line = &proxy.line;
+    let Some(mut target) = line.kept.take(key, line.id, Reach::Everywhere).await else {
+        return fresh(proxy, key, request).await;
+    };
+    let (head, body) = request.into_parts();
+    let again = head.clone();
+    match target.sender.try_send_request(Request::from_parts(head, body)).await {
+        Ok(response) => return Ok((response, target)),
+        Err(unsent) if is_lost(unsent.error()) => {}
+        Err(unsent) => return Err(failed(key, unsent.error())),
+    }
+    tracing::debug!(target = %key.target, "a kept connection was dead; taking a fresh one");
+    fresh(proxy, key, Request::from_parts(again, Upload::empty(&line.pace))).await
+}
+
+/// Any other request: over a kept connection of its own line, and over a fresh one only if not a
+/// byte of it was sent.
 async fn exchange<R: Route, A: Authenticate>(
     proxy: &Proxy<R, A>,
     key: &Key,
-    mut request: Request<Upload>,
-    replay: Option<request::Parts>,
+    request: Request<Upload>,
 ) -> Result<Answered, Problem> {
-    if let Some(mut sender) = proxy.line.pool.take(key).await {
-        match sender.try_send_request(request).await {
-            Ok(response) => return Ok((response, sender)),
-            Err(mut unsent) => match (unsent.take_message(), replay) {
-                (Some(whole), _) => request = whole,
-                (None, Some(head)) if is_lost(unsent.error()) => {
-                    request = Request::from_parts(head, Upload::empty(&proxy.line.pace));
-                }
-                (None, _) => return Err(failed(key, unsent.error())),
-            },
-        }
-        tracing::debug!(target = %key.target, "a kept connection was dead; taking a fresh one");
+    let line = &proxy.line;
+    let Some(mut target) = line.kept.take(key, line.id, Reach::Line).await else {
+        return fresh(proxy, key, request).await;
+    };
+    match target.sender.try_send_request(request).await {
+        Ok(response) => Ok((response, target)),
+        Err(mut unsent) => match unsent.take_message() {
+            Some(whole) => {
+                tracing::debug!(target = %key.target, "a kept connection was dead; taking a fresh one");
+                fresh(proxy, key, whole).await
+            }
+            None => Err(failed(key, unsent.error())),
+        },
     }
-    fresh(proxy, key, request).await
 }
 
 async fn fresh<R: Route, A: Authenticate>(
@@ -112,106 +173,46 @@ async fn fresh<R: Route, A: Authenticate>(
     key: &Key,
     request: Request<Upload>,
 ) -> Result<Answered, Problem> {
-    let mut sender = connect(proxy, key).await?;
-    match sender.send_request(request).await {
-        Ok(response) => Ok((response, sender)),
+    let mut target = connect(proxy, key).await?;
+    match target.sender.send_request(request).await {
+        Ok(response) => Ok((response, target)),
         Err(error) => Err(failed(key, &error)),
     }
-}
-
-/// Opens a connection to the target and starts the task that drives it.
-///
-/// The task ends with the user's connection: its last [`SendRequest`], response and upload go with
-/// that, and hyper then closes the connection and drops the data stream.
-async fn connect<R: Route, A: Authenticate>(
-    proxy: &Proxy<R, A>,
-    key: &Key,
-) -> Result<SendRequest<Upload>, Problem> {
-    let target = key.target.as_str();
-    let opened = proxy
-        .ingress
-        .open(Entrance::HttpRequest, target, &key.user, proxy.line.ends)
-        .await
-        .map_err(|failure| Outcome::of(&failure, target))?;
-    let evicted = opened.stream.eviction();
-    let (sender, connection) = http1::Builder::new()
-        .preserve_header_case(true)
-        .max_buf_size(MOST_BUFFERED)
-        // RFC 9112 sections 5.1 and 5.2: a proxy repairs these rather than refusing them.
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .handshake(TokioIo::new(opened.stream))
-        .await
-        .map_err(|error| failed(key, &error))?;
-    let target = key.target.clone();
-    proxy.line.scope.spawn("http target", async move {
-        let ended = tokio::select! {
-            ended = connection.with_upgrades() => ended,
-            // Dropping the connection resets the stream; the user gets a response that broke off.
-            () = evicted.wait() => {
-                return tracing::debug!(%target, "a stalled response gave its buffers up");
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%target, cause = root_cause(&error), "a target's connection broke");
-        }
-    });
-    Ok(sender)
 }
 
 /// The target's response, as the user gets it.
 fn answer<R, A>(
     proxy: &Proxy<R, A>,
     response: Response<Incoming>,
-    key: Key,
-    sender: SendRequest<Upload>,
+    lease: Lease,
+    version: Version,
 ) -> Response<Reply> {
     let line = &proxy.line;
     let (mut head, body) = response.into_parts();
-    headers::to_user(&mut head, &body);
-    let lease = Lease { key, sender, pool: line.pool.clone() };
+    headers::to_user(&mut head, &body, version);
+    if lease.unwanted.is_some() && version != Version::HTTP_2 {
+        // What comes next on the user's connection may be the body all the same.
+        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let body = Download::new(body, Some(lease), line.pace.clone(), line.truncated.clone());
     line.pace.answered_by(Author::Target);
     Response::from_parts(head, Reply::download(body, &line.pace))
 }
 
 /// 101: both connections stop being HTTP once the user has got this response.
-fn switch<R, A>(proxy: &Proxy<R, A>, mut response: Response<Incoming>) -> Response<Reply> {
+fn switch<R, A>(proxy: &Proxy<R, A>, mut response: Response<Incoming>) -> Answer {
     let line = &proxy.line;
-    line.then(After::Switched(hyper::upgrade::on(&mut response)));
+    let upgrade = hyper::upgrade::on(&mut response);
     let (mut head, body) = response.into_parts();
-    headers::to_user(&mut head, &body);
+    headers::to_user(&mut head, &body, Version::HTTP_11);
     line.pace.answered_by(Author::Target);
-    Response::from_parts(head, Reply::text("", &line.pace))
+    Answer::Switched(Response::from_parts(head, Reply::text("", &line.pace)), upgrade)
 }
 
 /// Whether the connection broke, as opposed to: the target sent nonsense, or the user's own body
 /// did not come.
 fn is_lost(error: &hyper::Error) -> bool {
     !error.is_parse() && !error.is_user()
-}
-
-fn failed(key: &Key, error: &hyper::Error) -> Problem {
-    let target = &key.target;
-    let cause = root_cause(error);
-    if error.is_parse() {
-        let text = format!("{target} answered with something that is not HTTP/1 ({cause})");
-        return Problem::bad_gateway("http_protocol_error", text);
-    }
-    if error.is_user() {
-        return Problem::bad_request(format!("the request's body broke off ({cause})"));
-    }
-    let text = format!("{target} closed the connection before it answered ({cause})");
-    Problem::bad_gateway("connection_terminated", text)
-}
-
-/// The innermost reason; hyper's own words are about hyper.
-fn root_cause(error: &hyper::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-        TRANSFER_ENCODING, UPGRADE,
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
     },
     request, response,
 };
@@ -60,6 +60,9 @@ pub(super) fn to_target<B: Body>(
     if let Some(protocol) = upgrade {
         set_upgrade(headers, protocol.clone());
     }
+    if request.version == Version::HTTP_2 {
+        join_cookies(headers);
+    }
     // RFC 9112 section 3.2.2: what the user wrote in Host does not count.
     headers.remove(HOST);
     if let Ok(host) = HeaderValue::from_str(&origin.host) {
@@ -69,8 +72,8 @@ pub(super) fn to_target<B: Body>(
     request.version = Version::HTTP_11;
 }
 
-/// Turns a target's response into the one for the user.
-pub(super) fn to_user<B: Body>(response: &mut response::Parts, body: &B) {
+/// Turns a target's response into the one for a user who speaks `version`.
+pub(super) fn to_user<B: Body>(response: &mut response::Parts, body: &B, version: Version) {
     let upgrade = response.headers.get(UPGRADE).cloned();
     strip(&mut response.headers);
     reframe(&mut response.headers, body);
@@ -78,10 +81,57 @@ pub(super) fn to_user<B: Body>(response: &mut response::Parts, body: &B) {
     // holds for one hop.
     let names_protocol =
         matches!(response.status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED);
-    if names_protocol && let Some(protocol) = upgrade {
+    // HTTP/2 has no upgrade (RFC 9113 section 8.6).
+    if version != Version::HTTP_2
+        && names_protocol
+        && let Some(protocol) = upgrade
+    {
         set_upgrade(&mut response.headers, protocol);
     }
-    response.version = Version::HTTP_11;
+    response.version = version.max(Version::HTTP_11);
+}
+
+/// What the user gets of an informational response's fields; it has no body.
+pub(super) fn of_interim(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    strip(&mut headers);
+    headers.remove(CONTENT_LENGTH);
+    headers
+}
+
+/// Whether a request logs its *connection* in: NTLM, or Negotiate (RFC 4559), which proxies have to
+/// take for the same.
+pub(super) fn authenticates_connection(headers: &HeaderMap) -> bool {
+    headers.get_all(AUTHORIZATION).iter().any(names_connection_scheme)
+}
+
+/// Whether a response asks for that. A challenge may stand anywhere in a list; what only looks
+/// like one there costs a connection, nothing else.
+pub(super) fn challenges_connection(headers: &HeaderMap) -> bool {
+    let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+    challenges.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(is_of_connection)
+}
+
+fn names_connection_scheme(value: &HeaderValue) -> bool {
+    is_of_connection(value.as_bytes())
+}
+
+fn is_of_connection(credentials: &[u8]) -> bool {
+    let text = credentials.trim_ascii();
+    let end = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
+    let (scheme, _) = text.split_at(end);
+    [&b"NTLM"[..], b"Negotiate", b"Kerberos"].iter().any(|one| scheme.eq_ignore_ascii_case(one))
+}
+
+/// RFC 9113 section 8.2.3: HTTP/2 may carry a cookie in pieces, nothing else may.
+fn join_cookies(headers: &mut HeaderMap) {
+    let pieces = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+    if pieces.len() < 2 {
+        return;
+    }
+    if let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
 }
 
 fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {

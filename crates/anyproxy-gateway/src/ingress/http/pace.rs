@@ -1,4 +1,4 @@
-//! How long an HTTP user may take, and the connection that is watched for it.
+//! How long an HTTP user may take.
 //!
 //! ```text
 //! accepted ─▶ head ──▶ busy ──▶ idle ──▶ head ─▶ …
@@ -11,18 +11,14 @@
 //! wait for the user. Only a reply of our own (an error) has to be taken in time.
 
 use std::{
-    io,
+    future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use anyproxy_transport::net::Conn;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long a user may keep a connection that carries no request.
 const IDLE: Duration = Duration::from_secs(300);
@@ -31,7 +27,18 @@ const IDLE: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Pace {
     head: Duration,
+    requests: Requests,
     state: Mutex<State>,
+}
+
+/// How requests share a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Requests {
+    /// HTTP/1: what is read between two of them begins the next one.
+    InTurn,
+    /// HTTP/2: what is read may be anything, so there is no head to wait for, only idleness; and
+    /// one answer of the target's shows for all that the user is no stranger.
+    AtOnce,
 }
 
 #[derive(Debug)]
@@ -54,7 +61,7 @@ enum Phase {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writing {
+pub(super) enum Writing {
     /// The last write was taken.
     Flowing,
     /// The user does not read.
@@ -72,15 +79,14 @@ pub(super) enum Author {
 
 impl Pace {
     /// The pace of a connection that was accepted just now; `head` bounds the reading of a head.
-    pub(super) fn new(head: Duration) -> Arc<Self> {
-        let state = State {
-            phase: Phase::Head,
-            since: Instant::now(),
-            writing: Writing::Flowing,
-            latest: Author::Target,
-            waker: None,
+    pub(super) fn new(head: Duration, requests: Requests) -> Arc<Self> {
+        let (phase, latest) = match requests {
+            Requests::InTurn => (Phase::Head, Author::Target),
+            Requests::AtOnce => (Phase::Idle, Author::Gateway),
         };
-        Arc::new(Self { head, state: Mutex::new(state) })
+        let (since, writing) = (Instant::now(), Writing::Flowing);
+        let state = State { phase, since, writing, latest, waker: None };
+        Arc::new(Self { head, requests, state: Mutex::new(state) })
     }
 
     /// When the user will have taken too long; `None` while it may take any time. `waker` is woken
@@ -119,18 +125,20 @@ impl Pace {
 
     /// Notes who writes the response.
     pub(super) fn answered_by(&self, author: Author) {
-        self.lock().latest = author;
+        if self.requests == Requests::InTurn || author == Author::Target {
+            self.lock().latest = author;
+        }
     }
 
-    fn received(&self, bytes: usize) {
+    pub(super) fn received(&self, bytes: usize) {
         let mut state = self.lock();
-        if bytes > 0 && state.phase == Phase::Idle {
+        if bytes > 0 && state.phase == Phase::Idle && self.requests == Requests::InTurn {
             state.phase = Phase::Head;
             state.since = Instant::now();
         }
     }
 
-    fn wrote(&self, writing: Writing) {
+    pub(super) fn wrote(&self, writing: Writing) {
         let mut state = self.lock();
         if state.writing == Writing::Blocked && writing == Writing::Flowing {
             state.since = Instant::now();
@@ -177,95 +185,23 @@ impl Drop for Busy {
     }
 }
 
-/// A user's connection as hyper sees it.
-///
-/// Dropped in the middle of a request it resets the connection: a task that is cancelled must not
-/// make a truncated response look complete.
-#[derive(Debug)]
-pub(super) struct UserIo {
-    conn: Option<Conn>,
-    pace: Arc<Pace>,
+/// One timer whose time moves; armed only while there is a limit.
+#[derive(Default)]
+pub(super) struct Alarm {
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl UserIo {
-    pub(super) fn new(conn: Conn, pace: Arc<Pace>) -> Self {
-        Self { conn: Some(conn), pace }
-    }
-
-    /// Takes the connection out; `None` never happens, since this is the only way to empty it.
-    pub(super) fn into_conn(mut self) -> Option<Conn> {
-        self.conn.take()
-    }
-
-    fn poll_conn<T>(
-        &mut self,
-        poll: impl FnOnce(Pin<&mut Conn>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        match &mut self.conn {
-            Some(conn) => poll(Pin::new(conn)),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+impl Alarm {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, limit: Option<Instant>) -> Poll<()> {
+        let Some(limit) = limit else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(limit)));
+        if timer.deadline() != limit {
+            timer.as_mut().reset(limit);
         }
-    }
-
-    fn noted<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.pace.wrote(if written.is_pending() { Writing::Blocked } else { Writing::Flowing });
-        written
-    }
-}
-
-impl Drop for UserIo {
-    fn drop(&mut self) {
-        if let Some(conn) = self.conn.take()
-            && (self.pace.is_busy() || self.pace.is_blocked())
-        {
-            // Under way, or with bytes that the user has not taken: no clean end.
-            conn.abort();
-        }
-    }
-}
-
-impl AsyncRead for UserIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = self.poll_conn(|conn| conn.poll_read(cx, buf));
-        self.pace.received(buf.filled().len().saturating_sub(before));
-        read
-    }
-}
-
-impl AsyncWrite for UserIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = self.poll_conn(|conn| conn.poll_write(cx, bytes));
-        self.noted(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = self.poll_conn(|conn| conn.poll_write_vectored(cx, bytes));
-        self.noted(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.conn.as_ref().is_some_and(AsyncWrite::is_write_vectored)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_conn(|conn| conn.poll_flush(cx))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_conn(|conn| conn.poll_shutdown(cx))
+        timer.as_mut().poll(cx)
     }
 }
 

@@ -1,7 +1,12 @@
 use std::{sync::atomic::Ordering as Atomic, time::Duration};
 
+use anyproxy_runtime::Scope;
 use anyproxy_wire::{codes::OpenCode, message::Target};
-use tokio::io::AsyncReadExt as _;
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::Instant,
+};
 
 use super::*;
 use crate::ingress::{
@@ -19,7 +24,9 @@ fn start(script: Script) -> Setup {
     let (user, conn) = pair(64 * 1024);
     let gateway = ingress(script);
     let scope = Scope::root("test");
-    scope.spawn("user", serve(conn, addr("192.0.2.1:1000"), gateway.clone(), scope.clone()));
+    let peer = addr("192.0.2.1:1000");
+    let serving = serve(conn, BytesMut::new(), peer, gateway.clone(), scope.clone());
+    scope.spawn("user", serving);
     Setup { user, gateway, scope }
 }
 

@@ -108,7 +108,7 @@ fn a_response_loses_the_same_fields_and_keeps_proxy_status() {
         .unwrap()
         .into_parts()
         .0;
-    to_user(&mut parts, &Empty::<Bytes>::new());
+    to_user(&mut parts, &Empty::<Bytes>::new(), Version::HTTP_11);
     let mut names: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     // The length of a response to HEAD is that of the GET.
@@ -121,8 +121,55 @@ fn a_101_and_a_426_name_their_protocol() {
     for status in [101, 426] {
         let response = Response::builder().status(status).header("upgrade", "websocket");
         let mut parts = response.header("connection", "Upgrade").body(()).unwrap().into_parts().0;
-        to_user(&mut parts, &Empty::<Bytes>::new());
+        to_user(&mut parts, &Empty::<Bytes>::new(), Version::HTTP_11);
         assert_eq!(values(&parts.headers, "upgrade"), ["websocket"], "{status}");
         assert_eq!(values(&parts.headers, "connection"), ["upgrade"], "{status}");
     }
+}
+
+#[test]
+fn cookies_in_pieces_become_one_for_users_of_http_2() {
+    for (version, expected) in
+        [(Version::HTTP_2, &["a=1; b=2; c=3"][..]), (Version::HTTP_11, &["a=1; b=2", "c=3"])]
+    {
+        let parts = passed(|builder| {
+            builder.version(version).header("cookie", "a=1; b=2").header("cookie", "c=3")
+        });
+        assert_eq!(values(&parts.headers, "cookie"), expected);
+    }
+}
+
+#[test]
+fn log_ins_of_a_connection_are_told_from_those_of_a_request() {
+    for (value, of_connection) in [
+        ("NTLM TlRM", true),
+        ("ntlm", true),
+        ("Negotiate YII=", true),
+        ("Kerberos x", true),
+        ("Basic bnRsbTpudGxt", false),
+        ("Bearer NTLM", false),
+        ("Negotiated x", false),
+        ("", false),
+    ] {
+        let headers = |name| HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+        assert_eq!(authenticates_connection(&headers(AUTHORIZATION)), of_connection, "{value}");
+        assert_eq!(challenges_connection(&headers(WWW_AUTHENTICATE)), of_connection, "{value}");
+    }
+    for (value, of_connection) in [
+        ("Basic realm=\"x\", NTLM", true),
+        ("Basic realm=\"x\",negotiate , Digest nonce=\"y\"", true),
+        ("Basic realm=\"NTLM\"", false),
+    ] {
+        let challenge = HeaderMap::from_iter([(WWW_AUTHENTICATE, HeaderValue::from_static(value))]);
+        assert_eq!(challenges_connection(&challenge), of_connection, "{value}");
+    }
+}
+
+#[test]
+fn an_upgrade_is_not_named_to_users_of_http_2() {
+    let offer = Response::builder().status(426).header("connection", "upgrade");
+    let (mut parts, ()) = offer.header("upgrade", "h2c").body(()).unwrap().into_parts();
+    to_user(&mut parts, &Empty::<Bytes>::new(), Version::HTTP_2);
+    assert!(parts.headers.is_empty(), "{:?}", parts.headers);
+    assert_eq!(parts.version, Version::HTTP_2);
 }

@@ -1,12 +1,14 @@
 use std::{
+    io,
     sync::atomic::{AtomicBool, Ordering},
     task::{Wake, Waker},
 };
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::ingress::testing;
+use crate::ingress::{http::io::UserIo, testing};
 
 const HEAD: Duration = Duration::from_secs(30);
 
@@ -16,9 +18,9 @@ fn left(pace: &Pace) -> Option<Duration> {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_head_is_bounded_from_the_accept_on() {
-    let pace = Pace::new(HEAD);
+    let pace = Pace::new(HEAD, Requests::InTurn);
     let (mut near, conn) = testing::pair(64);
-    let mut io = UserIo::new(conn, pace.clone());
+    let mut io = UserIo::new(conn, BytesMut::new(), pace.clone());
     tokio::time::advance(Duration::from_secs(10)).await;
     near.io.write_all(b"GET").await.unwrap();
     let mut bytes = [0; 3];
@@ -28,7 +30,7 @@ async fn the_first_head_is_bounded_from_the_accept_on() {
 
 #[tokio::test(start_paused = true)]
 async fn there_is_no_limit_while_a_part_is_alive() {
-    let pace = Pace::new(HEAD);
+    let pace = Pace::new(HEAD, Requests::InTurn);
     let (request, upload) = (Busy::new(&pace), Busy::new(&pace));
     assert_eq!(left(&pace), None);
     drop(request);
@@ -39,9 +41,9 @@ async fn there_is_no_limit_while_a_part_is_alive() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_after_idling_has_its_own_time() {
-    let pace = Pace::new(HEAD);
+    let pace = Pace::new(HEAD, Requests::InTurn);
     let (mut near, conn) = testing::pair(64);
-    let mut io = UserIo::new(conn, pace.clone());
+    let mut io = UserIo::new(conn, BytesMut::new(), pace.clone());
     drop(Busy::new(&pace));
     tokio::time::advance(Duration::from_secs(100)).await;
     assert_eq!(left(&pace), Some(Duration::from_secs(200)));
@@ -52,9 +54,9 @@ async fn a_head_after_idling_has_its_own_time() {
 
 #[tokio::test(start_paused = true)]
 async fn the_clock_stands_while_a_download_waits_for_its_reader() {
-    let pace = Pace::new(HEAD);
+    let pace = Pace::new(HEAD, Requests::InTurn);
     let (mut near, conn) = testing::pair(4);
-    let mut io = UserIo::new(conn, pace.clone());
+    let mut io = UserIo::new(conn, BytesMut::new(), pace.clone());
     drop(Busy::new(&pace));
     io.write_all(b"full").await.unwrap();
     assert!(poll_write_x(&mut io).is_pending());
@@ -79,14 +81,14 @@ fn poll_write_x(io: &mut UserIo) -> Poll<io::Result<usize>> {
 
 #[tokio::test(start_paused = true)]
 async fn dropped_in_the_middle_it_resets() {
-    let pace = Pace::new(HEAD);
+    let pace = Pace::new(HEAD, Requests::InTurn);
     let (near, conn) = testing::pair(64);
     let busy = Busy::new(&pace);
-    drop(UserIo::new(conn, pace.clone()));
+    drop(UserIo::new(conn, BytesMut::new(), pace.clone()));
     assert!(near.was_reset());
     drop(busy);
     let (near, conn) = testing::pair(64);
-    drop(UserIo::new(conn, pace));
+    drop(UserIo::new(conn, BytesMut::new(), pace));
     assert!(!near.was_reset());
 }
 
@@ -100,7 +102,7 @@ impl Wake for Woken {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_ends_elsewhere_starts_the_clock() {
-    let pace = Pace::new(HEAD);
+    let pace = Pace::new(HEAD, Requests::InTurn);
     let (response, upload) = (Busy::new(&pace), Busy::new(&pace));
     let woken = Arc::new(Woken(AtomicBool::new(false)));
     assert_eq!(pace.limit(&woken.clone().into()), None);

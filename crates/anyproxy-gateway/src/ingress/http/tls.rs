@@ -1,0 +1,52 @@
+//! The HTTP proxy behind TLS.
+//!
+//! ```text
+//! first byte ─┬─ TLS ─▶ handshake ─▶ ALPN ─┬─ h2 ─────────────▶ HTTP/2
+//!             │                            └─ http/1.1, none ─▶ HTTP/1
+//!             └─ else ─▶ 400 in plain text
+//! ```
+//!
+//! What the two ends settle on is what they get: HTTP/2 is offered because it is served, CONNECT
+//! and all. Up to the first request everything has to happen within one proxy deadline.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyproxy_runtime::Scope;
+use anyproxy_transport::{Alpn, ProxyTls, net::Conn};
+use tokio::io::AsyncWriteExt as _;
+
+use super::{Ingress, close, h1, h2, io};
+use crate::ingress::{Authenticate, Route, mixed};
+
+/// For a user who speaks HTTP where TLS is expected.
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
+    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 72\r\n\r\n\
+    this port speaks TLS; use the proxy with https://, not with http://host\n";
+
+/// Serves one user's connection to its end, as [`h1::serve`] does, behind TLS.
+pub async fn serve<R: Route, A: Authenticate>(
+    mut conn: Conn,
+    peer: SocketAddr,
+    ingress: Arc<Ingress<R, A>>,
+    scope: Scope,
+    tls: ProxyTls,
+) {
+    let deadline = ingress.deadline();
+    let Ok(Ok(early)) = deadline.bound(mixed::begin(&mut conn)).await else {
+        return tracing::debug!(%peer, "nothing came at the TLS port");
+    };
+    if early.first().is_some_and(|first| *first != io::TLS) {
+        tracing::debug!(%peer, "a user speaks no TLS at the TLS port");
+        // A few bytes into an empty send buffer: nothing to wait for.
+        let _ = conn.write(PLAIN).await;
+        return close::gently(conn).await;
+    }
+    match deadline.bound(tls.accept(conn, early)).await {
+        Ok(Ok((conn, Alpn::Http2))) => h2::serve(conn, peer, ingress, scope).await,
+        Ok(Ok((conn, Alpn::Http1))) => {
+            h1::serve(conn, bytes::BytesMut::new(), peer, ingress, scope).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake was too slow"),
+    }
+}
