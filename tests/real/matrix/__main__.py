@@ -104,9 +104,13 @@ def main():
         for setup, chosen in setups.items():
             print(*(f"{setup.name:16} {case.name}" for case in chosen), sep="\n")
         return 0
-    directory = tempfile.mkdtemp(prefix="anyproxy-matrix-")
     report = Report()
-    bench = Bench(directory)
+    directory = tempfile.mkdtemp(prefix="anyproxy-matrix-")
+    try:
+        bench = Bench(directory)
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
     try:
         for transport in [options.transport] if options.transport else ["quic", "ws"]:
             for setup, chosen in setups.items():

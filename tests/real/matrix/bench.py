@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,6 +21,8 @@ class Bench:
         self.dir = Path(directory)
         self.stack = ExitStack()
         self.anyproxy = Path(os.environ.get("ANYPROXY", "target/release/anyproxy")).resolve()
+        if not self.anyproxy.is_file():
+            sys.exit(f"no program at {self.anyproxy}: build it, or name it with ANYPROXY")
         self.certs = self.make_certificates("certs", "--group", "demo")
         self.names = self.make_names()
         self.file, self.sum = self.make_file("file", int(os.environ.get("SIZE_MIB", "256")))

@@ -55,18 +55,17 @@ def name_at_client(lab, way):
 
 @case("wrong-password", ways=ALL)
 def wrong_password(lab, way):
-    rejected(curl(*way.curl(lab), "--proxy-user", "demo:wrong", target(lab)), way)
+    rejected(curl(*as_user(lab, way, "demo:wrong@"), target(lab)), way)
 
 
 @case("unknown-user", ways=ALL)
 def unknown_user(lab, way):
-    rejected(curl(*way.curl(lab), "--proxy-user", f"eve:{lab.password}", target(lab)), way)
+    rejected(curl(*as_user(lab, way, f"eve:{lab.password}@"), target(lab)), way)
 
 
 @case("no-password", ways=ALL)
 def no_password(lab, way):
-    words = [without_user(lab, word) for word in way.curl(lab)]
-    answer = curl(*words, target(lab))
+    answer = curl(*as_user(lab, way, ""), target(lab))
     if way.tunnel == "socks5":
         same(answer.reason, answer.exit, 97)
         within("curl", answer.said.lower(), "no authentication method was acceptable")
@@ -78,8 +77,9 @@ def target(lab):
     return f"{lab.targets.get('web').url}/hello"
 
 
-def without_user(lab, word):
-    return str(word).replace(f"demo:{lab.password}@", "")
+def as_user(lab, way, credentials):
+    """The way with other credentials in the proxy's URL."""
+    return [str(word).replace(f"demo:{lab.password}@", credentials) for word in way.curl(lab)]
 
 
 def rejected(answer, way):

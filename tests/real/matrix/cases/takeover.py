@@ -44,7 +44,7 @@ class Load:
 def server_of(lab, key, download):
     """The target at which a download arrived."""
     name = f"{key}-{download}"
-    kinds = [client for client in lab.clients if lab.targets.get("who", client).requests(name)]
+    kinds = [client for client in lab.setup.clients if lab.targets.get("who", client).requests(name)]
     return kinds[0] if kinds else None
 
 

@@ -68,9 +68,15 @@ class Pages(http.server.BaseHTTPRequestHandler):
         if "100-continue" not in self.headers.get("Expect", ""):
             self.do_late_body()
             return
+        self.send(status, b"refused\n")
+        if status == 417:
+            # curl repeats the request on the same connection, as if no body had been announced.
+            return
+        # Whoever does not send the announced body has to end the connection.
         self.close_connection = True
-        self.send(status, b"refused\n", {"Connection": "close"})
+        self.connection.settimeout(PATIENCE)
         self.record["body"] = len(self.rfile.read(1 << 20))
+        self.record["ended"] = True
 
     def do_late_body(self):
         """The body came although nobody asked: curl repeats a 417 without `Expect`."""

@@ -2,6 +2,7 @@
 
 import threading
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
 
@@ -13,9 +14,11 @@ class Echo:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def handle(self, connection):
-        for message in connection:
-            connection.send(message)
-        self.closes.append((connection.close_code, connection.close_reason))
+        try:
+            while True:
+                connection.send(connection.recv())
+        except ConnectionClosed:
+            self.closes.append((connection.close_code, connection.close_reason))
 
     def __enter__(self):
         return self
