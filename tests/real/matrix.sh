@@ -26,10 +26,10 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 python=$cache/venv/bin/python3
-if ! "$python" -c 'import python_socks, requests, socks, websockets' 2>/dev/null; then
+if ! "$python" -c 'import h2, python_socks, requests, socks, websockets' 2>/dev/null; then
     python3 -m venv --clear "$cache/venv" 2>"$cache/venv.log" ||
         { apt-get install -y -qq python3-venv >"$cache/apt.log"; python3 -m venv --clear "$cache/venv"; }
-    "$python" -m pip install --quiet --disable-pip-version-check requests==2.34.2 PySocks==1.7.1 python-socks==3.2.1 websockets==17.4
+    "$python" -m pip install --quiet --disable-pip-version-check -r tests/real/requirements.txt
 fi
 
 # HTTP/2 to a proxy needs curl 8.1. Debian 12 has it in its backports; it is unpacked beside the system's.

@@ -53,9 +53,10 @@ class Lab:
             raise
         return self
 
-    def start_client(self, name):
+    def start_client(self, name, group=GROUP, secret=None):
         """Starts one client; it is ready when its session is up and its forwards are bound."""
-        client = self.program(f"client-{name}", self.client_file(name), role="client")
+        client = self.program(f"client-{name}", self.client_file(name, group, secret), role="client")
+        self.clients[name] = client
         client.wait_record(
             "the session is up", lambda record: record["message"] == "connected to the gateway"
         )
@@ -67,8 +68,17 @@ class Lab:
                 else None,
             )
             self.forwards[forward.name] = port_of(bound)
-        self.clients[name] = client
         return client
+
+    def restart_gateway(self):
+        """Ends the gateway and starts another one from the same files, on other ports."""
+        same("the gateway's exit code", self.gateway.end(), 0)
+        for client in self.clients.values():
+            client.kill()
+        self.clients = {}
+        self.gateway = self.program("gateway-2", self.dir / "gateway.toml")
+        self.tunnels = self.address_of("tunnels")
+        self.ports = {proxy: self.address_of(proxy) for proxy in self.setup.proxies}
 
     def program(self, name, file, role="gateway"):
         command = [self.bench.anyproxy, role, "--config", file, "--log-format", "json"]
@@ -129,14 +139,14 @@ class Lab:
             lines += ["[[group.user]]", f'name = "{name}"', f'password_file = "{file}"']
         return self.write("gateway.toml", lines)
 
-    def client_file(self, name):
+    def client_file(self, name, group, secret):
         lines = [
             f'gateway = "localhost:{self.tunnels}"',
             f'ca = "{self.ca}"',
             f'transport = "{self.transport}"',
-            f'group = "{GROUP}"',
+            f'group = "{group}"',
             f'client_id = "{name}"',
-            f'secret_file = "{self.bench.certs / "demo.secret"}"',
+            f'secret_file = "{secret or self.bench.certs / "demo.secret"}"',
         ]
         if self.setup.replicas:
             lines.append(f"replicas = {self.setup.replicas}")

@@ -32,7 +32,7 @@ TWO_CLIENTS = Setup(
     "two-clients", clients=("a", "b"), forwards=(Forward("who", "who"),), one_port="who"
 )
 REPLICAS = Setup("replicas", replicas=3)
-STORE = Setup("store", gateway=('data = "data"',))
+STORE = Setup("store", proxies=("http",), gateway=('data_dir = "data"',))
 
 
 def http(lab):

@@ -9,6 +9,7 @@ from . import (  # noqa: F401
     python_clients,
     openssh,
     forwards,
+    h2_client,
     names,
     browser,
     groups,

@@ -30,14 +30,14 @@ def get(lab, way):
 
 @case("keep-alive", ways=ALL)
 def keep_alive(lab, way):
-    """Two requests, one connection to the proxy, and behind it one to the target."""
+    """Three requests, one connection to the proxy, and behind it at most one new one to the target."""
     target, proxy = lab.targets.get("web"), way.curl(lab)
     before = target.connections
     url = f"{target.url}/hello"
     answer = ok(curl(*proxy, url, "--next", *proxy, url, "--next", *proxy, url))
     same("bodies", answer.text, 3 * "hello\n")
     same("connections of curl", [one["num_connects"] for one in answer.transfers], [1, 0, 0])
-    same("connections at the target", target.connections - before, 1)
+    true("connections at the target", target.connections - before <= 1)
 
 
 @case("head", ways=BASIC)
@@ -66,8 +66,7 @@ def early_hints(lab, way):
     answer = ok(curl(*way.curl(lab), f"{lab.targets.get('web').url}/early"))
     within("heads", answer.head, "HTTP/1.1 103")
     within("heads", answer.head.lower(), "link: </style.css>; rel=preload; as=style")
-    true("103 comes first", answer.head.index(" 103") < answer.head.index("Content-") if
-         "Content-" in answer.head else answer.head.index(" 103") < answer.head.lower().rindex("content-"))
+    true("103 comes first", answer.head.index(" 103") < answer.head.lower().rindex("content-length"))
     same("body", answer.text, "late\n")
 
 

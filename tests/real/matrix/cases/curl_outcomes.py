@@ -2,11 +2,11 @@
 
 import socket
 
-from ..check import same, true, within
+from ..check import same, true, within, without
 from ..curl import curl
 from ..lab import CLIENT_ONLY, DENIED, NOBODY, free_port
 from ..registry import case
-from ..setups import ALL, BASE
+from ..setups import ALL, BASE, H2_CONNECT
 from .curl_http import ok
 
 # Target, HTTP status, `Proxy-Status` error (RFC 9209), SOCKS5 reply (RFC 1928).
@@ -27,6 +27,11 @@ def outcome(lab, way, name):
     if way.tunnel == "socks5":
         same(answer.reason, answer.exit, 97)
         within("curl", answer.said, f"({reply})")
+        return
+    if way is H2_CONNECT:
+        # curl does not tell which; `h2-outcomes` does.
+        same(answer.reason, answer.exit, 56)
+        without("curl", answer.said, "reset")
         return
     if way.tunnel == "http":
         same(answer.reason, (answer.exit, answer.connect_status), (56, status))
@@ -87,12 +92,16 @@ def rejected(answer, way):
     if way.tunnel == "socks5":
         same(answer.reason, answer.exit, 97)
         within("curl", answer.said, "rejected by the SOCKS5 server")
-    elif way.tunnel == "http":
+        return
+    if way is H2_CONNECT:
+        same(answer.reason, answer.exit, 56)
+        without("curl", answer.said, "reset")
+        return
+    if way.tunnel == "http":
         same(answer.reason, (answer.exit, answer.connect_status), (56, 407))
     else:
         ok(answer, 407)
-    if way.tunnel != "socks5":
-        within("challenge", answer.head.lower(), 'proxy-authenticate: basic realm="')
+    within("challenge", answer.head.lower(), 'proxy-authenticate: basic realm="')
 
 
 @case("after-407", setup=BASE)
