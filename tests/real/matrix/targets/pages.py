@@ -75,8 +75,11 @@ class Pages(http.server.BaseHTTPRequestHandler):
         # Whoever does not send the announced body has to end the connection.
         self.close_connection = True
         self.connection.settimeout(PATIENCE)
-        self.record["body"] = len(self.rfile.read(1 << 20))
-        self.record["ended"] = True
+        try:
+            while block := self.rfile.read1(BLOCK):
+                self.record["body"] += len(block)
+        finally:
+            self.record["ended"] = True
 
     def do_late_body(self):
         """The body came although nobody asked: curl repeats a 417 without `Expect`."""
