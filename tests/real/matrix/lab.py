@@ -101,6 +101,9 @@ class Lab:
                     same(f"{program.name}'s exit code", program.end(), 0)
                 if complaints := program.complaints():
                     fail(f"{program.name} logged errors: {complaints}")
+                # All users have gone, so nothing may be left to wait for.
+                if "were cut" in program.text():
+                    fail(f"{program.name} still had connections: {program.last_words()[-300:]}")
                 if "panicked" in program.text():
                     fail(f"{program.name} panicked")
         finally:

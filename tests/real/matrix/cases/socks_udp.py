@@ -98,8 +98,9 @@ class Relay:
 
     def inwards(self):
         try:
-            while True:
-                data = payload(self.user.recv(65_535))
+            # Nothing at all comes only when the socket has been shut down.
+            while message := self.user.recv(65_535):
+                data = payload(message)
                 if peer := self.waiting.pop(data[:2], None):
                     self.local.sendto(data, peer)
         except OSError:
