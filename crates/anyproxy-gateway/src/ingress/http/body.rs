@@ -255,7 +255,7 @@ impl Download {
     /// Hands the failure over once the user has taken the bytes before it. While they wait, the
     /// user's socket wakes this task.
     fn poll_failure(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if self.pace.is_blocked() {
+        if self.pace.holds_failures() {
             return Poll::Pending;
         }
         Poll::Ready(self.failure.take().map(Err))

@@ -123,6 +123,13 @@ impl Pace {
         self.lock().writing == Writing::Blocked
     }
 
+    /// Whether a response that broke off waits until the user has taken what came before. Over
+    /// HTTP/2 it does not: what others have sent may wait for much longer, and nothing would wake
+    /// this one.
+    pub(super) fn holds_failures(&self) -> bool {
+        self.requests == Requests::InTurn && self.is_blocked()
+    }
+
     /// Notes who writes the response.
     pub(super) fn answered_by(&self, author: Author) {
         if self.requests == Requests::InTurn || author == Author::Target {

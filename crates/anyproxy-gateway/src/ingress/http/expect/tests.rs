@@ -22,22 +22,26 @@ async fn a_body_goes_when_it_is_asked_for_or_after_a_second() {
     assert_eq!(outcome(Held::new(asked)).await, (Some(Ok(())), Duration::ZERO));
     assert_eq!(outcome(Held::new(Hold::default())).await, (Some(Ok(())), PATIENCE));
     let late = Hold::default();
-    let waiting = tokio::spawn(outcome(Held::new(late.clone())));
-    tokio::time::sleep(PATIENCE / 2).await;
-    late.release();
-    assert_eq!(waiting.await.unwrap(), (Some(Ok(())), PATIENCE / 2));
+    let asking = async {
+        tokio::time::sleep(PATIENCE / 2).await;
+        late.release();
+    };
+    let (got, ()) = tokio::join!(outcome(Held::new(late.clone())), asking);
+    assert_eq!(got, (Some(Ok(())), PATIENCE / 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_not_wanted_waits_until_the_answer_is_complete() {
     let hold = Hold::default();
-    let waiting = tokio::spawn(outcome(Held::new(hold.clone())));
-    tokio::time::sleep(PATIENCE / 2).await;
-    let unasked = hold.answered().unwrap();
-    assert!(!hold.release(), "the answer stands");
-    tokio::time::sleep(PATIENCE * 10).await;
-    drop(unasked);
-    assert_eq!(waiting.await.unwrap(), (Some(Err(Unwanted)), PATIENCE / 2 + PATIENCE * 10));
+    let answering = async {
+        tokio::time::sleep(PATIENCE / 2).await;
+        let unasked = hold.answered().unwrap();
+        assert!(!hold.release(), "the answer stands");
+        tokio::time::sleep(PATIENCE * 10).await;
+        drop(unasked);
+    };
+    let (got, ()) = tokio::join!(outcome(Held::new(hold.clone())), answering);
+    assert_eq!(got, (Some(Err(Unwanted)), PATIENCE / 2 + PATIENCE * 10));
 }
 
 #[test]

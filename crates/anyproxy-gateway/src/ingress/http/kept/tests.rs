@@ -7,8 +7,10 @@ use super::*;
 /// Keeps connections open without ever driving them.
 #[derive(Default)]
 struct Ends {
-    kept: Vec<(Connection<TokioIo<DuplexStream>, Upload>, DuplexStream, oneshot::Sender<()>)>,
+    kept: Vec<End>,
 }
+
+type End = (Connection<TokioIo<DuplexStream>, Upload>, DuplexStream, oneshot::Sender<()>);
 
 impl Ends {
     async fn target(&mut self, reuse: Reuse) -> Target {

@@ -111,3 +111,25 @@ async fn an_upload_that_ends_elsewhere_starts_the_clock() {
     drop(upload);
     assert!(woken.0.load(Ordering::SeqCst), "whoever keeps the timer has to look again");
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_requests_at_once_have_no_head_and_one_answer_vouches_for_all() {
+    let pace = Pace::new(HEAD, Requests::AtOnce);
+    let (mut near, conn) = testing::pair(4);
+    let mut io = UserIo::new(conn, BytesMut::new(), pace.clone());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    near.io.write_all(b"ping").await.unwrap();
+    io.read_u8().await.unwrap();
+    assert_eq!(left(&pace), Some(Duration::from_secs(20)), "a trickle buys no time");
+    pace.answered_by(Author::Gateway);
+    drop(Busy::new(&pace));
+    assert_eq!(left(&pace), Some(HEAD));
+    pace.answered_by(Author::Target);
+    pace.answered_by(Author::Gateway);
+    drop(Busy::new(&pace));
+    assert_eq!(left(&pace), Some(IDLE));
+    io.write_all(b"full").await.unwrap();
+    assert!(poll_write_x(&mut io).is_pending());
+    assert!(pace.is_blocked() && !pace.holds_failures());
+    assert_eq!(left(&pace), None, "a tail may wait");
+}
