@@ -21,7 +21,7 @@ use anyproxy_tests::{
     net::{Switch, World},
     party::{Party, forward, ping},
     target,
-    user::{Way, read_all},
+    user::{WAYS, Way, read_all},
     wait,
 };
 use anyproxy_transport::{
@@ -155,7 +155,8 @@ async fn a_client_that_dies_takes_only_its_own_connections_over_websocket_simula
     a_client_that_dies_takes_only_its_own_connections(site, Transport::WebSocket).await;
 }
 
-/// A client falls silent. Users that wait for an answer get it from the other one.
+/// A client falls silent, as one does that is killed. Its tunnel looks alive for half a minute more, but
+/// whoever comes is served by the other one: at once, but for those who find the silence out.
 async fn a_silent_session_is_replaced_before_the_reply(transport: Transport) {
     let (two, world) = Two::simulated(transport).await;
     let mut live = Vec::new();
@@ -167,8 +168,8 @@ async fn a_silent_session_is_replaced_before_the_reply(transport: Transport) {
     sleep(7 * SECOND).await;
     world.link(two.party.site.gateway_ip, second()).black_hole(Switch::On);
     let (began, doors) = (Instant::now(), two.party.doors(&[two.port]));
-    let users = (0..8).map(|number| {
-        let (doors, way) = (doors.clone(), [Way::Http, Way::Socks5][number % 2]);
+    let users = (0..12).map(|number| {
+        let (doors, way) = (doors.clone(), WAYS[number % 3]);
         let target = two.target;
         tokio::spawn(async move {
             let mut conn = doors.connect(way, target).await.unwrap();
@@ -180,21 +181,52 @@ async fn a_silent_session_is_replaced_before_the_reply(transport: Transport) {
     for user in users.collect::<Vec<_>>() {
         waited.push(user.await.unwrap());
     }
-    let late = waited.iter().filter(|waited| **waited > SECOND).count();
-    assert_eq!(late, 4, "half of them met the silent one: {waited:?}");
-    assert!(waited.iter().all(|waited| *waited < DEAD_AFTER), "{waited:?}");
-    // From here on nobody asks there, and what lived there is reset.
-    assert_eq!(two.party.gateway.sessions(), 1);
-    for _ in 0..4 {
+    let late = waited.iter().filter(|waited| **waited > SECOND / 4).count();
+    assert_eq!(late, 6, "half of them met the silent one: {waited:?}");
+    assert!(waited.iter().all(|waited| *waited < SECOND), "{waited:?}");
+    assert_eq!(two.party.gateway.sessions(), 2, "nobody has noticed yet");
+    for number in 0..6 {
         let began = Instant::now();
-        ping(&mut two.party.user(two.port).await).await.unwrap();
-        assert!(began.elapsed() < SECOND);
+        let mut conn = doors.connect(WAYS[number % 3], two.target).await.unwrap();
+        ping(&mut conn).await.unwrap();
+        assert!(began.elapsed() < SECOND / 4, "nobody is sent there any more");
     }
     let mut lost = 0;
     for conn in &mut live {
         lost += usize::from(ping(conn).await.is_err());
     }
     assert_eq!(lost, 2);
+    assert!(began.elapsed() <= DEAD_AFTER);
+    assert_eq!(two.party.gateway.sessions(), 1);
+}
+
+/// A client that was out of reach for a moment is asked again as soon as it is heard.
+async fn a_session_that_was_silent_serves_again(transport: Transport) {
+    let (two, world) = Two::simulated(transport).await;
+    let link = world.link(two.party.site.gateway_ip, second());
+    link.black_hole(Switch::On);
+    for _ in 0..2 {
+        ping(&mut two.party.user(two.port).await).await.unwrap();
+    }
+    link.black_hole(Switch::Off);
+    sleep(15 * SECOND).await;
+    let mut conns = Vec::new();
+    for _ in 0..4 {
+        let mut conn = two.party.user(two.port).await;
+        ping(&mut conn).await.unwrap();
+        conns.push(conn);
+    }
+    assert_eq!(two.served(), [2; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_silent_serves_again_over_quic() {
+    a_session_that_was_silent_serves_again(Transport::Quic).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_silent_serves_again_over_websocket() {
+    a_session_that_was_silent_serves_again(Transport::WebSocket).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@
 //!
 //! TCP and UDP ports of the same number have nothing to do with each other.
 
+mod opening;
 mod rules;
 mod tcp;
 mod udp;
@@ -231,9 +232,13 @@ impl Port {
     }
 
     /// Opens at one holder after the other, until a stream is under way. No byte has left before.
-    async fn open(&self, mut opening: Opening) -> Option<(Stream, Arc<Session>)> {
-        let mut tried = Vec::new();
-        while let Some((session, forward)) = self.pick(&tried) {
+    /// Holders in `tried` are left out; those that are asked join them.
+    async fn open(
+        &self,
+        mut opening: Opening,
+        tried: &mut Vec<u64>,
+    ) -> Option<(Stream, Arc<Session>)> {
+        while let Some((session, forward)) = self.pick(tried) {
             tried.push(session.number);
             opening.target = Target::Forward(forward);
             match session.open(&opening).await {
@@ -244,6 +249,11 @@ impl Port {
             }
         }
         None
+    }
+
+    /// Whether there is a holder that is not in `tried`.
+    fn has_others(&self, tried: &[u64]) -> bool {
+        self.holders().iter().any(|holder| !tried.contains(&holder.session.number))
     }
 
     fn pick(&self, tried: &[u64]) -> Option<(Arc<Session>, u64)> {

@@ -6,7 +6,7 @@ use anyproxy_runtime::{Deadline, IoSide, RelayTimeouts};
 use anyproxy_transport::{Near, Opening, splice};
 use anyproxy_wire::message::{Ingress, Protocol, Target};
 
-use super::Port;
+use super::{Port, opening};
 use crate::ingress::Unserved;
 
 /// Serves one user of `port`; `timeout` bounds the wait for the target.
@@ -20,12 +20,10 @@ pub(super) async fn relay(port: Arc<Port>, user: Unserved, peer: SocketAddr, tim
         user: String::new(),
         protocol: Protocol::Tcp,
     };
-    let opened = deadline.bound(port.open(opening)).await;
-    let Ok(Some((mut stream, _))) = opened else {
+    let opened = deadline.bound(opening::open(&port, opening, deadline)).await;
+    let Ok(Some((stream, _))) = opened else {
         return tracing::debug!(addr = %port.addr, %peer, "no session opened the forward");
     };
-    // The first bytes need not wait for the answer; a refusal resets the user.
-    stream.expect_reply(deadline);
     let Some(conn) = user.into_conn() else { return };
     let ended = splice(stream, IoSide::new(conn), Near::User, RelayTimeouts::default()).await;
     tracing::debug!(addr = %port.addr, %peer, ?ended, "forwarded connection ended");

@@ -5,8 +5,8 @@
 //!    peer ◀── from that same address ◀──────────────────────────────────── replies, any number
 //! ```
 //!
-//! The first datagrams travel behind the Open and do not wait for its answer, as with TCP. Replies
-//! go to the peer alone that the flow belongs to, so nobody receives anything who did not ask here.
+//! The first datagrams travel behind the Open, as with TCP. Replies go to the peer alone that the
+//! flow belongs to, so nobody receives anything who did not ask here.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use anyproxy_transport::{
 };
 use anyproxy_wire::message::{Ingress, Protocol, Target};
 
-use super::Port;
+use super::{Port, opening};
 use crate::{
     flows::{Bounds, Flows, READ_PAUSE, Table, Unopened, UserSide},
     registry::Session,
@@ -88,11 +88,10 @@ impl UserSide for User {
             user: String::new(),
             protocol: Protocol::Udp,
         };
-        let Some((mut stream, session)) = self.port.open(opening).await else {
+        let Some((stream, session)) = opening::open(&self.port, opening, deadline).await else {
             return Err(Unopened("no session opened the forward".into()));
         };
         self.session = Some(session);
-        stream.expect_reply(deadline);
         Ok(Flow::new(stream))
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::{
     Group, Registry, Session,
+    pulse::Pulse,
     roster::{Claim, ClientKey, Identity, KeptOut},
 };
 use crate::{config::Credential, credentials::Admitted};
@@ -152,6 +153,7 @@ impl Admission {
                 identity: self.identity.clone(),
                 share: Arc::clone(&group.share),
                 leaving: AtomicBool::new(false),
+                pulse: Pulse::default(),
                 ports_revoked: Notify::new(),
             });
             let superseded = group.roster.enter(&session);

@@ -1,31 +1,45 @@
 //! Which session serves the next connection.
+//!
+//! One that was silent when it was last asked is a last resort: its client may be dead, which the
+//! transport notices only when its own time is over.
 
 use std::sync::Arc;
 
 /// Something that could serve it.
 pub(crate) trait Candidate {
     fn number(&self) -> u64;
-    /// Whether it takes more at all.
-    fn is_healthy(&self) -> bool;
+    /// Whether it takes more, and would answer.
+    fn health(&self) -> Health;
     /// What it serves already.
     fn load(&self) -> usize;
 }
 
-/// The least loaded of those that are healthy and not in `tried`; among equals, the `turn`-th.
+/// What is to be expected of a candidate; the better the less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Health {
+    /// Nothing speaks against it.
+    Good,
+    /// It has not been heard since it was last asked.
+    Silent,
+    /// It takes nothing.
+    Gone,
+}
+
+/// The least loaded of the healthiest that are not in `tried`; among equals, the `turn`-th.
 pub(crate) fn least_loaded<'a, C: Candidate + 'a>(
     candidates: impl Iterator<Item = &'a Arc<C>>,
     turn: usize,
     tried: &[u64],
 ) -> Option<Arc<C>> {
     let mut best: Vec<&Arc<C>> = Vec::new();
-    let mut least = usize::MAX;
-    for candidate in candidates.filter(|c| c.is_healthy() && !tried.contains(&c.number())) {
-        let load = candidate.load();
-        if load < least {
-            least = load;
+    let mut least = (Health::Gone, 0);
+    for candidate in candidates.filter(|candidate| !tried.contains(&candidate.number())) {
+        let rank = (candidate.health(), candidate.load());
+        if rank < least {
+            least = rank;
             best.clear();
         }
-        if load == least {
+        if rank == least && rank.0 != Health::Gone {
             best.push(candidate);
         }
     }
@@ -38,12 +52,6 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq)]
-    enum Health {
-        Good,
-        Bad,
-    }
-
-    #[derive(Debug, PartialEq)]
     struct Fake(u64, Health, usize);
 
     impl Candidate for Fake {
@@ -51,8 +59,8 @@ mod tests {
             self.0
         }
 
-        fn is_healthy(&self) -> bool {
-            self.1 == Health::Good
+        fn health(&self) -> Health {
+            self.1
         }
 
         fn load(&self) -> usize {
@@ -67,13 +75,20 @@ mod tests {
 
     #[test]
     fn the_least_loaded_of_the_healthy_serves_and_ties_take_turns() {
-        use Health::{Bad, Good};
-        let candidates =
-            [Fake(1, Good, 5), Fake(2, Bad, 0), Fake(3, Good, 2), Fake(4, Good, 2)].map(Arc::new);
+        use Health::{Gone, Good, Silent};
+        let candidates = [
+            Fake(1, Good, 5),
+            Fake(2, Gone, 0),
+            Fake(3, Good, 2),
+            Fake(4, Good, 2),
+            Fake(5, Silent, 0),
+        ]
+        .map(Arc::new);
         assert_eq!(picks(&candidates, &[]), [3, 4, 3, 4, 3, 4]);
         assert_eq!(picks(&candidates, &[3]), [4; 6]);
         assert_eq!(picks(&candidates, &[3, 4]), [1; 6]);
-        assert_eq!(picks(&candidates, &[1, 3, 4]), [], "the sick one is never picked");
+        assert_eq!(picks(&candidates, &[1, 3, 4]), [5; 6], "the silent one is the last resort");
+        assert_eq!(picks(&candidates, &[1, 3, 4, 5]), [], "one that is gone is never picked");
         assert_eq!(picks(&[], &[]), []);
     }
 }

@@ -9,6 +9,7 @@
 
 mod admission;
 mod load;
+mod pulse;
 mod roster;
 mod route;
 mod session;

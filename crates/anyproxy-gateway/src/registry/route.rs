@@ -1,8 +1,16 @@
 //! Opening a user's connection at one session after the other.
+//!
+//! ```text
+//! session 1 ─ Open ─ … silence ─┬─ … still waited for ─┬─▶ the first answer counts, the other
+//!                               └─ session 2 ─ Open ───┘   open is reset
+//! ```
+
+use std::sync::Arc;
 
 use anyproxy_runtime::Deadline;
 use anyproxy_transport::{OpenError, StreamError};
 use anyproxy_wire::codes::OpenCode;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
 use super::{
     Registry,
@@ -25,16 +33,32 @@ enum Failed {
 
 impl Registry {
     /// Tries one session after the other, as long as it is the session that fails and not the
-    /// target, nor the group's limit.
+    /// target, nor the group's limit. One that is silent is not waited for alone.
     async fn open_somewhere(&self, request: &OpenRequest) -> Result<Opened, OpenFailure> {
         let mut tried = Vec::new();
+        let mut attempts = FuturesUnordered::new();
         let mut failure = OpenFailure::NoSession;
         while let Some(session) = self.pick(&request.group, &tried) {
             tried.push(session.number);
-            match open_at(&session, request).await {
+            let asked = Arc::clone(&session);
+            attempts.push(async move { open_at(&asked, request).await });
+            let answered = tokio::select! {
+                biased;
+                answered = attempts.next() => answered,
+                () = session.silent() => None,
+            };
+            match answered {
+                Some(Ok(opened)) => return Ok(opened),
+                Some(Err(Failed::Everywhere(failure))) => return Err(failure),
+                Some(Err(Failed::Here(here))) => failure = here,
+                None => tracing::debug!(session = session.number, "silent; asking another"),
+            }
+        }
+        while let Some(answered) = attempts.next().await {
+            match answered {
                 Ok(opened) => return Ok(opened),
-                Err(Failed::Here(here)) => failure = here,
                 Err(Failed::Everywhere(failure)) => return Err(failure),
+                Err(Failed::Here(here)) => failure = here,
             }
         }
         Err(failure)

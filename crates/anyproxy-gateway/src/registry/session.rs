@@ -10,7 +10,8 @@ use anyproxy_wire::codes::CloseCode;
 use tokio::sync::Notify;
 
 use super::{
-    load::Candidate,
+    load::{Candidate, Health},
+    pulse::Pulse,
     roster::{ClientKey, Identity, Member},
     share::{Full, Share},
 };
@@ -26,6 +27,7 @@ pub(crate) struct Session {
     pub(super) identity: Identity,
     pub(super) share: Arc<Share>,
     pub(super) leaving: AtomicBool,
+    pub(super) pulse: Pulse,
     /// Told when a port that it holds was taken away.
     pub(super) ports_revoked: Notify,
 }
@@ -50,6 +52,17 @@ impl Session {
         stream.keep(Box::new(permit));
         stream.set_meters(self.share.meters().clone());
         Ok(stream)
+    }
+
+    /// Waits until nothing at all has come from the client for long enough after now that it is
+    /// taken for silent; for ever if something comes. Cancel safe.
+    pub(crate) async fn silent(&self) {
+        self.pulse.silent(&self.tunnel).await;
+    }
+
+    /// Waits until something has come from the client. Cancel safe.
+    pub(crate) async fn heard(&self) {
+        self.pulse.heard(&self.tunnel).await;
     }
 
     /// Takes no new connections from now on.
@@ -92,8 +105,11 @@ impl Candidate for Session {
         self.number
     }
 
-    fn is_healthy(&self) -> bool {
-        !self.is_leaving() && !self.tunnel.is_closed()
+    fn health(&self) -> Health {
+        if self.is_leaving() || self.tunnel.is_closed() {
+            return Health::Gone;
+        }
+        if self.pulse.is_silent(&self.tunnel) { Health::Silent } else { Health::Good }
     }
 
     fn load(&self) -> usize {

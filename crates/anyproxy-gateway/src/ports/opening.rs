@@ -1,0 +1,77 @@
+//! Opening a user's connection or flow at the holders of a port.
+//!
+//! The user's first bytes travel behind the Open. They can leave only once: who knows what became of
+//! them at a client that says nothing more. So where there is another session to turn to, they wait
+//! until this one has shown a sign of life, which takes one round trip; a session alone gets them at
+//! once.
+
+use std::sync::Arc;
+
+use anyproxy_runtime::Deadline;
+use anyproxy_transport::{Opening, Stream, StreamError};
+use anyproxy_wire::{codes::OpenCode, message::OpenReply};
+
+use super::Port;
+use crate::registry::Session;
+
+/// A stream that may take the user's first bytes, and who carries it; within `deadline`.
+pub(super) async fn open(
+    port: &Port,
+    opening: Opening,
+    deadline: Deadline,
+) -> Option<(Stream, Arc<Session>)> {
+    let mut tried = Vec::new();
+    loop {
+        let (mut stream, session) = port.open(opening.clone(), &mut tried).await?;
+        if !port.has_others(&tried) {
+            // The first bytes need not wait for the answer; a refusal resets the user.
+            stream.expect_reply(deadline);
+            return Some((stream, session));
+        }
+        match sign_of_life(&mut stream, &session).await {
+            Sign::Heard => {
+                stream.expect_reply(deadline);
+                return Some((stream, session));
+            }
+            Sign::Answered(Ok(reply)) if reply.code == OpenCode::Connected => {
+                return Some((stream, session));
+            }
+            Sign::Answered(answer) if is_final(&answer) => return None,
+            Sign::Answered(answer) => {
+                if answer.is_ok_and(|reply| reply.code == OpenCode::Draining) {
+                    session.leave();
+                }
+            }
+            Sign::Silent => {
+                tracing::debug!(session = session.number, "forward not opened; asking another");
+            }
+        }
+    }
+}
+
+/// What came of an Open.
+enum Sign {
+    /// The client's answer, or why there will be none.
+    Answered(Result<OpenReply, StreamError>),
+    /// Something else came from the client.
+    Heard,
+    /// Nothing came.
+    Silent,
+}
+
+async fn sign_of_life(stream: &mut Stream, session: &Session) -> Sign {
+    tokio::select! {
+        biased;
+        answer = stream.reply() => Sign::Answered(answer),
+        () = session.heard() => Sign::Heard,
+        () = session.silent() => Sign::Silent,
+    }
+}
+
+/// Whether another session would say the same.
+fn is_final(answer: &Result<OpenReply, StreamError>) -> bool {
+    match answer {
+        Ok(reply) => !matches!(reply.code, OpenCode::Draining | OpenCode::Overloaded),
+        Err(error) => !matches!(error, StreamError::TunnelLost(_)),
+    }
+}

@@ -1,0 +1,67 @@
+//! Whether a session's client still answers.
+//!
+//! A client that is killed, or whose host loses its power, says nothing. QUIC notices after its idle
+//! time-out, a WebSocket whose TCP connection vanished too. Until then the session looks as good as
+//! any, and connections that go there wait. So whoever opens one watches: the client's transport
+//! acknowledges an Open within a round trip, whatever the target does. When nothing at all has come
+//! for several, the session counts as silent until something comes: others are asked first, and what
+//! waits there is tried elsewhere too.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use anyproxy_transport::Tunnel;
+
+/// The shortest silence that says something: acknowledgements may be held back for 25 ms
+/// (RFC 9000 section 13.2.1), and a busy host is slow.
+const LEAST: Duration = Duration::from_millis(250);
+
+/// Round trips of silence that say something.
+const ROUND_TRIPS: u32 = 4;
+
+/// How often it is looked whether something has come.
+const LOOKS: u32 = 16;
+
+/// What was last seen of a session's client.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    /// One more than the bytes that had come when it was found silent; 0: it never was.
+    silent_at: AtomicU64,
+}
+
+impl Pulse {
+    /// Whether it was found silent, and nothing has come since.
+    pub(super) fn is_silent(&self, tunnel: &Tunnel) -> bool {
+        let silent_at = self.silent_at.load(Ordering::Relaxed);
+        silent_at != 0 && silent_at == mark(tunnel)
+    }
+
+    /// See [`Session::silent`](super::Session::silent).
+    pub(super) async fn silent(&self, tunnel: &Tunnel) {
+        let before = mark(tunnel);
+        tokio::time::sleep(patience(tunnel)).await;
+        if mark(tunnel) != before {
+            return std::future::pending().await;
+        }
+        self.silent_at.store(before, Ordering::Relaxed);
+    }
+
+    /// See [`Session::heard`](super::Session::heard).
+    pub(super) async fn heard(&self, tunnel: &Tunnel) {
+        let before = mark(tunnel);
+        while mark(tunnel) == before {
+            tokio::time::sleep(patience(tunnel) / LOOKS).await;
+        }
+    }
+}
+
+fn mark(tunnel: &Tunnel) -> u64 {
+    tunnel.stats().received.saturating_add(1)
+}
+
+/// How long a silence has to be.
+fn patience(tunnel: &Tunnel) -> Duration {
+    LEAST.max(tunnel.stats().rtt.saturating_mul(ROUND_TRIPS))
+}
