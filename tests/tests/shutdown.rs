@@ -128,7 +128,9 @@ async fn a_drain_ends_with_the_last_connection_over_websocket() {
     a_drain_ends_with_the_last_connection(Transport::WebSocket).await;
 }
 
-async fn idle_keep_alive_users_do_not_hold_the_drain(transport: Transport) {
+/// A user whose two plain requests were answered, and who keeps the connection. The gateway keeps
+/// the target's.
+async fn served_user(transport: Transport) -> (Lab, Conn) {
     let site = Site::simulated().0;
     let target = target::serve(&site, |mut conn| async move {
         while read_head(&mut conn).await.is_ok() {
@@ -136,7 +138,6 @@ async fn idle_keep_alive_users_do_not_hold_the_drain(transport: Transport) {
         }
     });
     let lab = Lab::start(site, &Options::new(transport)).await;
-    // One that has been served and keeps both connections, one that has not asked yet.
     let mut served = lab.tcp(lab.http()).await;
     let login = base64(format!("{}:{}", As::default().name, As::default().password).as_bytes());
     let request = format!(
@@ -147,6 +148,12 @@ async fn idle_keep_alive_users_do_not_hold_the_drain(transport: Transport) {
         assert!(read_head(&mut served).await.unwrap().starts_with("HTTP/1.1 200"));
         served.read_exact(&mut [0; 2]).await.unwrap();
     }
+    (lab, served)
+}
+
+async fn idle_keep_alive_users_do_not_hold_the_drain(transport: Transport) {
+    let (lab, mut served) = served_user(transport).await;
+    // And one that has not asked yet.
     let mut silent = lab.tcp(lab.http()).await;
     sleep(SECOND).await;
     let began = Instant::now();
@@ -159,6 +166,23 @@ async fn idle_keep_alive_users_do_not_hold_the_drain(transport: Transport) {
     let (ended, ()) = tokio::join!(lab.gateway.shutdown(MINUTE), users);
     assert_eq!(ended, Ended::Drained);
     assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+}
+
+async fn kept_connections_do_not_hold_a_clients_drain(transport: Transport) {
+    let (lab, _served) = served_user(transport).await;
+    let began = Instant::now();
+    assert_eq!(lab.client.shutdown(MINUTE).await, ClientEnded::Drained);
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn kept_connections_do_not_hold_a_clients_drain_over_quic() {
+    kept_connections_do_not_hold_a_clients_drain(Transport::Quic).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn kept_connections_do_not_hold_a_clients_drain_over_websocket() {
+    kept_connections_do_not_hold_a_clients_drain(Transport::WebSocket).await;
 }
 
 #[tokio::test(start_paused = true)]

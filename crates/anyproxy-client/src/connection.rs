@@ -57,7 +57,7 @@ impl Exit {
         };
         match dialled {
             None => {
-                tracing::debug!(target = ?open.target, "the user left before the target answered")
+                tracing::debug!(to = ?open.target, "the user left before the target answered")
             }
             Some(Ok(dialled)) => relay(stream, (&open, forward), dialled, deadline).await,
             Some(Err(refusal)) => refuse(stream, &open, refusal, deadline).await,
@@ -141,19 +141,19 @@ async fn relay(
 ) {
     let answer = stream.answer(OpenCode::Connected, "", Some(address));
     if !matches!(deadline.bound(answer).await, Ok(Ok(()))) {
-        return tracing::debug!(target = ?open.target, "the user left as the target answered");
+        return tracing::debug!(to = ?open.target, "the user left as the target answered");
     }
     let timeouts = RelayTimeouts {
         idle: forward.and_then(|forward| forward.idle_timeout),
         stall: forward.and_then(|forward| forward.stall_timeout),
     };
     let ended = splice(stream, IoSide::new(conn), Near::Target, timeouts).await;
-    tracing::debug!(target = ?open.target, %address, ?ended, "connection ended");
+    tracing::debug!(to = ?open.target, %address, ?ended, "connection ended");
 }
 
 pub(crate) async fn refuse(mut stream: Stream, open: &Open, refusal: Refusal, deadline: Deadline) {
     let Refusal { code, detail } = refusal;
-    tracing::debug!(target = ?open.target, %code, detail, "open refused");
+    tracing::debug!(to = ?open.target, %code, detail, "open refused");
     let told = async {
         stream.answer(code, &detail, None).await?;
         // A tunnel that closes now must not take the answer with it.

@@ -125,7 +125,7 @@ impl Exit {
                     })
                 }
                 () = gone(&mut stream) => {
-                    return tracing::debug!(target = ?open.target, "the user left");
+                    return tracing::debug!(to = ?open.target, "the user left");
                 }
             },
             Err(refusal) => Err(refusal),
@@ -136,7 +136,7 @@ impl Exit {
         };
         let answer = stream.answer(OpenCode::Connected, "", Some(address));
         if !matches!(deadline.bound(answer).await, Ok(Ok(()))) {
-            return tracing::debug!(target = ?open.target, "the user left");
+            return tracing::debug!(to = ?open.target, "the user left");
         }
         let relay = Relay {
             flow: Flow::new(stream),

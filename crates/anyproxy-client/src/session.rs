@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
             return;
         };
         reporter.set_forward(index, ForwardState::Bound(bound));
-        tracing::info!(name = %forward.name, %bound, target = %forward.target, replica,
+        tracing::info!(name = %forward.name, %bound, to = %forward.target, replica,
             "forward open");
     }
 }

@@ -212,7 +212,6 @@ fn stored_groups_survive_a_restart() {
 
 #[cfg(unix)]
 #[test]
-#[ignore = "needs a gateway that changes its groups at run time"]
 fn a_running_gateway_lets_a_new_group_in_and_a_removed_one_out() {
     let dir = Directory::new();
     let target = echo();

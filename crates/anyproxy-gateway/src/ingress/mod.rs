@@ -39,7 +39,7 @@ use crate::flows::Flows;
 pub use accept::{Acceptor, serve};
 pub(crate) use close::Unserved;
 pub use outcome::Outcome;
-pub use route::{Authenticate, Denied, OpenFailure, OpenRequest, Opened, Route, User};
+pub use route::{Authenticate, Denied, Departure, OpenFailure, OpenRequest, Opened, Route, User};
 
 /// What the HTTP and SOCKS5 proxies of one gateway share.
 pub struct Ingress<R, A> {

@@ -8,6 +8,7 @@ use std::{future::Future, net::IpAddr, net::SocketAddr, sync::Arc};
 use anyproxy_runtime::Deadline;
 use anyproxy_transport::{Opening, Stream};
 use anyproxy_wire::codes::OpenCode;
+use tokio::sync::watch;
 
 /// A connection that a user wants.
 #[derive(Debug, Clone)]
@@ -25,6 +26,31 @@ pub struct Opened {
     pub stream: Stream,
     /// The address that the client dialled, when it says so.
     pub address: Option<SocketAddr>,
+    /// Tells when whoever serves it wants to leave.
+    pub departure: Departure,
+}
+
+/// Tells when a session takes no new connections any more: it waits for those that it has, so
+/// what is only kept for later should end.
+#[derive(Debug, Clone)]
+pub struct Departure(watch::Receiver<bool>);
+
+impl Departure {
+    pub(crate) fn of(leaving: watch::Receiver<bool>) -> Self {
+        Self(leaving)
+    }
+
+    /// Whether it has come.
+    #[must_use]
+    pub fn has_come(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits for it. Cancel safe.
+    pub async fn come(&mut self) {
+        // A session that is gone has left.
+        let _ = self.0.wait_for(|leaving| *leaving).await;
+    }
 }
 
 /// Why a connection was not opened.

@@ -2,10 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use anyproxy_transport::Tunnel;
@@ -13,7 +10,7 @@ use anyproxy_wire::{
     codes::CloseCode,
     message::{Hello, Intent},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{
     Group, Registry, Session,
@@ -152,7 +149,7 @@ impl Admission {
                 tunnel: tunnel.clone(),
                 identity: self.identity.clone(),
                 share: Arc::clone(&group.share),
-                leaving: AtomicBool::new(false),
+                leaving: watch::Sender::new(false),
                 pulse: Pulse::default(),
                 ports_revoked: Notify::new(),
             });

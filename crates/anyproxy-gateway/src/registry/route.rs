@@ -83,7 +83,7 @@ async fn open_at(session: &Session, request: &OpenRequest) -> Result<Opened, Fai
         Failed::Everywhere(OpenFailure::Refused { code: OpenCode::Abandoned, detail })
     })?;
     if reply.code == OpenCode::Connected {
-        return Ok(Opened { stream, address: reply.address });
+        return Ok(Opened { stream, address: reply.address, departure: session.departure() });
     }
     let refused = OpenFailure::Refused { code: reply.code, detail: reply.detail };
     if reply.code == OpenCode::Draining {

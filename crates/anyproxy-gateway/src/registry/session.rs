@@ -1,13 +1,10 @@
 //! One authenticated client instance.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
 use anyproxy_wire::codes::CloseCode;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{
     load::{Candidate, Health},
@@ -15,6 +12,7 @@ use super::{
     roster::{ClientKey, Identity, Member},
     share::{Full, Share},
 };
+use crate::ingress::Departure;
 
 /// A live session.
 #[derive(Debug)]
@@ -26,7 +24,8 @@ pub(crate) struct Session {
     pub(crate) tunnel: Tunnel,
     pub(super) identity: Identity,
     pub(super) share: Arc<Share>,
-    pub(super) leaving: AtomicBool,
+    /// Whether it takes no new connections any more.
+    pub(super) leaving: watch::Sender<bool>,
     pub(super) pulse: Pulse,
     /// Told when a port that it holds was taken away.
     pub(super) ports_revoked: Notify,
@@ -67,12 +66,17 @@ impl Session {
 
     /// Takes no new connections from now on.
     pub(crate) fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
+        self.leaving.send_replace(true);
     }
 
     /// Whether it takes no new connections any more.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
+        *self.leaving.borrow()
+    }
+
+    /// Tells when it takes no new connections any more.
+    pub(super) fn departure(&self) -> Departure {
+        Departure::of(self.leaving.subscribe())
     }
 
     /// What its client proved is not valid any more.

@@ -77,8 +77,14 @@ fn tell(addresses: &Addresses) {
     for http in &addresses.http {
         tracing::info!(%http, "HTTP proxy started");
     }
+    for https in &addresses.https {
+        tracing::info!(%https, "HTTP proxy behind TLS started");
+    }
     for socks5 in &addresses.socks5 {
         tracing::info!(%socks5, "SOCKS5 proxy started");
+    }
+    for mixed in &addresses.mixed {
+        tracing::info!(%mixed, "HTTP and SOCKS5 proxy started");
     }
 }
 

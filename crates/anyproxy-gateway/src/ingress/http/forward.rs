@@ -141,7 +141,7 @@ async fn repeatable_exchange<R: Route, A: Authenticate>(
         Err(unsent) if is_lost(unsent.error()) => {}
         Err(unsent) => return Err(failed(key, unsent.error())),
     }
-    tracing::debug!(target = %key.target, "a kept connection was dead; taking a fresh one");
+    tracing::debug!(to = %key.target, "a kept connection was dead; taking a fresh one");
     fresh(proxy, key, Request::from_parts(again, Upload::empty(&line.pace))).await
 }
 
@@ -160,7 +160,7 @@ async fn exchange<R: Route, A: Authenticate>(
         Ok(response) => Ok((response, target)),
         Err(mut unsent) => match unsent.take_message() {
             Some(whole) => {
-                tracing::debug!(target = %key.target, "a kept connection was dead; taking a fresh one");
+                tracing::debug!(to = %key.target, "a kept connection was dead; taking a fresh one");
                 fresh(proxy, key, whole).await
             }
             None => Err(failed(key, unsent.error())),

@@ -28,7 +28,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{body::Upload, expect::Unasked};
-use crate::ingress::{User, target::TargetAddr};
+use crate::ingress::{Departure, User, target::TargetAddr};
 
 /// Kept connections at most: in all, of one user, of one user to one target. The longest kept goes
 /// first.
@@ -82,6 +82,8 @@ pub(super) struct Target {
     pub(super) sender: SendRequest<Upload>,
     pub(super) reuse: Reuse,
     pub(super) ended: Ended,
+    /// Of the session that carries it.
+    pub(super) departure: Departure,
 }
 
 /// The kept connections of one gateway, and the tasks of all its HTTP targets.
@@ -189,8 +191,17 @@ impl Kept {
         any
     }
 
+    /// Closes the kept connections of sessions that want to leave: they wait for no others.
+    pub(super) fn release_departed(&self) {
+        self.lock().idle.retain(|kept| !kept.target.departure.has_come());
+    }
+
     fn put(self: &Arc<Self>, key: Key, line: LineId, target: Target) {
         let mut state = self.lock();
+        // Looked at under the lock: whoever is told of the departure later finds it here.
+        if target.departure.has_come() {
+            return;
+        }
         let idle = &mut state.idle;
         idle.retain(|kept| !kept.target.sender.is_closed());
         make_room(idle, MOST_OF_KEY, |kept| kept.key == key);

@@ -1,6 +1,6 @@
 //! Connections to targets.
 
-use std::time::Duration;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use anyproxy_wire::{codes::OpenCode, message::Ingress as Entrance};
 use hyper::client::conn::http1;
@@ -9,10 +9,12 @@ use tokio::sync::oneshot;
 
 use super::{
     MOST_BUFFERED, Proxy,
-    kept::{Ended, Key, Reuse, Target},
+    kept::{Ended, Kept, Key, Reuse, Target},
     response::Problem,
 };
-use crate::ingress::{Authenticate, OpenFailure, Opened, Outcome, Route, User, target::TargetAddr};
+use crate::ingress::{
+    Authenticate, Departure, OpenFailure, Opened, Outcome, Route, User, target::TargetAddr,
+};
 
 /// How long kept connections may take to end when they have to make room.
 const MAKE_ROOM: Duration = Duration::from_secs(1);
@@ -73,20 +75,36 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
         .map_err(|error| failed(key, &error))?;
     let target = key.target.clone();
     let (lives, ended) = oneshot::channel();
+    let (departure, kept) = (opened.departure.clone(), Arc::clone(&proxy.line.kept));
     proxy.line.kept.scope().spawn("http target", async move {
         let ended = tokio::select! {
-            ended = connection.with_upgrades() => ended,
+            ended = until_departure(connection.with_upgrades(), opened.departure, &kept) => ended,
             // Dropping the connection resets the stream; the user gets a response that broke off.
             () = evicted.wait() => {
-                return tracing::debug!(%target, "a stalled response gave its buffers up");
+                return tracing::debug!(to = %target, "a stalled response gave its buffers up");
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%target, cause = root_cause(&error), "a target's connection broke");
+            tracing::debug!(to = %target, cause = root_cause(&error), "a target's connection broke");
         }
         drop(lives);
     });
-    Ok(Target { sender, reuse: Reuse::Anybody, ended: Ended(ended) })
+    Ok(Target { sender, reuse: Reuse::Anybody, ended: Ended(ended), departure })
+}
+
+/// Drives a connection; when its session wants to leave, it is not kept any longer.
+async fn until_departure<T>(
+    connection: impl Future<Output = T>,
+    mut departure: Departure,
+    kept: &Kept,
+) -> T {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return ended,
+        () = departure.come() => kept.release_departed(),
+    }
+    connection.await
 }
 
 /// What the user is told about an exchange that failed.

@@ -1,6 +1,9 @@
 use hyper::client::conn::http1::{Connection, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::io::{DuplexStream, duplex};
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::watch,
+};
 
 use super::*;
 
@@ -8,6 +11,7 @@ use super::*;
 #[derive(Default)]
 struct Ends {
     kept: Vec<End>,
+    leaving: watch::Sender<bool>,
 }
 
 type End = (Connection<TokioIo<DuplexStream>, Upload>, DuplexStream, oneshot::Sender<()>);
@@ -18,7 +22,12 @@ impl Ends {
         let (sender, connection) = handshake(TokioIo::new(near)).await.unwrap();
         let (lives, ended) = oneshot::channel();
         self.kept.push((connection, far, lives));
-        Target { sender, reuse, ended: Ended(ended) }
+        Target {
+            sender,
+            reuse,
+            ended: Ended(ended),
+            departure: Departure::of(self.leaving.subscribe()),
+        }
     }
 }
 
@@ -92,4 +101,19 @@ async fn what_belongs_to_a_line_ends_with_it() {
     kept.leave(own);
     assert!(kept.pop(&wanted, own, Reach::Everywhere).is_none());
     assert!(kept.pop(&wanted, other, Reach::Line).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_of_a_session_that_wants_to_leave() {
+    let kept = Kept::new(Scope::root("test"));
+    let (mut leaver, mut stayer, line) = (Ends::default(), Ends::default(), kept.line());
+    for ends in [&mut leaver, &mut stayer] {
+        kept.put(key("lab", "ann", 1), line, ends.target(Reuse::Anybody).await);
+    }
+    let in_use = leaver.target(Reuse::Anybody).await;
+    leaver.leaving.send_replace(true);
+    kept.release_departed();
+    assert_eq!(of(&kept, |_| true), 1);
+    kept.put(key("lab", "ann", 1), line, in_use);
+    assert_eq!(of(&kept, |_| true), 1);
 }
