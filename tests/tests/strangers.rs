@@ -368,7 +368,9 @@ async fn a_wrong_secret_is_refused_for_ever_at_a_slow_pace(transport: Transport)
     while began.elapsed() < 3600 * SECOND {
         let waits = Instant::now();
         state.wait_for(|state| *state == State::Connecting).await.unwrap();
-        assert!(waits.elapsed() >= Duration::from_millis(29_900), "{:?}", waits.elapsed());
+        // The group may have been added a moment ago.
+        let least = if attempts == 0 { 2_900 } else { 29_900 };
+        assert!(waits.elapsed() >= Duration::from_millis(least), "{:?}", waits.elapsed());
         state.wait_for(|state| matches!(state, State::Waiting(_))).await.unwrap();
         attempts += 1;
     }

@@ -90,7 +90,7 @@ impl Supervisor {
 
     async fn run(mut self) {
         let limits = self.replica.exit.limits;
-        let mut backoff = Backoff::new(limits.first_pause, limits.longest_pause);
+        let mut pauses = Pauses::new(&limits);
         while !self.replica.scope.is_draining() {
             self.replica.reporter.set(State::Connecting);
             let began = Instant::now();
@@ -98,14 +98,11 @@ impl Supervisor {
             if self.replica.scope.is_draining() {
                 break;
             }
-            if matches!(failure, Failure::Over(_)) && began.elapsed() >= GOOD_SESSION {
-                backoff.reset();
-            }
             if failure.code() == Some(CloseCode::NoSuchSession) {
                 // The gateway knows nothing of the session to supersede.
                 self.login.intent = Intent::New;
             }
-            let pause = pause(&failure, &mut backoff, &limits);
+            let pause = pauses.after(&failure, began.elapsed());
             let text = explain(&failure);
             tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?pause,
                 "not connected to the gateway");
@@ -166,19 +163,51 @@ impl Failure {
     }
 }
 
-/// Full jitter; longer where only a person can help, and as long as the gateway asked for. The jitter
-/// comes on top of that, or all clients that were refused together would come back together.
-fn pause(failure: &Failure, backoff: &mut Backoff, limits: &Limits) -> Duration {
-    if let Failure::Login(LoginError::Refused(refuse)) = failure {
-        backoff.at_least(refuse.retry_after);
+/// How long to wait between two attempts.
+struct Pauses {
+    backoff: Backoff,
+    refused: Duration,
+    /// Refusals of group or secret in a row.
+    refusals: u32,
+}
+
+impl Pauses {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            backoff: Backoff::new(limits.first_pause, limits.longest_pause),
+            refused: limits.refused_pause,
+            refusals: 0,
+        }
     }
-    if failure.is_superseded() || matches!(failure, Failure::Login(LoginError::WrongGateway)) {
-        backoff.at_least(limits.refused_pause);
+
+    /// Full jitter; longer where only a person can help, and as long as the gateway asked for. The
+    /// jitter comes on top of that, or all clients that were refused together would come back
+    /// together.
+    fn after(&mut self, failure: &Failure, lasted: Duration) -> Duration {
+        if matches!(failure, Failure::Over(_)) && lasted >= GOOD_SESSION {
+            self.backoff.reset();
+        }
+        if let Failure::Login(LoginError::Refused(refuse)) = failure {
+            self.backoff.at_least(refuse.retry_after);
+        }
+        if self.needs_a_person(failure) {
+            self.backoff.at_least(self.refused);
+        }
+        let mut random = [0; 8];
+        // Without randomness the pause is merely not spread.
+        let _ = getrandom::fill(&mut random);
+        self.backoff.next(u64::from_le_bytes(random))
     }
-    let mut random = [0; 8];
-    // Without randomness the pause is merely not spread.
-    let _ = getrandom::fill(&mut random);
-    backoff.next(u64::from_le_bytes(random))
+
+    /// A first refusal may come from a gateway that has not yet seen that the group was added.
+    fn needs_a_person(&mut self, failure: &Failure) -> bool {
+        if failure.code() == Some(CloseCode::Unauthorised) {
+            self.refusals = self.refusals.saturating_add(1);
+            return self.refusals > 1;
+        }
+        self.refusals = 0;
+        failure.is_superseded() || matches!(failure, Failure::Login(LoginError::WrongGateway))
+    }
 }
 
 /// Names the fix where there is one.

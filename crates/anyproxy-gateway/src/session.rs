@@ -26,8 +26,11 @@ use crate::{
     registry::{Admission, Joined, NotAdmitted, Registry},
 };
 
-/// How long a client that was refused should wait: nothing it can do by itself will help.
-const RETRY_REFUSED: Duration = Duration::from_secs(30);
+/// How long a client that another one keeps out should wait.
+const RETRY_SUPERSEDED: Duration = Duration::from_secs(30);
+/// How long a client with a wrong group or secret should wait: what was changed a moment ago is known
+/// by then. One that is refused again waits longer by itself.
+const RETRY_REFUSED: Duration = Duration::from_secs(3);
 /// How long a client should wait that met a limit.
 const RETRY_BUSY: Duration = Duration::from_secs(5);
 
@@ -102,7 +105,7 @@ impl Sessions {
                     client = ?client.hello().client_id, %error, "a client was refused");
                 let retry = match error {
                     NotAdmitted::Changed => Duration::ZERO,
-                    NotAdmitted::Superseded => RETRY_REFUSED,
+                    NotAdmitted::Superseded => RETRY_SUPERSEDED,
                     NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => RETRY_BUSY,
                 };
                 client.refuse(error.code(), &error.to_string(), retry).await;
