@@ -11,18 +11,22 @@
 //! the drain is over; then the rest is cancelled, the tunnels are closed with a code, and the close
 //! packets get 20 ms to leave.
 
+mod accept;
+mod error;
+
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{IdentityError, ListenError, TunnelListener, net::Net};
+use anyproxy_transport::{TunnelListener, net::Net};
 use anyproxy_wire::codes::CloseCode;
 use tokio::sync::Semaphore;
 
+use self::accept::accept_tunnels;
+pub use self::error::StartError;
 use crate::{
     config::{GatewayConfig, GroupConfig},
     credentials::{Credentials, PasswordChecks},
@@ -30,7 +34,6 @@ use crate::{
     figures::FlowFigures,
     flows::Flows,
     groups::Groups,
-    handshakes::Handshakes,
     ingress::{Acceptor, Ingress, http::Kept},
     ports::Ports,
     registry::{Bandwidth, Registry},
@@ -39,33 +42,6 @@ use crate::{
 
 /// How long cancelled tasks may take to end. They only drop what they hold.
 const CLOSE: Duration = Duration::from_secs(5);
-
-/// The pause after a tunnel could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-
-/// Why a gateway does not start. Whatever was bound is free again.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The tunnels' address cannot be had.
-    #[error(transparent)]
-    Tunnels(#[from] ListenError),
-    /// The certificate of the HTTP proxy behind TLS is not usable.
-    #[error("the HTTP proxy cannot serve TLS: {0}")]
-    Https(#[from] IdentityError),
-    /// An ingress' address cannot be had.
-    #[error("cannot listen on {addr}/tcp for the {ingress} proxy")]
-    Ingress {
-        /// Which ingress.
-        ingress: &'static str,
-        /// The address.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system gave no random bytes.
-    #[error("no random numbers: {0}")]
-    Random(String),
-}
 
 /// Where a running gateway listens, with the ports that the system chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,22 +258,5 @@ impl Parts {
     /// All ingresses share one bound.
     fn acceptor(&self, name: &'static str) -> Acceptor {
         Acceptor { name, permits: Arc::clone(&self.permits) }
-    }
-}
-
-/// Accepts tunnels until dropped.
-async fn accept_tunnels(listener: Arc<TunnelListener>, sessions: Arc<Sessions>, handshakes: usize) {
-    let handshakes = Handshakes::new(handshakes);
-    loop {
-        match listener.accept().await {
-            Ok(arrival) => {
-                let serving = Arc::clone(&sessions).serve(arrival, handshakes.begin());
-                sessions.scope.spawn_to_end("session", serving);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a tunnel could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
     }
 }
