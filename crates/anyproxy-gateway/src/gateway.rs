@@ -34,7 +34,7 @@ use crate::{
     figures::FlowFigures,
     flows::Flows,
     groups::Groups,
-    ingress::{Acceptor, Ingress, http::Kept},
+    ingress::{Acceptor, Ingress, PerAddress, http::Kept},
     ports::Ports,
     registry::{Bandwidth, Registry},
     session::Sessions,
@@ -74,6 +74,7 @@ pub struct Gateway {
     addresses: Addresses,
     groups: Groups,
     flows: Arc<Flows>,
+    addresses_of_users: Arc<PerAddress>,
     root: Scope,
     users: Scope,
     tunnels: Arc<TunnelListener>,
@@ -103,7 +104,11 @@ impl Gateway {
             .map_err(|error| StartError::Random(error.to_string()))?;
         let parts = Parts {
             credentials: Arc::new(credentials),
-            permits: Arc::new(Semaphore::new(config.limits.max_users)),
+            acceptor: Acceptor {
+                name: "user",
+                permits: Arc::new(Semaphore::new(config.limits.max_users)),
+                addresses: PerAddress::new(config.limits.max_users_per_address),
+            },
             drain,
         };
         let gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
@@ -124,13 +129,14 @@ impl Gateway {
         root.spawn("bandwidth to targets", Arc::clone(&bandwidth.to_targets).run());
         root.spawn("bandwidth to users", Arc::clone(&bandwidth.to_users).run());
         let flows = Flows::new(net, users.clone(), &config.limits);
-        let ports = Ports::new(&config.groups, parts.acceptor("forward"), Arc::clone(&flows));
+        let ports = Ports::new(&config.groups, parts.acceptor.named("forward"), Arc::clone(&flows));
         let registry = Arc::new(Registry::new(&config.groups, bandwidth));
         let credentials = Arc::clone(&parts.credentials);
         Self {
             addresses,
             groups: Groups { registry, credentials, ports, changing: Mutex::default() },
             flows,
+            addresses_of_users: Arc::clone(&parts.acceptor.addresses),
             users,
             accepting: root.child("accepting"),
             root,
@@ -162,7 +168,7 @@ impl Gateway {
             // Not with the users: kept connections are no reason to wait at shutdown.
             kept: Kept::new(self.root.child("targets")),
         });
-        doors.open(&ingress, &self.users, &self.accepting, &parts.permits);
+        doors.open(&ingress, &self.users, &self.accepting, &parts.acceptor);
     }
 
     /// Where it listens.
@@ -214,6 +220,12 @@ impl Gateway {
         self.users.tasks()
     }
 
+    /// Connections of users that were closed at once, since their address had all that it may have.
+    #[must_use]
+    pub fn turned_away(&self) -> u64 {
+        self.addresses_of_users.turned_away()
+    }
+
     /// Cuts a drain short when cancelled: everything still live ends now.
     #[must_use]
     pub fn scope(&self) -> Scope {
@@ -250,13 +262,7 @@ impl Drop for Gateway {
 
 struct Parts {
     credentials: Arc<Credentials>,
-    permits: Arc<Semaphore>,
+    /// All ingresses share its bounds.
+    acceptor: Acceptor,
     drain: Duration,
-}
-
-impl Parts {
-    /// All ingresses share one bound.
-    fn acceptor(&self, name: &'static str) -> Acceptor {
-        Acceptor { name, permits: Arc::clone(&self.permits) }
-    }
 }
