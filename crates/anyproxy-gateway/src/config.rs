@@ -129,6 +129,8 @@ pub struct Limits {
     pub max_sessions: usize,
     /// Live user connections, over all ingresses.
     pub max_users: usize,
+    /// Those of one IPv4 address or one IPv6 /64; loopback is not counted.
+    pub max_users_per_address: usize,
     /// Forwards of one session.
     pub max_forwards: usize,
     /// Live UDP flows, over all forwarded ports and SOCKS5 associations.
@@ -156,7 +158,8 @@ impl Default for Limits {
             max_handshakes: 1024,
             max_sessions: 4096,
             max_users: 65_536,
-            max_forwards: 256,
+            max_users_per_address: 32_768,
+            max_forwards: 1024,
             max_flows: 16_384,
             max_port_flows: 4096,
             flow_idle: Duration::from_secs(60),

@@ -7,7 +7,6 @@ use anyproxy_transport::{
     ProxyTls,
     net::{Listener, Net},
 };
-use tokio::sync::Semaphore;
 
 use crate::{
     config::GatewayConfig,
@@ -49,15 +48,15 @@ impl Doors {
     }
 
     /// Serves users at all of them: accept loops in `accepting`, connections in `users`, as many as
-    /// there are `permits` over all ingresses.
+    /// `acceptor` lets in over all ingresses.
     pub(crate) fn open<R: Route, A: Authenticate>(
         self,
         ingress: &Arc<Ingress<R, A>>,
         users: &Scope,
         accepting: &Scope,
-        permits: &Arc<Semaphore>,
+        acceptor: &Acceptor,
     ) {
-        let accept = |name| Acceptor { name, permits: Arc::clone(permits) };
+        let accept = |name| acceptor.named(name);
         for listener in self.http {
             let serving = Arc::clone(ingress).serve_http(listener, users.clone(), accept("http"));
             accepting.spawn("http", serving);

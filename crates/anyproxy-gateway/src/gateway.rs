@@ -11,18 +11,22 @@
 //! the drain is over; then the rest is cancelled, the tunnels are closed with a code, and the close
 //! packets get 20 ms to leave.
 
+mod accept;
+mod error;
+
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{IdentityError, ListenError, TunnelListener, net::Net};
+use anyproxy_transport::{TunnelListener, net::Net};
 use anyproxy_wire::codes::CloseCode;
 use tokio::sync::Semaphore;
 
+use self::accept::accept_tunnels;
+pub use self::error::StartError;
 use crate::{
     config::{GatewayConfig, GroupConfig},
     credentials::{Credentials, PasswordChecks},
@@ -30,8 +34,7 @@ use crate::{
     figures::FlowFigures,
     flows::Flows,
     groups::Groups,
-    handshakes::Handshakes,
-    ingress::{Acceptor, Ingress, http::Kept},
+    ingress::{Acceptor, Ingress, PerAddress, http::Kept},
     ports::Ports,
     registry::{Bandwidth, Registry},
     session::Sessions,
@@ -39,33 +42,6 @@ use crate::{
 
 /// How long cancelled tasks may take to end. They only drop what they hold.
 const CLOSE: Duration = Duration::from_secs(5);
-
-/// The pause after a tunnel could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-
-/// Why a gateway does not start. Whatever was bound is free again.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The tunnels' address cannot be had.
-    #[error(transparent)]
-    Tunnels(#[from] ListenError),
-    /// The certificate of the HTTP proxy behind TLS is not usable.
-    #[error("the HTTP proxy cannot serve TLS: {0}")]
-    Https(#[from] IdentityError),
-    /// An ingress' address cannot be had.
-    #[error("cannot listen on {addr}/tcp for the {ingress} proxy")]
-    Ingress {
-        /// Which ingress.
-        ingress: &'static str,
-        /// The address.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system gave no random bytes.
-    #[error("no random numbers: {0}")]
-    Random(String),
-}
 
 /// Where a running gateway listens, with the ports that the system chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +74,7 @@ pub struct Gateway {
     addresses: Addresses,
     groups: Groups,
     flows: Arc<Flows>,
+    addresses_of_users: Arc<PerAddress>,
     root: Scope,
     users: Scope,
     tunnels: Arc<TunnelListener>,
@@ -127,7 +104,11 @@ impl Gateway {
             .map_err(|error| StartError::Random(error.to_string()))?;
         let parts = Parts {
             credentials: Arc::new(credentials),
-            permits: Arc::new(Semaphore::new(config.limits.max_users)),
+            acceptor: Acceptor {
+                name: "user",
+                permits: Arc::new(Semaphore::new(config.limits.max_users)),
+                addresses: PerAddress::new(config.limits.max_users_per_address),
+            },
             drain,
         };
         let gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
@@ -148,13 +129,14 @@ impl Gateway {
         root.spawn("bandwidth to targets", Arc::clone(&bandwidth.to_targets).run());
         root.spawn("bandwidth to users", Arc::clone(&bandwidth.to_users).run());
         let flows = Flows::new(net, users.clone(), &config.limits);
-        let ports = Ports::new(&config.groups, parts.acceptor("forward"), Arc::clone(&flows));
+        let ports = Ports::new(&config.groups, parts.acceptor.named("forward"), Arc::clone(&flows));
         let registry = Arc::new(Registry::new(&config.groups, bandwidth));
         let credentials = Arc::clone(&parts.credentials);
         Self {
             addresses,
             groups: Groups { registry, credentials, ports, changing: Mutex::default() },
             flows,
+            addresses_of_users: Arc::clone(&parts.acceptor.addresses),
             users,
             accepting: root.child("accepting"),
             root,
@@ -186,7 +168,7 @@ impl Gateway {
             // Not with the users: kept connections are no reason to wait at shutdown.
             kept: Kept::new(self.root.child("targets")),
         });
-        doors.open(&ingress, &self.users, &self.accepting, &parts.permits);
+        doors.open(&ingress, &self.users, &self.accepting, &parts.acceptor);
     }
 
     /// Where it listens.
@@ -238,6 +220,12 @@ impl Gateway {
         self.users.tasks()
     }
 
+    /// Connections of users that were closed at once, since their address had all that it may have.
+    #[must_use]
+    pub fn turned_away(&self) -> u64 {
+        self.addresses_of_users.turned_away()
+    }
+
     /// Cuts a drain short when cancelled: everything still live ends now.
     #[must_use]
     pub fn scope(&self) -> Scope {
@@ -274,30 +262,7 @@ impl Drop for Gateway {
 
 struct Parts {
     credentials: Arc<Credentials>,
-    permits: Arc<Semaphore>,
+    /// All ingresses share its bounds.
+    acceptor: Acceptor,
     drain: Duration,
-}
-
-impl Parts {
-    /// All ingresses share one bound.
-    fn acceptor(&self, name: &'static str) -> Acceptor {
-        Acceptor { name, permits: Arc::clone(&self.permits) }
-    }
-}
-
-/// Accepts tunnels until dropped.
-async fn accept_tunnels(listener: Arc<TunnelListener>, sessions: Arc<Sessions>, handshakes: usize) {
-    let handshakes = Handshakes::new(handshakes);
-    loop {
-        match listener.accept().await {
-            Ok(arrival) => {
-                let serving = Arc::clone(&sessions).serve(arrival, handshakes.begin());
-                sessions.scope.spawn_to_end("session", serving);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a tunnel could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
 }

@@ -14,10 +14,12 @@
 //! half of its speed. What a window gains comes out of a [`GrowthPool`] that all streams of a session share,
 //! so that many fast streams cannot grow their way out of the memory that the operator allowed.
 
+mod pool;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+pub use self::pool::{GrowthPool, Taken};
 use crate::WireError;
 
 /// What the sender of a direction may still send.
@@ -244,68 +246,4 @@ fn bytes_per_trip(bytes: u64, elapsed: Duration, rtt: Duration) -> u64 {
     // Two reads within one tick of the clock: faster than can be measured.
     let speed = product.checked_div(elapsed.as_nanos()).unwrap_or(u128::MAX);
     u64::try_from(speed).unwrap_or(u64::MAX)
-}
-
-/// The bytes by which all windows that share it may grow beyond their initial size.
-#[derive(Debug)]
-pub struct GrowthPool {
-    bytes: AtomicU64,
-    used: AtomicU64,
-}
-
-/// What a [`GrowthPool`] gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// All that was asked for.
-    All,
-    /// Nothing: too little is left.
-    Nothing,
-}
-
-impl GrowthPool {
-    /// A pool of `bytes`.
-    pub fn new(bytes: u64) -> Arc<Self> {
-        Arc::new(Self { bytes: AtomicU64::new(bytes), used: AtomicU64::new(0) })
-    }
-
-    /// Changes the pool's size to `bytes`. What was taken stays taken, also beyond them.
-    pub fn resize(&self, bytes: u64) {
-        self.bytes.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Takes `n` bytes, or nothing.
-    pub fn take(&self, n: u64) -> Taken {
-        // Relaxed: the number guards no other memory.
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(n).filter(|&used| used <= bytes)
-        });
-        if taken.is_ok() { Taken::All } else { Taken::Nothing }
-    }
-
-    /// Takes `n` bytes for a stream that has moved `moved` bytes so far, or nothing. The emptier the
-    /// pool, the more a stream must have moved: else many that stall early on, each after a first
-    /// burst, would leave nothing to the one that goes on.
-    pub fn take_for(&self, n: u64, moved: u64) -> Taken {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let free = bytes.saturating_sub(self.used());
-        let earned = u128::from(moved) * u128::from(free) >= u128::from(n) * u128::from(bytes);
-        if earned { self.take(n) } else { Taken::Nothing }
-    }
-
-    /// Gives back `n` bytes that were taken.
-    pub fn give(&self, n: u64) {
-        if n == 0 {
-            return;
-        }
-        let given = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| used.checked_sub(n));
-        debug_assert!(given.is_ok(), "only taken bytes are given back");
-    }
-
-    /// How many bytes are taken.
-    pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
 }

@@ -9,7 +9,7 @@ use anyproxy_wire::message::Protocol;
 use crate::{
     failure::RunError,
     files,
-    settings::{ClientSettings, ForwardSettings},
+    settings::{ClientLimits, ClientSettings, ForwardSettings},
     signals::Signals,
     values::{self, ClientTransport, ForwardProtocol, ProxyProtocol},
 };
@@ -25,9 +25,9 @@ pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
     // Each proxied connection takes a descriptor here.
-    files::raise_limit();
+    let files = files::raise_limit();
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
-    let client = Client::start(configure(settings), Arc::new(System::default()), drain)?;
+    let client = Client::start(configure(settings, files), Arc::new(System::default()), drain)?;
     signals.end().await;
     tracing::info!(?drain, "shutting down; a second signal skips the drain");
     let scope = client.scope();
@@ -48,12 +48,9 @@ pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
     Ok(())
 }
 
-fn configure(settings: ClientSettings) -> ClientConfig {
-    let limits = Limits {
-        proxy_timeout: settings.limits.proxy_timeout,
-        stall_budget: settings.limits.stall_budget,
-        ..Limits::default()
-    };
+/// `files` is how many descriptors there are.
+fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
+    let limits = within(&settings.limits, files);
     ClientConfig {
         gateway: DialConfig {
             host: settings.gateway.host,
@@ -78,6 +75,20 @@ fn configure(settings: ClientSettings) -> ClientConfig {
         forwards: settings.forwards.into_iter().map(forward).collect(),
         policy: settings.policy,
         limits,
+    }
+}
+
+/// Each flow has a socket of its own: half of the descriptors are for connections and the rest.
+fn within(chosen: &ClientLimits, files: usize) -> Limits {
+    let default = Limits::default();
+    Limits {
+        proxy_timeout: chosen.proxy_timeout,
+        stall_budget: chosen.stall_budget,
+        max_flows: files::within("max_flows", (chosen.max_flows, default.max_flows), files / 2),
+        flow_idle: chosen.flow_idle,
+        first_pause: chosen.first_pause,
+        longest_pause: chosen.longest_pause,
+        ..default
     }
 }
 

@@ -1,5 +1,30 @@
 //! The number of file descriptors, which bounds the number of connections.
 
+/// The number that somebody chose, or else the default, but no more than `most`, for which there are
+/// descriptors. Only a choice that is cut is worth a warning.
+pub(crate) fn within(
+    key: &'static str,
+    (chosen, default): (Option<usize>, usize),
+    most: usize,
+) -> usize {
+    match chosen {
+        Some(chosen) if chosen > most => {
+            tracing::warn!(
+                setting = chosen,
+                used = most.max(1),
+                "there are too few file descriptors for `{key}`; raise their number (ulimit -n, \
+                 LimitNOFILE=)"
+            );
+        }
+        Some(_) => {}
+        None if default > most => {
+            tracing::debug!(default, used = most.max(1), "`{key}` is cut to the file descriptors");
+        }
+        None => {}
+    }
+    chosen.unwrap_or(default).min(most).max(1)
+}
+
 /// Raises this process's limit to what the system allows it, and says what it is now. Many shells
 /// start programs with 1,024, which a few strangers use up.
 #[cfg(unix)]

@@ -72,6 +72,37 @@ fn a_port_in_use_is_named_before_anything_is_said_to_have_started() {
     }
 }
 
+/// A default that is cut is no news; what a person chose is.
+#[cfg(unix)]
+#[test]
+fn a_bound_beyond_the_descriptors_is_cut_with_a_warning() {
+    let dir = directory();
+    let path = dir.path().join("gateway.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{config}\n[limits]\nmax_users = 5000\n")).unwrap();
+    let few = "ulimit -n 256 && exec \"$0\" gateway --config gateway.toml";
+    let mut child = Command::new("sh")
+        .args(["-c", few, env!("CARGO_BIN_EXE_anyproxy")])
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut seen = String::new();
+    while !seen.contains("HTTP proxy started") {
+        assert!(log.read_line(&mut seen).unwrap() > 0, "it ended:\n{seen}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let warnings = seen.lines().filter(|line| line.contains("too few file descriptors"));
+    let warnings = warnings.collect::<Vec<_>>();
+    let [warning] = warnings.as_slice() else { panic!("{seen}") };
+    for part in ["`max_users`", "setting=5000", "used=160"] {
+        assert!(warning.contains(part), "{warning}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn sighup_ends_nothing_and_sigterm_ends_cleanly() {

@@ -206,7 +206,7 @@ fn a_gateway_by_default() {
     assert_eq!(settings.listen, "[::]:8443".parse().unwrap());
     assert_eq!(settings.http, ["127.0.0.1:8088".parse().unwrap()]);
     assert_eq!(settings.socks5, ["127.0.0.1:1080".parse().unwrap()]);
-    assert_eq!((settings.ws_path.as_str(), settings.max_streams), ("/anyproxy", 4_096));
+    assert_eq!((settings.ws_path.as_str(), settings.limits.max_streams), ("/anyproxy", 4_096));
     assert_eq!(settings.limits.stall_budget, 256 << 20);
     let [group] = settings.groups.as_slice() else { panic!("{settings:?}") };
     assert_eq!(verifier(&group.tunnel), verifier_of(SECRET));

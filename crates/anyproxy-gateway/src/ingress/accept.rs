@@ -6,7 +6,8 @@
 //!
 //! Nothing is read here, so one slow peer never holds the next up. When all permits are taken the
 //! loop stops accepting: users then wait in the kernel's queue instead of being turned away, and
-//! get in as soon as one leaves. An error of accepting never ends the loop: running out of
+//! get in as soon as one leaves. Only an address that has all that [one address](PerAddress) may have
+//! is turned away. An error of accepting never ends the loop: running out of
 //! descriptors passes, and the listener still owns its port.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -14,6 +15,8 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use anyproxy_runtime::Scope;
 use anyproxy_transport::net::{Conn, Listener, Role};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::per_address::{PerAddress, Place};
 
 /// The first pause after an accept that failed; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -27,6 +30,23 @@ pub struct Acceptor {
     /// One permit for each live connection. Listeners may share it; each holds one more while it
     /// waits for its next connection.
     pub permits: Arc<Semaphore>,
+    /// How many of them one address may have. Listeners may share it.
+    pub addresses: Arc<PerAddress>,
+}
+
+impl Acceptor {
+    /// The same under another name.
+    #[must_use]
+    pub fn named(&self, name: &'static str) -> Self {
+        Self { name, ..self.clone() }
+    }
+}
+
+/// What a live connection holds.
+#[derive(Debug)]
+struct Admission {
+    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Accepts connections and runs `handler` on each, as a task of `scope` that holds a permit.
@@ -47,27 +67,28 @@ where
             () = scope.draining() => return,
             next = next(&listener, &acceptor, &mut health) => next,
         };
-        let Some((permit, conn, peer)) = next else { return };
+        let Some((admission, conn, peer)) = next else { return };
         let task = handler(conn, peer);
         scope.spawn(acceptor.name, async move {
             task.await;
-            drop(permit);
+            drop(admission);
         });
     }
 }
 
-/// The next connection with its permit; `None` when there will be no more permits.
+/// The next connection that is let in; `None` when there will be no more permits.
 async fn next(
     listener: &Listener,
     acceptor: &Acceptor,
     health: &mut Health,
-) -> Option<(OwnedSemaphorePermit, Conn, SocketAddr)> {
+) -> Option<(Admission, Conn, SocketAddr)> {
     let permit = permit(acceptor, health).await?;
     loop {
         match listener.accept(Role::Proxied).await {
             Ok((conn, peer)) => {
                 health.accepted(acceptor.name);
-                return Some((permit, conn, peer));
+                let Some(place) = acceptor.addresses.enter(peer.ip()) else { continue };
+                return Some((Admission { _permit: permit, _place: place }, conn, peer));
             }
             Err(error) if is_of_one_connection(&error) => {
                 tracing::debug!(listener = acceptor.name, %error, "a peer left before it was accepted");

@@ -18,6 +18,7 @@ mod close;
 pub mod http;
 mod mixed;
 mod outcome;
+mod per_address;
 mod route;
 pub mod socks5;
 mod target;
@@ -39,6 +40,7 @@ use crate::flows::Flows;
 pub use accept::{Acceptor, serve};
 pub(crate) use close::Unserved;
 pub use outcome::Outcome;
+pub use per_address::PerAddress;
 pub use route::{Authenticate, Denied, Departure, OpenFailure, OpenRequest, Opened, Route, User};
 
 /// What the HTTP and SOCKS5 proxies of one gateway share.

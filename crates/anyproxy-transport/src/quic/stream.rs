@@ -5,30 +5,29 @@
     reason = "what is not expected here is an error, also what a later version adds"
 )]
 
+mod incoming;
+
 use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use anyproxy_wire::{
-    WireError,
-    codes::StreamCode,
-    credit::RecvCredit,
-    frame::{self, Frame, Stage},
-    message::{Open, OpenReply},
+    WireError, codes::StreamCode, credit::RecvCredit, frame::Frame, message::OpenReply,
 };
 use bytes::{Bytes, BytesMut};
 use quinn::{ReadError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
+pub(crate) use self::incoming::QuicIncoming;
+use self::incoming::poll_head;
 use super::{
     shared::{SendLimit, Shared},
     stream_varint,
 };
-use crate::{error::StreamError, stream::Stream, tunnel::STREAM_WINDOW};
+use crate::{error::StreamError, tunnel::STREAM_WINDOW};
 
 /// A stream's first bytes go before bulk: a small answer never waits behind a download.
 const URGENT_BYTES: u64 = 64 * 1024;
@@ -38,9 +37,6 @@ const BULK: i32 = 0;
 /// Bytes read at a time. quinn's own chunks are single packets; gathering them saves a system call
 /// for each on the other side.
 const READ: usize = 64 * 1024;
-
-/// Bytes of a head read at a time; a head is one frame.
-const HEAD_READ: usize = 2 * 1024;
 
 pub(crate) struct QuicStream {
     id: u64,
@@ -61,42 +57,6 @@ type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>>
 impl std::fmt::Debug for QuicStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("QuicStream").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-/// A stream that the peer opened and whose Open was not read yet.
-pub(crate) struct QuicIncoming {
-    send: SendStream,
-    recv: RecvStream,
-    shared: Arc<Shared>,
-}
-
-impl QuicIncoming {
-    pub(super) fn new(send: SendStream, recv: RecvStream, shared: Arc<Shared>) -> Self {
-        Self { send, recv, shared }
-    }
-
-    /// Reads the Open. Not cancel safe.
-    pub(crate) async fn head(mut self) -> Result<(Open, Stream), StreamError> {
-        let mut ahead = BytesMut::new();
-        let shared = Arc::clone(&self.shared);
-        match poll_fn(|cx| poll_head(&shared, &mut self.recv, &mut ahead, cx)).await {
-            Ok(Frame::Open(open)) => {
-                let budget = &self.shared.settings.budget;
-                let charge = budget.charge(self.shared.settings.recv_credit);
-                let mut stream = QuicStream::new(open.stream, self.send, self.recv, &self.shared);
-                stream.ahead = ahead;
-                Ok((open, Stream::quic(stream, charge)))
-            }
-            Ok(other) => Err(self.refuse(WireError::UnexpectedFrame(other.name()).into())),
-            Err(error) => Err(self.refuse(error)),
-        }
-    }
-
-    fn refuse(&mut self, error: StreamError) -> StreamError {
-        let _ = self.send.reset(stream_varint(StreamCode::Protocol));
-        let _ = self.recv.stop(stream_varint(StreamCode::Protocol));
-        error
     }
 }
 
@@ -270,26 +230,6 @@ impl QuicStream {
 impl Drop for QuicStream {
     fn drop(&mut self) {
         self.shared.forget(self.id);
-    }
-}
-
-/// Reads one frame off the front of a stream; what follows it stays in `buffer`.
-fn poll_head(
-    shared: &Shared,
-    recv: &mut RecvStream,
-    buffer: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Frame, StreamError>> {
-    loop {
-        if let Some(frame) = frame::decode(buffer, Stage::Established)? {
-            return Poll::Ready(Ok(frame));
-        }
-        // The future holds no state of its own, so a new one for each poll loses nothing.
-        match ready!(pin!(recv.read_chunk(HEAD_READ, true)).poll(cx)) {
-            Ok(Some(chunk)) => buffer.extend_from_slice(&chunk.bytes),
-            Ok(None) => return Poll::Ready(Err(StreamError::Unanswered)),
-            Err(error) => return Poll::Ready(Err(read_error(shared, &error))),
-        }
     }
 }
 

@@ -4,10 +4,14 @@
 //! The [settings](crate::settings) are made from these once, and nothing else reads them. None of
 //! these types has `Debug`, since a secret may have been written where it does not belong.
 
+mod limits;
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
+
+pub use limits::{RawClientLimits, RawGatewayLimits};
 
 /// A text and its place.
 pub type Text = Spanned<String>;
@@ -50,6 +54,8 @@ pub struct RawGateway {
     pub stall_budget: Option<Text>,
     /// Live connections in one session.
     pub max_streams: Option<Spanned<i64>>,
+    /// Bounds.
+    pub limits: RawGatewayLimits,
     /// Logging.
     pub log: RawLog,
     /// Groups.
@@ -134,6 +140,8 @@ pub struct RawClient {
     pub proxy_timeout: Option<Text>,
     /// How much a session may buffer for stalled readers.
     pub stall_budget: Option<Text>,
+    /// Bounds.
+    pub limits: RawClientLimits,
     /// Which targets may be dialled.
     pub policy: RawPolicy,
     /// Logging.

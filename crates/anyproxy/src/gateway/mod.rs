@@ -1,12 +1,13 @@
 //! `anyproxy gateway`: from settings to a running gateway.
 
 mod follow;
+mod limits;
 
 use std::sync::Arc;
 
 use anyproxy_gateway::{
-    Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, HttpsConfig, Limits,
-    PortRule, UserConfig,
+    Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, HttpsConfig, PortRule,
+    UserConfig,
 };
 use anyproxy_transport::{ListenConfig, Offer, net::System};
 
@@ -16,7 +17,7 @@ use crate::{
     failure::RunError,
     files,
     groups::{self, GroupSettings},
-    settings::{GatewaySettings, MOST_FORWARDS},
+    settings::GatewaySettings,
     signals::Signals,
     store,
     values::{ForwardRule, GatewayTransport},
@@ -88,20 +89,9 @@ fn tell(addresses: &Addresses) {
     }
 }
 
-/// `files` is how many descriptors there are: no group of connections may use up those of another, and
-/// an eighth is left for listeners, look-ups and the log.
+/// `files` is how many descriptors there are.
 fn configure(settings: GatewaySettings, groups: &[GroupConfig], files: usize) -> GatewayConfig {
-    let default = Limits::default();
-    let limits = Limits {
-        max_handshakes: default.max_handshakes.min(files / 8),
-        max_sessions: default.max_sessions.min(files / 8),
-        max_users: default.max_users.min(files / 8 * 5),
-        max_forwards: MOST_FORWARDS.min(files / 8),
-        proxy_timeout: settings.limits.proxy_timeout,
-        stall_budget: settings.limits.stall_budget,
-        max_streams: usize::try_from(settings.max_streams).unwrap_or(usize::MAX),
-        ..default
-    };
+    let limits = limits::within(&settings.limits, files);
     GatewayConfig {
         tunnels: ListenConfig {
             addr: settings.listen,

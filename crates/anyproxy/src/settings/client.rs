@@ -10,7 +10,7 @@ use super::{
     forwards::forwards,
     gateway::{WS_PATH, oldest_tls},
     input::{Given, Input, Origin, Strength},
-    limits::{self, Limits},
+    limits::{self, ClientLimits},
     trust::{expected_name, trust},
 };
 use crate::{
@@ -47,8 +47,8 @@ pub struct ClientSettings {
     pub secret: Secret,
     /// How it is proven.
     pub method: Method,
-    /// Bounds of time and memory.
-    pub limits: Limits,
+    /// Bounds of time, memory and numbers.
+    pub limits: ClientLimits,
     /// Which targets may be dialled.
     pub policy: Policy,
     /// Gateway ports to ask for, with distinct names and addresses.
@@ -97,11 +97,7 @@ impl ClientSettings {
             client_id: id(input, args, raw)?,
             replicas: limits::replicas(input, args.replicas, raw.replicas.as_ref())?,
             method,
-            limits: Limits::build(
-                input,
-                args.drain,
-                (&raw.drain, &raw.proxy_timeout, &raw.stall_budget),
-            )?,
+            limits: ClientLimits::build(input, args.drain, raw)?,
             policy: policy(input, args, &raw.policy)?,
             forwards: forwards(input, &args.forward, &raw.forward)?,
             log: LogSettings::build(input, log, &raw.log)?,

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How many ports one client may ask for: each is a socket of the gateway.
-pub(crate) const MOST_FORWARDS: usize = 1_024;
+const MOST_FORWARDS: usize = 1_024;
 
 /// A gateway port that a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::{
     groups::groups,
     identity::{self, Files},
     input::Input,
-    limits::{self, Limits},
+    limits::GatewayLimits,
 };
 use crate::{
     cli::{GatewayArgs, LogArgs},
@@ -52,10 +52,8 @@ pub struct GatewaySettings {
     pub socks5: Vec<SocketAddr>,
     /// Where HTTP and SOCKS5 share a port; empty: nowhere.
     pub mixed: Vec<SocketAddr>,
-    /// Bounds of time and memory.
-    pub limits: Limits,
-    /// Live connections in one session, at most.
-    pub max_streams: u32,
+    /// Bounds of time, memory and numbers.
+    pub limits: GatewayLimits,
     /// The groups of the file, with distinct names.
     pub groups: Vec<GroupSettings>,
     /// The groups of the store as it is now; they may change at any time.
@@ -114,12 +112,7 @@ impl GatewaySettings {
             socks5: listeners(input, &args.socks5, &raw.socks5)?
                 .unwrap_or_else(|| loopback(SOCKS5_PORT)),
             mixed: listeners(input, &args.mixed, &raw.mixed)?.unwrap_or_default(),
-            limits: Limits::build(
-                input,
-                args.drain,
-                (&raw.drain, &raw.proxy_timeout, &raw.stall_budget),
-            )?,
-            max_streams: limits::max_streams(input, raw.max_streams.as_ref())?,
+            limits: GatewayLimits::build(input, args.drain, raw)?,
             log: LogSettings::build(input, log, &raw.log)?,
             identity: {
                 files.note_open(input);

@@ -15,7 +15,12 @@ use super::*;
 use crate::ingress::testing;
 
 fn acceptor(permits: usize) -> Acceptor {
-    Acceptor { name: "test", permits: Arc::new(Semaphore::new(permits)) }
+    with_bound(permits, permits)
+}
+
+fn with_bound(permits: usize, of_one_address: usize) -> Acceptor {
+    let permits = Arc::new(Semaphore::new(permits));
+    Acceptor { name: "test", permits, addresses: PerAddress::new(of_one_address) }
 }
 
 /// Echoes one byte, then ends.
@@ -58,6 +63,28 @@ async fn overload_waits_instead_of_turning_away() {
     echoes(&mut second).await;
     scope.cancel();
     scope.finished().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_with_all_its_connections_is_turned_away_at_once() {
+    let (feed, listener) = testing::listener();
+    let scope = Scope::root("test");
+    let acceptor = with_bound(8, 1);
+    scope.spawn("accept", serve(listener, scope.clone(), acceptor.clone(), echo_one));
+    let mut first = feed.connect().await;
+    let mut second = feed.connect().await;
+    let start = Instant::now();
+    let soon = start + Duration::from_secs(5);
+    let read = tokio::time::timeout_at(soon, second.io.read(&mut [0])).await;
+    assert_eq!(read.unwrap().unwrap(), 0, "closed");
+    assert_eq!((start.elapsed(), acceptor.addresses.turned_away()), (Duration::ZERO, 1));
+    echoes(&mut first).await;
+    assert_eq!(first.io.read(&mut [0]).await.unwrap(), 0, "served to its end");
+    let mut third = feed.connect().await;
+    echoes(&mut third).await;
+    scope.cancel();
+    scope.finished().await;
+    assert_eq!(acceptor.permits.available_permits(), 8);
 }
 
 #[tokio::test(start_paused = true)]
