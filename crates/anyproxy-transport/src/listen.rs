@@ -6,19 +6,26 @@
 //!
 //! Accepting never waits for a handshake, so one slow peer cannot hold the others up.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyproxy_runtime::Deadline;
 use quinn::{Endpoint, TokioRuntime};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    behind::{self, Behind, ToldBy, UNKNOWN},
     error::TunnelError,
     handshake::{Greeting, Pipe, QuicPipe, WsPipe},
-    net::{Conn, Listener, Net, Role},
+    net::{Conn, Listener, LocalStream, Net, Role, UnixDoor},
     quic::{self, ControlStreams},
     tls::{Identity, IdentityError, OldestTls},
-    ws,
+    ws::{self, Wire},
 };
 
 /// How often another port is tried when the system's choice is free for one protocol only.
@@ -55,6 +62,8 @@ pub struct ListenConfig {
     pub oldest_tls: OldestTls,
     /// Silence after which a peer is dead.
     pub dead_after: Duration,
+    /// What stands in front of the WebSocket. It has no bearing on QUIC.
+    pub behind: Behind,
 }
 
 /// Why a gateway cannot listen.
@@ -70,6 +79,14 @@ pub enum ListenError {
         /// What the system said.
         source: io::Error,
     },
+    /// The Unix socket cannot be had.
+    #[error("cannot listen on {} for tunnels", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The certificate or key is not usable.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -82,13 +99,14 @@ pub enum ListenError {
 pub struct TunnelListener {
     quic: Option<Endpoint>,
     websocket: Option<WebSocketDoor>,
+    unix: Option<UnixDoor>,
+    door: ws::Door,
     addr: SocketAddr,
 }
 
 struct WebSocketDoor {
     listener: Listener,
     tls: TlsAcceptor,
-    path: Arc<str>,
 }
 
 impl std::fmt::Debug for TunnelListener {
@@ -132,7 +150,13 @@ impl TunnelListener {
         if let Some(endpoint) = &quic {
             addr = endpoint.local_addr().map_err(|error| bind_error(addr, "udp", error))?;
         }
-        Ok(Self { quic, websocket, addr })
+        let unix = config.behind.socket.as_deref().map(|path| bind_unix(net, path)).transpose()?;
+        let door = ws::Door {
+            path: config.path.as_str().into(),
+            trusted: Arc::new(config.behind.trusted.clone()),
+            told_by: config.behind.told_by,
+        };
+        Ok(Self { quic, websocket, unix, door, addr })
     }
 
     /// Where it listens, with the port that the system chose.
@@ -149,6 +173,7 @@ impl TunnelListener {
         tokio::select! {
             arrival = self.accept_quic() => Ok(arrival),
             arrival = self.accept_websocket() => arrival,
+            arrival = self.accept_unix() => arrival,
         }
     }
 
@@ -170,8 +195,14 @@ impl TunnelListener {
     async fn accept_websocket(&self) -> io::Result<Arrival> {
         let Some(door) = &self.websocket else { return std::future::pending().await };
         let (conn, peer) = door.listener.accept(Role::Tunnel).await?;
-        let (tls, path) = (door.tls.clone(), Arc::clone(&door.path));
-        Ok(Arrival(Door::WebSocket { conn, peer, tls, path }))
+        let (tls, door) = (door.tls.clone(), self.door.clone());
+        Ok(Arrival(Door::WebSocket { conn, peer, tls, door }))
+    }
+
+    async fn accept_unix(&self) -> io::Result<Arrival> {
+        let Some(unix) = &self.unix else { return std::future::pending().await };
+        let stream = unix.accept().await?;
+        Ok(Arrival(Door::Unix { stream, door: self.door.clone() }))
     }
 }
 
@@ -180,7 +211,7 @@ impl WebSocketDoor {
         let tls = TlsAcceptor::from(config.identity.websocket(config.oldest_tls)?);
         let listener =
             net.listen(config.addr).map_err(|error| bind_error(config.addr, "tcp", error))?;
-        Ok(Self { listener, tls, path: config.path.as_str().into() })
+        Ok(Self { listener, tls })
     }
 }
 
@@ -201,6 +232,10 @@ fn bind_quic(
     .map_err(|error| bind_error(addr, "udp", error))
 }
 
+fn bind_unix(net: &dyn Net, path: &Path) -> Result<UnixDoor, ListenError> {
+    net.listen_unix(path).map_err(|source| ListenError::Socket { path: path.to_owned(), source })
+}
+
 fn bind_error(addr: SocketAddr, protocol: &'static str, source: io::Error) -> ListenError {
     ListenError::Bind { addr, protocol, source }
 }
@@ -210,16 +245,31 @@ pub struct Arrival(Door);
 
 enum Door {
     Quic(Box<quinn::Incoming>),
-    WebSocket { conn: Conn, peer: SocketAddr, tls: TlsAcceptor, path: Arc<str> },
+    WebSocket { conn: Conn, peer: SocketAddr, tls: TlsAcceptor, door: ws::Door },
+    Unix { stream: LocalStream, door: ws::Door },
 }
 
 impl Arrival {
-    /// Where it comes from.
+    /// Who is connected: the client, or a reverse proxy. One over the Unix socket has no address,
+    /// and 0.0.0.0 stands for it.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         match &self.0 {
             Door::Quic(incoming) => incoming.remote_address(),
             Door::WebSocket { peer, .. } => *peer,
+            Door::Unix { .. } => UNKNOWN,
+        }
+    }
+
+    /// Whether [`Arrival::peer`] is a trusted reverse proxy, or one on this machine, through which
+    /// many clients come: nothing is to be counted by its address. Where the client comes from is
+    /// known once it was greeted ([`Greeting::peer`]).
+    #[must_use]
+    pub fn is_through_proxy(&self) -> bool {
+        match &self.0 {
+            Door::Quic(_) => false,
+            Door::WebSocket { peer, door, .. } => door.trusted.has(peer.ip()),
+            Door::Unix { .. } => true,
         }
     }
 
@@ -232,18 +282,57 @@ impl Arrival {
         let greeting = async {
             let pipe = match self.0 {
                 Door::Quic(incoming) => greet_quic(*incoming).await?,
-                Door::WebSocket { conn, peer, tls, path } => {
-                    let secured = tls.accept(conn).await;
-                    let tls = secured.map_err(|error| TunnelError::Transport(error.to_string()))?;
-                    let socket = ws::accept(tls.into(), &path).await?;
-                    let ahead = bytes::Bytes::new();
-                    Pipe::WebSocket(Box::new(WsPipe { socket, ahead, peer }))
+                Door::WebSocket { conn, peer, tls, door } => {
+                    let believed = door.trusted.has(peer.ip());
+                    greet_websocket(Wires::Tls(conn, tls), Peer { addr: peer, believed }, &door)
+                        .await?
+                }
+                Door::Unix { stream, door } => {
+                    let peer = Peer { addr: UNKNOWN, believed: door.trusted.has_unix() };
+                    greet_websocket(Wires::Local(stream), peer, &door).await?
                 }
             };
             Greeting::read(pipe).await
         };
         deadline.bound(greeting).await.unwrap_or_else(|_| Err(too_slow()))
     }
+}
+
+/// What a WebSocket comes over, before TLS.
+enum Wires {
+    Tls(Conn, TlsAcceptor),
+    Local(LocalStream),
+}
+
+/// Who is connected, and whether it is believed what it tells of clients.
+struct Peer {
+    addr: SocketAddr,
+    believed: bool,
+}
+
+async fn greet_websocket(wires: Wires, peer: Peer, door: &ws::Door) -> Result<Pipe, TunnelError> {
+    let transport = |error: io::Error| TunnelError::Transport(error.to_string());
+    let header = peer.believed && door.told_by == ToldBy::ProxyProtocol;
+    let mut client = None;
+    let wire = match wires {
+        Wires::Tls(mut conn, tls) => {
+            if header {
+                client = behind::read_header(&mut conn).await.map_err(transport)?;
+            }
+            Wire::from(tls.accept(conn).await.map_err(transport)?)
+        }
+        Wires::Local(mut stream) => {
+            if header {
+                client = behind::read_header(&mut stream).await.map_err(transport)?;
+            }
+            Wire::Local(stream)
+        }
+    };
+    let asked = ws::accept(wire, door).await?;
+    let told = if peer.believed { client.or(asked.client) } else { None };
+    let ahead = bytes::Bytes::new();
+    let peer = told.unwrap_or(peer.addr);
+    Ok(Pipe::WebSocket(Box::new(WsPipe { socket: asked.socket, ahead, peer })))
 }
 
 fn too_slow() -> TunnelError {
