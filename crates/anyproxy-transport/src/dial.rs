@@ -43,6 +43,10 @@ const HINTS: [(&str, &str); 3] = [
     ("certificate not valid yet", "; compare the clocks of both machines"),
 ];
 
+/// Whoever answers there knows nothing newer than TLS 1.2.
+const OLD_TLS: &str = "; TLS 1.3 is not spoken there: switch it on (nginx: ssl_protocols), or set \
+                       `tls12 = true` if a middlebox speaks nothing newer";
+
 /// Where a gateway is and how to know it.
 #[derive(Debug, Clone)]
 pub struct DialConfig {
@@ -255,6 +259,9 @@ impl Dialer {
     /// looking in the wrong place.
     fn certificate_hint(&self, error: &TunnelError) -> &'static str {
         let TunnelError::Transport(text) = error else { return "" };
+        if text.ends_with("fatal alert: ProtocolVersion") {
+            return OLD_TLS;
+        }
         let Some((_, what)) = text.split_once("invalid peer certificate: ") else { return "" };
         let other = HINTS.iter().find(|(words, _)| what.contains(words));
         if !what.starts_with("UnknownIssuer") && !what.starts_with("BadSignature") {

@@ -13,6 +13,9 @@ use crate::{
 const INSPECTED: &str = "; if the proxy inspects TLS, it shows a certificate of its own: name its \
                          CA with `extra_ca` (docs/firewalls.md says what it can see then)";
 
+const PINNED: &str = "; if the proxy inspects TLS, no pin can hold: `ca` with `extra_ca` takes its \
+                      place (docs/firewalls.md says what it can see then)";
+
 impl Dialer {
     /// The gateway's name goes to the proxy as it is and is not looked up here. Not cancel safe:
     /// dropping the future gives the attempt up.
@@ -42,18 +45,14 @@ impl Dialer {
     }
 
     fn hint_behind_proxy(&self, error: &TunnelError) -> &'static str {
-        let hint = self.certificate_hint(error);
-        let issuer = matches!(error, TunnelError::Transport(text)
-            if text.contains("UnknownIssuer") || text.contains("BadSignature"));
+        let TunnelError::Transport(text) = error else { return "" };
+        let stranger = ["UnknownIssuer", "BadSignature", "not the pinned one"];
+        if !stranger.iter().any(|words| text.contains(words)) {
+            return self.certificate_hint(error);
+        }
         match &self.config.trust {
-            Trust::Pin(_) if issuer => {
-                "; the CA that the pin names did not sign it: if the proxy inspects TLS, no pin can \
-                 hold, and `ca` with `extra_ca` takes its place (docs/firewalls.md)"
-            }
-            Trust::System | Trust::SystemAnd(_) | Trust::Ca(_) | Trust::Pin(_) if issuer => {
-                INSPECTED
-            }
-            Trust::System | Trust::SystemAnd(_) | Trust::Ca(_) | Trust::Pin(_) => hint,
+            Trust::Pin(_) => PINNED,
+            Trust::System | Trust::SystemAnd(_) | Trust::Ca(_) => INSPECTED,
         }
     }
 }
