@@ -17,7 +17,6 @@
 //! the left of it was told by somebody who is not trusted.
 
 mod forwarded;
-mod header;
 mod trusted;
 
 use std::{
@@ -26,10 +25,10 @@ use std::{
     path::PathBuf,
 };
 
+use anyproxy_wire::proxy_header::{HeaderStep, Source, parse};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 pub(crate) use forwarded::client;
-pub use header::{BadHeader, HeaderStep, Source, parse};
 pub use trusted::{BadTrusted, Trusted};
 
 /// What is told of a client whose address nobody knows: one that came over the Unix socket.

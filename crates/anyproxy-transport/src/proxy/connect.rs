@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyproxy_runtime::Deadline;
+use anyproxy_wire::connect_reply::{BadReply, MAX_HEAD, Reply};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::BytesMut;
 use rustls_pki_types::ServerName;
@@ -10,11 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use super::{
-    HttpProxy, ProxyError, ProxyLogin, ProxyScheme, Reply,
-    error::LoggedIn,
-    reply::{BadReply, MAX_HEAD},
-};
+use super::{HttpProxy, ProxyError, ProxyLogin, ProxyScheme, error::LoggedIn};
 use crate::{
     net::{Conn, Net, Role},
     tls::{OldestTls, TrustError},

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{BadReply, Reply};
+use anyproxy_wire::connect_reply::{BadReply, Reply};
 
 /// Why there is no connection through a proxy.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,6 @@
 
 mod connect;
 mod error;
-mod reply;
 
 use std::fmt;
 
@@ -22,7 +21,6 @@ use anyproxy_wire::handshake::Secret;
 
 pub(crate) use connect::{Way, connect};
 pub use error::ProxyError;
-pub(crate) use reply::{BadReply, Reply};
 
 use crate::tls::Trust;
 

@@ -5,7 +5,7 @@
 //! CONNECT has no content).
 
 /// The largest head, in bytes. Proxies that refuse say much, but after the head.
-pub(crate) const MAX_HEAD: usize = 16 * 1024;
+pub const MAX_HEAD: usize = 16 * 1024;
 
 /// Characters of a proxy's words that are shown.
 const MAX_REASON: usize = 80;
@@ -15,13 +15,13 @@ const MAX_SCHEMES: usize = 8;
 
 /// What a proxy answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reply {
+pub struct Reply {
     /// The status code.
-    pub(crate) status: u16,
+    pub status: u16,
     /// Its words; may be empty.
-    pub(crate) reason: String,
+    pub reason: String,
     /// The schemes of `Proxy-Authenticate`.
-    pub(crate) schemes: Vec<String>,
+    pub schemes: Vec<String>,
 }
 
 /// Why bytes are no answer.
@@ -41,7 +41,7 @@ impl Reply {
     ///
     /// # Errors
     /// [`BadReply`] as soon as it is sure that no answer will come of it.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, BadReply> {
+    pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, BadReply> {
         let begins = bytes.len().min(5);
         if bytes.get(..begins) != b"HTTP/".get(..begins) {
             return Err(BadReply::NotHttp);
@@ -59,16 +59,20 @@ impl Reply {
     }
 
     /// Whether the way is free.
-    pub(crate) fn is_success(&self) -> bool {
+    #[must_use]
+    pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
     /// Whether another answer follows.
-    pub(crate) fn is_informational(&self) -> bool {
+    #[must_use]
+    pub fn is_informational(&self) -> bool {
         (100..200).contains(&self.status)
     }
 
-    pub(super) fn offers(&self, scheme: &str) -> bool {
+    /// Whether `Proxy-Authenticate` names the scheme, in any case.
+    #[must_use]
+    pub fn offers(&self, scheme: &str) -> bool {
         self.schemes.iter().any(|offered| offered.eq_ignore_ascii_case(scheme))
     }
 }
