@@ -57,6 +57,9 @@ fn forwarded_of_rfc_7239() {
         (&["proto=https"], None),
         (&["for=1.1.1.1;for=2.2.2.2"], None),
         // A comma and a semicolon inside quotes are text.
+        // A quote that the client left open would make the proxy's own element part of its.
+        (&["for=1.2.3.4;x=\", for=\"203.0.113.9\""], None),
+        (&["for=1.2.3.4;x=\"\\, for=\"203.0.113.9\""], None),
         (&["for=192.0.2.43;by=\"a,for=1.1.1.1;\\\",\""], Some("192.0.2.43:0")),
     ] {
         let got = told(ToldBy::Forwarded, "forwarded", lines);
@@ -85,7 +88,7 @@ proptest! {
 
     /// With quotes a client can spoil the proxy's element, but not put its own in the place.
     #[test]
-    fn a_forged_prefix_with_quotes_is_never_believed(forged in "(for=1[.]2[.]3[.]4|[;,\"\\\\x= ]){0,12}") {
+    fn a_forged_prefix_with_quotes_is_never_believed(forged in "(for=1[.]2[.]3[.]4|;x=\"|[;,\"\\\\x= ]){0,12}") {
         for own in ["for=203.0.113.9", "for=\"203.0.113.9\"", "for=\"203.0.113.9\";proto=https"] {
             let line = format!("{forged}, {own}");
             let got = told(ToldBy::Forwarded, "forwarded", &[&line]);
