@@ -37,10 +37,17 @@ pub struct ClientArgs {
     /// The name that the gateway's certificate must carry [default: the gateway's host]
     #[arg(long, env = "ANYPROXY_SERVER_NAME", value_name = "NAME")]
     pub server_name: Option<String>,
-    /// The HTTP proxy for the WebSocket, http://[user@]host:port, or off [default: HTTPS_PROXY or
-    /// ALL_PROXY, unless NO_PROXY has the gateway]
+    /// The HTTP proxy for the WebSocket.
     // Not parsed here: an error of clap's would show a password that does not belong there.
-    #[arg(long, env = "ANYPROXY_PROXY", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "ANYPROXY_PROXY",
+        hide_env_values = true,
+        value_name = "URL",
+        // Not from the comment, in which rustdoc takes the URL for a link.
+        help = "The HTTP proxy for the WebSocket, http://[user@]host:port, or off [default: \
+                HTTPS_PROXY or ALL_PROXY, unless NO_PROXY has the gateway]"
+    )]
     pub proxy: Option<String>,
     /// A file with the proxy's password. Or set ANYPROXY_PROXY_PASSWORD to the password itself
     #[arg(long, env = "ANYPROXY_PROXY_PASSWORD_FILE", value_name = "FILE")]
