@@ -70,6 +70,7 @@ impl Door {
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             dead_after: Duration::from_secs(3600),
+            behind: anyproxy_transport::Behind::default(),
         };
         let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
         let (scope, budget) = (Scope::root("tunnels"), StallBudget::new(budget));
@@ -168,6 +169,7 @@ async fn dial(door: &Door, transport: Transport) -> Tunnel {
         trust: Trust::from_ca_pem(door.certificates.ca.as_bytes()).unwrap(),
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
+        route: anyproxy_transport::Route::default(),
     };
     let login = Login {
         group: GROUP.into(),

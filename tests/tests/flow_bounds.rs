@@ -45,6 +45,7 @@ async fn log_in(party: &Party, transport: Transport, scope: &Scope) -> Tunnel {
         trust: Trust::from_ca_pem(party.certificates.ca.as_bytes()).unwrap(),
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
+        route: anyproxy_transport::Route::default(),
     };
     let login = Login {
         group: "red".into(),

@@ -142,6 +142,7 @@ async fn tunnels(transport: Transport, scope: &Scope) -> (Tunnel, Tunnel) {
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         dead_after: Duration::from_secs(3600),
+        behind: anyproxy_transport::Behind::default(),
     };
     let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
     let addr = listener.local_addr();
@@ -190,6 +191,7 @@ fn dial_config(addr: SocketAddr, trust: Trust) -> DialConfig {
         trust,
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
+        route: anyproxy_transport::Route::default(),
     }
 }
 

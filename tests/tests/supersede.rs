@@ -47,6 +47,7 @@ impl Script {
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             dead_after: 30 * SECOND,
+            behind: anyproxy_transport::Behind::default(),
         };
         let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
         Self { listener, scope: Scope::root("script") }

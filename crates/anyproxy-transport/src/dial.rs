@@ -1,5 +1,8 @@
 //! The client's way to its gateway.
 
+mod hints;
+mod through;
+
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -15,7 +18,8 @@ use tokio_rustls::TlsConnector;
 use crate::{
     error::TunnelError,
     handshake::{Pipe, QuicPipe, WsPipe},
-    net::{Net, Role},
+    net::{Conn, Net, Role},
+    proxy::{HttpProxy, ProxyError, Way},
     quic::{self, ControlStreams, Limits},
     tls::{OldestTls, Trust, TrustError},
     tunnel::Transport,
@@ -29,16 +33,6 @@ const MAX_STREAMS: u32 = 16 * 1024;
 /// Silence after which quinn gives a connection up. The shorter one of both ends counts (RFC 9000,
 /// 10.1), and the gateway's own is what Welcome says; our heartbeat keeps to that as well.
 const DEAD_AFTER: Duration = Duration::from_secs(120);
-
-/// What rustls says of a certificate, and what a person may do.
-const HINTS: [(&str, &str); 3] = [
-    (
-        "certificate not valid for name",
-        "; set `server_name` to a name in the gateway's certificate",
-    ),
-    ("certificate expired", "; renew it on the gateway, for example with `anyproxy certs`"),
-    ("certificate not valid yet", "; compare the clocks of both machines"),
-];
 
 /// Where a gateway is and how to know it.
 #[derive(Debug, Clone)]
@@ -55,6 +49,18 @@ pub struct DialConfig {
     pub path: String,
     /// Oldest TLS version of the WebSocket.
     pub oldest_tls: OldestTls,
+    /// What the WebSocket meets on its way.
+    pub route: Route,
+}
+
+/// What a WebSocket meets on its way; nothing by default. QUIC is dialled straight, always.
+#[derive(Debug, Clone, Default)]
+pub struct Route {
+    /// The proxy to dial through. It looks the gateway's name up.
+    pub proxy: Option<HttpProxy>,
+    /// `Host` of the request, with the port if it has one, for reverse proxies that tell sites apart
+    /// by it; else the server name.
+    pub host: Option<String>,
 }
 
 /// Why a dialler cannot be made.
@@ -102,6 +108,29 @@ pub enum DialError {
         /// What a person may try; may be empty.
         hint: &'static str,
     },
+    /// The HTTP proxy does not let us through.
+    #[error("cannot connect to {gateway} through the proxy {proxy}: {source}")]
+    Proxy {
+        /// The gateway's name and port.
+        gateway: String,
+        /// The proxy, without its password.
+        proxy: String,
+        /// Why not, and what a person can do.
+        source: ProxyError,
+    },
+    /// The proxy lets us through, and the gateway, or whoever answers in its place, did not take
+    /// the connection.
+    #[error("cannot connect to {gateway} through the proxy {proxy}: {source}{hint}")]
+    Through {
+        /// The gateway's name and port.
+        gateway: String,
+        /// The proxy, without its password.
+        proxy: String,
+        /// What went wrong.
+        source: TunnelError,
+        /// What a person may try; may be empty.
+        hint: &'static str,
+    },
     /// It took too long.
     #[error("{addr}/{protocol} did not answer in time{hint}")]
     TimedOut {
@@ -121,6 +150,7 @@ pub struct Dialer {
     name: ServerName<'static>,
     quic: quinn::ClientConfig,
     websocket: TlsConnector,
+    way: Option<Way>,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -147,7 +177,8 @@ impl Dialer {
         let quic = quic::client_config(config.trust.quic()?, limits, DEAD_AFTER)
             .map_err(|error| DialConfigError::Quic(error.to_string()))?;
         let websocket = TlsConnector::from(config.trust.websocket(config.oldest_tls)?);
-        Ok(Self { net, config, name, quic, websocket })
+        let way = config.route.proxy.clone().map(Way::new).transpose()?;
+        Ok(Self { net, config, name, quic, websocket, way })
     }
 
     /// Resolves the gateway's name and connects to its addresses in turn. Not cancel safe:
@@ -160,6 +191,9 @@ impl Dialer {
         transport: Transport,
         deadline: Deadline,
     ) -> Result<Connected, DialError> {
+        if let (Transport::WebSocket, Some(way)) = (transport, &self.way) {
+            return self.dial_through(way, deadline).await;
+        }
         let resolving = self.net.resolve(&self.config.host, self.config.port);
         let resolved = deadline.bound(resolving).await.unwrap_or_else(|_| {
             Err(io::Error::new(io::ErrorKind::TimedOut, "the name server did not answer"))
@@ -207,29 +241,6 @@ impl Dialer {
         }
     }
 
-    /// The fix when the gateway's certificate is not accepted. Both transports pass rustls' own words
-    /// on; a CA of the same name but another key is a bad signature to it, which would send people
-    /// looking in the wrong place.
-    fn certificate_hint(&self, error: &TunnelError) -> &'static str {
-        let TunnelError::Transport(text) = error else { return "" };
-        let Some((_, what)) = text.split_once("invalid peer certificate: ") else { return "" };
-        let other = HINTS.iter().find(|(words, _)| what.contains(words));
-        if !what.starts_with("UnknownIssuer") && !what.starts_with("BadSignature") {
-            return other.map_or("", |(_, hint)| hint);
-        }
-        match &self.config.trust {
-            Trust::Ca(_) => {
-                "; no CA of the client's CA file signed the gateway's certificate: use the CA file \
-                 of this gateway"
-            }
-            Trust::System => {
-                "; no CA of this system signed the gateway's certificate: set the CA file or pin of \
-                 this gateway"
-            }
-            Trust::Pin(_) => "; the CA that the pin names did not sign it",
-        }
-    }
-
     async fn dial_quic(&self, addr: SocketAddr) -> Result<Pipe, Failed> {
         let any: IpAddr = match addr {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -256,6 +267,11 @@ impl Dialer {
             .connect(addr, Role::Tunnel)
             .await
             .map_err(|error| TunnelError::Transport(error.to_string()))?;
+        Ok(self.upgrade(conn, addr).await?)
+    }
+
+    /// From a connection to the gateway, or to a proxy at `peer` that passes it on, to a WebSocket.
+    async fn upgrade(&self, conn: Conn, peer: SocketAddr) -> Result<Pipe, TunnelError> {
         let tls = self
             .websocket
             .connect(self.name.clone(), conn)
@@ -263,11 +279,14 @@ impl Dialer {
             .map_err(|error| TunnelError::Transport(error.to_string()))?;
         let socket = ws::connect(tls.into(), &self.host_header(), &self.config.path).await?;
         let ahead = bytes::Bytes::new();
-        Ok(Pipe::WebSocket(Box::new(WsPipe { socket, ahead, peer: addr })))
+        Ok(Pipe::WebSocket(Box::new(WsPipe { socket, ahead, peer })))
     }
 
     /// `Host` names the gateway as its certificate does (RFC 9110, 7.2).
     fn host_header(&self) -> String {
+        if let Some(host) = &self.config.route.host {
+            return host.clone();
+        }
         let host = self.config.server_name.as_deref().unwrap_or(&self.config.host);
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         match self.config.port {

@@ -9,6 +9,7 @@
 //! The rest of the product never sees quinn or tungstenite: which transport carries a tunnel is
 //! decided once, at dial or accept, and hidden in an enum. All sockets come from [`net::Net`].
 
+pub mod behind;
 mod budget;
 mod dial;
 mod error;
@@ -16,6 +17,7 @@ mod flow;
 mod handshake;
 mod listen;
 pub mod net;
+mod proxy;
 mod quic;
 mod splice;
 mod stream;
@@ -23,12 +25,14 @@ pub mod tls;
 mod tunnel;
 mod ws;
 
+pub use behind::{Behind, ToldBy, Trusted};
 pub use budget::{Admission, EVICT_AFTER, Eviction, StallBudget};
-pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer};
+pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer, Route};
 pub use error::{ClosedBy, StreamError, TunnelError};
 pub use flow::{Flow, Sent};
 pub use handshake::{Challenged, Greeting, Login, LoginError, Method, TunnelLimits};
 pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};
+pub use proxy::{HttpProxy, ProxyError, ProxyLogin, ProxyScheme};
 pub use splice::{Near, NearSide, Spliced, SplicedEnd, splice};
 pub use stream::{Guard, Meters, Stream};
 pub use tls::{

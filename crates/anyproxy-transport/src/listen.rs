@@ -6,20 +6,29 @@
 //!
 //! Accepting never waits for a handshake, so one slow peer cannot hold the others up.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+mod arrival;
 
-use anyproxy_runtime::Deadline;
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
 use quinn::{Endpoint, TokioRuntime};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    error::TunnelError,
-    handshake::{Greeting, Pipe, QuicPipe, WsPipe},
-    net::{Conn, Listener, Net, Role},
-    quic::{self, ControlStreams},
+    behind::Behind,
+    net::{Listener, Net, Role, UnixDoor},
+    quic,
     tls::{Identity, IdentityError, OldestTls},
     ws,
 };
+
+pub use arrival::Arrival;
+use arrival::Door;
 
 /// How often another port is tried when the system's choice is free for one protocol only.
 const PORT_TRIES: u32 = 16;
@@ -55,6 +64,8 @@ pub struct ListenConfig {
     pub oldest_tls: OldestTls,
     /// Silence after which a peer is dead.
     pub dead_after: Duration,
+    /// What stands in front of the WebSocket. It has no bearing on QUIC.
+    pub behind: Behind,
 }
 
 /// Why a gateway cannot listen.
@@ -70,6 +81,14 @@ pub enum ListenError {
         /// What the system said.
         source: io::Error,
     },
+    /// The Unix socket cannot be had.
+    #[error("cannot listen on {} for tunnels", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The certificate or key is not usable.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -82,13 +101,14 @@ pub enum ListenError {
 pub struct TunnelListener {
     quic: Option<Endpoint>,
     websocket: Option<WebSocketDoor>,
+    unix: Option<UnixDoor>,
+    door: ws::Door,
     addr: SocketAddr,
 }
 
 struct WebSocketDoor {
     listener: Listener,
     tls: TlsAcceptor,
-    path: Arc<str>,
 }
 
 impl std::fmt::Debug for TunnelListener {
@@ -132,7 +152,13 @@ impl TunnelListener {
         if let Some(endpoint) = &quic {
             addr = endpoint.local_addr().map_err(|error| bind_error(addr, "udp", error))?;
         }
-        Ok(Self { quic, websocket, addr })
+        let unix = config.behind.socket.as_deref().map(|path| bind_unix(net, path)).transpose()?;
+        let door = ws::Door {
+            path: config.path.as_str().into(),
+            trusted: Arc::new(config.behind.trusted.clone()),
+            told_by: config.behind.told_by,
+        };
+        Ok(Self { quic, websocket, unix, door, addr })
     }
 
     /// Where it listens, with the port that the system chose.
@@ -149,6 +175,7 @@ impl TunnelListener {
         tokio::select! {
             arrival = self.accept_quic() => Ok(arrival),
             arrival = self.accept_websocket() => arrival,
+            arrival = self.accept_unix() => arrival,
         }
     }
 
@@ -170,8 +197,14 @@ impl TunnelListener {
     async fn accept_websocket(&self) -> io::Result<Arrival> {
         let Some(door) = &self.websocket else { return std::future::pending().await };
         let (conn, peer) = door.listener.accept(Role::Tunnel).await?;
-        let (tls, path) = (door.tls.clone(), Arc::clone(&door.path));
-        Ok(Arrival(Door::WebSocket { conn, peer, tls, path }))
+        let (tls, door) = (door.tls.clone(), self.door.clone());
+        Ok(Arrival(Door::WebSocket { conn, peer, tls, door }))
+    }
+
+    async fn accept_unix(&self) -> io::Result<Arrival> {
+        let Some(unix) = &self.unix else { return std::future::pending().await };
+        let stream = unix.accept().await?;
+        Ok(Arrival(Door::Unix { stream, door: self.door.clone() }))
     }
 }
 
@@ -180,7 +213,7 @@ impl WebSocketDoor {
         let tls = TlsAcceptor::from(config.identity.websocket(config.oldest_tls)?);
         let listener =
             net.listen(config.addr).map_err(|error| bind_error(config.addr, "tcp", error))?;
-        Ok(Self { listener, tls, path: config.path.as_str().into() })
+        Ok(Self { listener, tls })
     }
 }
 
@@ -201,61 +234,10 @@ fn bind_quic(
     .map_err(|error| bind_error(addr, "udp", error))
 }
 
+fn bind_unix(net: &dyn Net, path: &Path) -> Result<UnixDoor, ListenError> {
+    net.listen_unix(path).map_err(|source| ListenError::Socket { path: path.to_owned(), source })
+}
+
 fn bind_error(addr: SocketAddr, protocol: &'static str, source: io::Error) -> ListenError {
     ListenError::Bind { addr, protocol, source }
-}
-
-/// A peer of which nothing was read yet.
-pub struct Arrival(Door);
-
-enum Door {
-    Quic(Box<quinn::Incoming>),
-    WebSocket { conn: Conn, peer: SocketAddr, tls: TlsAcceptor, path: Arc<str> },
-}
-
-impl Arrival {
-    /// Where it comes from.
-    #[must_use]
-    pub fn peer(&self) -> SocketAddr {
-        match &self.0 {
-            Door::Quic(incoming) => incoming.remote_address(),
-            Door::WebSocket { peer, .. } => *peer,
-        }
-    }
-
-    /// Shakes hands and reads the Hello, all before `deadline`. Not cancel safe: dropping the
-    /// future closes the connection.
-    ///
-    /// # Errors
-    /// [`TunnelError`] when the peer is no client, or is too slow.
-    pub async fn greet(self, deadline: Deadline) -> Result<Greeting, TunnelError> {
-        let greeting = async {
-            let pipe = match self.0 {
-                Door::Quic(incoming) => greet_quic(*incoming).await?,
-                Door::WebSocket { conn, peer, tls, path } => {
-                    let secured = tls.accept(conn).await;
-                    let tls = secured.map_err(|error| TunnelError::Transport(error.to_string()))?;
-                    let socket = ws::accept(tls.into(), &path).await?;
-                    let ahead = bytes::Bytes::new();
-                    Pipe::WebSocket(Box::new(WsPipe { socket, ahead, peer }))
-                }
-            };
-            Greeting::read(pipe).await
-        };
-        deadline.bound(greeting).await.unwrap_or_else(|_| Err(too_slow()))
-    }
-}
-
-fn too_slow() -> TunnelError {
-    TunnelError::ours(
-        anyproxy_wire::codes::CloseCode::TooSlow,
-        "the handshake was not finished in time",
-    )
-}
-
-async fn greet_quic(incoming: quinn::Incoming) -> Result<Pipe, TunnelError> {
-    let conn = incoming.await.map_err(|error| quic::lost(&error))?;
-    let (send, recv) = conn.accept_bi().await.map_err(|error| quic::lost(&error))?;
-    let streams = ControlStreams { send, recv, ahead: bytes::BytesMut::new() };
-    Ok(Pipe::Quic(QuicPipe { conn, streams }))
 }

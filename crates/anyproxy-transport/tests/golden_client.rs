@@ -107,6 +107,7 @@ async fn our_client(transport: Transport, golden: &Golden) -> (Raw, Tunnel, Scop
         trust: Trust::from_ca_pem(certificates.ca.as_bytes()).unwrap(),
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
+        route: anyproxy_transport::Route::default(),
     };
     let Frame::Hello(hello) = golden.frame("Hello") else { panic!() };
     let login = Login {

@@ -13,6 +13,7 @@
 
 pub mod backoff;
 pub mod codes;
+pub mod connect_reply;
 pub mod credit;
 pub mod datagram;
 mod error;
@@ -21,6 +22,7 @@ pub mod handshake;
 pub mod heartbeat;
 pub mod message;
 pub mod mux;
+pub mod proxy_header;
 pub mod varint;
 
 pub use error::WireError;

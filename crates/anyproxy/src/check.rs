@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Keys that only a gateway's file has.
-const OF_GATEWAY: [&str; 11] = [
+const OF_GATEWAY: [&str; 14] = [
     "listen",
     "certificate",
     "key",
@@ -28,11 +28,18 @@ const OF_GATEWAY: [&str; 11] = [
     "mixed",
     "max_streams",
     "data_dir",
+    "ws_socket",
+    "trusted_proxies",
+    "trusted_header",
 ];
 /// Keys that only a client's file has.
-const OF_CLIENT: [&str; 10] = [
+const OF_CLIENT: [&str; 14] = [
     "gateway",
     "ca",
+    "extra_ca",
+    "proxy",
+    "proxy_password_file",
+    "ws_host",
     "pin",
     "server_name",
     "client_id",
@@ -139,5 +146,9 @@ impl Outside for DryRun {
 
     fn host_name(&self) -> Option<String> {
         self.0.host_name()
+    }
+
+    fn proxy_variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.proxy_variable(name)
     }
 }

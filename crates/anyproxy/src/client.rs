@@ -26,6 +26,9 @@ pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
     let drain = settings.limits.drain;
     // Each proxied connection takes a descriptor here.
     let files = files::raise_limit();
+    if let Some(proxy) = &settings.route.proxy {
+        tracing::info!(%proxy, "the WebSocket goes through a proxy");
+    }
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
     let client = Client::start(configure(settings, files), Arc::new(System::default()), drain)?;
     signals.end().await;
@@ -59,6 +62,7 @@ fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
             trust: settings.trust,
             path: settings.ws_path,
             oldest_tls: settings.oldest_tls,
+            route: settings.route,
         },
         transport: match settings.transport {
             ClientTransport::Quic => Transport::Quic,

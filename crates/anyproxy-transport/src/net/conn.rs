@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::{client, server::TlsStream};
 
 use super::{
     BoxFuture,
@@ -48,6 +48,8 @@ pub enum Conn {
     Virtual(Box<dyn VirtualConn>),
     /// A proxy user's, behind TLS. It is shut down with `close_notify`.
     Tls(Box<TlsStream<Prefixed>>),
+    /// To an HTTP proxy that is itself behind TLS.
+    Proxy(Box<client::TlsStream<Conn>>),
 }
 
 impl std::fmt::Debug for Conn {
@@ -66,6 +68,7 @@ impl Conn {
             Self::Tcp(tcp) => tcp.peer_addr(),
             Self::Virtual(conn) => Ok(conn.peer_addr()),
             Self::Tls(tls) => tls.get_ref().0.get_ref().peer_addr(),
+            Self::Proxy(tls) => tls.get_ref().0.peer_addr(),
         }
     }
 
@@ -78,6 +81,7 @@ impl Conn {
             Self::Tcp(tcp) => tcp.local_addr(),
             Self::Virtual(conn) => Ok(conn.local_addr()),
             Self::Tls(tls) => tls.get_ref().0.get_ref().local_addr(),
+            Self::Proxy(tls) => tls.get_ref().0.local_addr(),
         }
     }
 
@@ -89,6 +93,7 @@ impl Conn {
             Self::Tcp(tcp) => options::abort(&tcp),
             Self::Virtual(mut conn) => conn.abort(),
             Self::Tls(tls) => tls.into_inner().0.into_inner().abort(),
+            Self::Proxy(tls) => tls.into_inner().0.abort(),
         }
     }
 }
@@ -103,6 +108,7 @@ impl AsyncRead for Conn {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Virtual(conn) => Pin::new(conn).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Self::Proxy(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
 }
@@ -117,6 +123,7 @@ impl AsyncWrite for Conn {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Virtual(conn) => Pin::new(conn).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            Self::Proxy(tls) => Pin::new(tls).poll_write(cx, buf),
         }
     }
 
@@ -129,6 +136,7 @@ impl AsyncWrite for Conn {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Self::Virtual(conn) => Pin::new(conn).poll_write_vectored(cx, bufs),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+            Self::Proxy(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -137,6 +145,7 @@ impl AsyncWrite for Conn {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
             Self::Virtual(conn) => conn.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
+            Self::Proxy(tls) => tls.is_write_vectored(),
         }
     }
 
@@ -145,6 +154,7 @@ impl AsyncWrite for Conn {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Virtual(conn) => Pin::new(conn).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Self::Proxy(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
@@ -153,6 +163,7 @@ impl AsyncWrite for Conn {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Virtual(conn) => Pin::new(conn).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Proxy(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 }

@@ -14,14 +14,17 @@ mod datagrams;
 mod local;
 mod options;
 mod system;
+mod unix;
 
-use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, io, net::SocketAddr, path::Path, pin::Pin, sync::Arc};
 
 pub use conn::{Conn, Listener, VirtualConn, VirtualListener};
 pub use datagrams::{Datagrams, Received, is_icmp};
 pub use options::{Role, UdpBuffers};
 pub use quinn::{AsyncUdpSocket, UdpPoller, udp};
 pub use system::System;
+pub(crate) use unix::LocalStream;
+pub use unix::UnixDoor;
 
 /// A boxed future, for the rare calls that make sockets.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -35,6 +38,16 @@ pub trait Net: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// What `bind` or `listen` answered, for example [`io::ErrorKind::AddrInUse`].
     fn listen(&self, addr: SocketAddr) -> io::Result<Listener>;
+
+    /// Listens on a Unix socket, which only its owner and group may open. A network in memory has
+    /// none.
+    ///
+    /// # Errors
+    /// What making it answered; [`io::ErrorKind::AddrInUse`] when somebody listens there already.
+    fn listen_unix(&self, path: &Path) -> io::Result<UnixDoor> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Connects to `addr` with the options of `role`. Dropping the future gives the attempt up.
     ///

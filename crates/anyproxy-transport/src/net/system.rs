@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs as _},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +16,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, Role, options};
+use super::{AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, Role, UnixDoor, options};
 
 /// Look-ups in the system's resolver at once. Each holds a thread until it ends, also when nobody
 /// waits for it any more, because `getaddrinfo` cannot be stopped.
@@ -38,6 +39,10 @@ impl Default for System {
 impl Net for System {
     fn listen(&self, addr: SocketAddr) -> io::Result<Listener> {
         TcpListener::from_std(options::listener(addr)?).map(Listener::Tcp)
+    }
+
+    fn listen_unix(&self, path: &Path) -> io::Result<UnixDoor> {
+        UnixDoor::bind(path)
     }
 
     fn connect(&self, addr: SocketAddr, role: Role) -> BoxFuture<'_, io::Result<Conn>> {

@@ -13,6 +13,9 @@ pub enum TrustError {
     /// The CA file holds no usable certificate.
     #[error("no CA certificate could be read: {0}")]
     Ca(String),
+    /// A pin says what alone is trusted.
+    #[error("a pin trusts one CA alone, so nothing can be trusted besides")]
+    Pinned,
     /// The system has no root certificates.
     #[error(
         "the system has no root certificates ({0}); install them (ca-certificates), or set a CA file or a pin"
@@ -28,6 +31,8 @@ pub enum TrustError {
 pub enum Trust {
     /// The system's root certificates.
     System,
+    /// The system's root certificates, and others besides.
+    SystemAnd(Vec<CertificateDer<'static>>),
     /// The certificates of a CA file.
     Ca(Vec<CertificateDer<'static>>),
     /// A CA certificate in the gateway's chain has this public key.
@@ -38,6 +43,7 @@ impl std::fmt::Debug for Trust {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::System => f.write_str("System"),
+            Self::SystemAnd(extra) => write!(f, "SystemAnd({} certificates)", extra.len()),
             Self::Ca(certificates) => write!(f, "Ca({} certificates)", certificates.len()),
             Self::Pin(pin) => write!(f, "Pin({pin})"),
         }
@@ -50,15 +56,25 @@ impl Trust {
     /// # Errors
     /// [`TrustError::Ca`] when there is none.
     pub fn from_ca_pem(pem: &[u8]) -> Result<Self, TrustError> {
-        let certificates = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| TrustError::Ca(error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(TrustError::Ca("the file holds none".into()));
+        let certificates = certificates(pem)?;
+        add(&mut RootCertStore::empty(), &certificates)?;
+        Ok(Self::Ca(certificates))
+    }
+
+    /// Trusts the CA certificates of a PEM file besides.
+    ///
+    /// # Errors
+    /// [`TrustError::Ca`] when there is none; [`TrustError::Pinned`] when a pin says what alone is
+    /// trusted.
+    pub fn and_ca_pem(self, pem: &[u8]) -> Result<Self, TrustError> {
+        let extra = certificates(pem)?;
+        add(&mut RootCertStore::empty(), &extra)?;
+        match self {
+            Self::System => Ok(Self::SystemAnd(extra)),
+            Self::SystemAnd(before) => Ok(Self::SystemAnd([before, extra].concat())),
+            Self::Ca(before) => Ok(Self::Ca([before, extra].concat())),
+            Self::Pin(_) => Err(TrustError::Pinned),
         }
-        let trust = Self::Ca(certificates);
-        trust.client_config(OldestTls::Tls13, ALPN_QUIC)?;
-        Ok(trust)
     }
 
     pub(crate) fn quic(&self) -> Result<Arc<ClientConfig>, TrustError> {
@@ -75,13 +91,14 @@ impl Trust {
             .with_protocol_versions(oldest.versions())?;
         let mut config = match self {
             Self::System => builder.with_root_certificates(system_roots()?).with_no_client_auth(),
+            Self::SystemAnd(extra) => {
+                let mut roots = system_roots().unwrap_or_else(|_| RootCertStore::empty());
+                add(&mut roots, extra)?;
+                builder.with_root_certificates(roots).with_no_client_auth()
+            }
             Self::Ca(certificates) => {
                 let mut roots = RootCertStore::empty();
-                for certificate in certificates {
-                    roots
-                        .add(certificate.clone())
-                        .map_err(|error| TrustError::Ca(error.to_string()))?;
-                }
+                add(&mut roots, certificates)?;
                 builder.with_root_certificates(roots).with_no_client_auth()
             }
             Self::Pin(pin) => builder
@@ -92,6 +109,26 @@ impl Trust {
         config.alpn_protocols = vec![alpn.to_vec()];
         Ok(config)
     }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let certificates = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TrustError::Ca(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(TrustError::Ca("the file holds none".into()));
+    }
+    Ok(certificates)
+}
+
+fn add(
+    roots: &mut RootCertStore,
+    certificates: &[CertificateDer<'static>],
+) -> Result<(), TrustError> {
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|error| TrustError::Ca(error.to_string()))?;
+    }
+    Ok(())
 }
 
 fn system_roots() -> Result<RootCertStore, TrustError> {

@@ -18,6 +18,7 @@ mod shared;
 mod stream;
 mod tunnel;
 mod upgrade;
+mod wire;
 
 use anyproxy_wire::{
     codes::CloseCode,
@@ -34,12 +35,13 @@ use tokio_tungstenite::{
 pub(crate) use shared::Shared;
 pub(crate) use stream::WsStream;
 pub(crate) use tunnel::WsTunnel;
-pub(crate) use upgrade::{accept, connect};
+pub(crate) use upgrade::{Door, accept, connect};
+pub(crate) use wire::Wire;
 
-use crate::{error::TunnelError, net::Conn};
+use crate::error::TunnelError;
 
-/// A WebSocket over TLS.
-pub(crate) type Socket = WebSocketStream<tokio_rustls::TlsStream<Conn>>;
+/// A WebSocket over TLS, or over a Unix socket.
+pub(crate) type Socket = WebSocketStream<Wire>;
 
 /// The sub-protocol of `docs/protocol.md`, 1.
 pub(crate) const SUBPROTOCOL: &str = "anyproxy.v1";

@@ -3,7 +3,7 @@
 //! The gateway's side is a small HTTP server on hyper, so that a stranger with a browser, a scanner
 //! or a health check gets a well-formed 404, and nothing that tells what runs here.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use http::{Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
@@ -14,27 +14,48 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::mpsc;
-use tokio_rustls::TlsStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{self, handshake::derive_accept_key, protocol::Role},
 };
 
-use super::{SUBPROTOCOL, Socket, broken, config, stranger_config};
-use crate::{error::TunnelError, net::Conn};
+use super::{SUBPROTOCOL, Socket, Wire, broken, config, stranger_config};
+use crate::{
+    behind::{self, ToldBy, Trusted},
+    error::TunnelError,
+};
 
 /// Bytes that the head of a stranger's request may have.
 const MAX_HEAD: usize = 8 * 1024;
 
-/// Waits for the upgrade request to `path`; answers everything else with 404. Not cancel safe:
+/// What is served at a listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    /// The path that is upgraded.
+    pub(crate) path: Arc<str>,
+    /// Who may tell where a client comes from.
+    pub(crate) trusted: Arc<Trusted>,
+    /// How.
+    pub(crate) told_by: ToldBy,
+}
+
+/// A WebSocket that was asked for, and what the request told of the client's address. The caller
+/// knows whether the peer is to be believed.
+pub(crate) struct Asked {
+    pub(crate) socket: Socket,
+    pub(crate) client: Option<SocketAddr>,
+}
+
+/// Waits for the upgrade request to the path; answers everything else with 404. Not cancel safe:
 /// dropping the future closes the connection.
-pub(crate) async fn accept(tls: TlsStream<Conn>, path: &str) -> Result<Socket, TunnelError> {
+pub(crate) async fn accept(wire: Wire, door: &Door) -> Result<Asked, TunnelError> {
     let (upgrades, mut upgraded) = mpsc::channel(1);
     let service = service_fn(|mut request: Request<Incoming>| {
-        let key = accept_key(&request, path);
+        let key = accept_key(&request, &door.path);
         let response = match key {
             Some(key) => {
-                let _ = upgrades.try_send(hyper::upgrade::on(&mut request));
+                let client = behind::client(request.headers(), door.told_by, &door.trusted);
+                let _ = upgrades.try_send((hyper::upgrade::on(&mut request), client));
                 switching(&key)
             }
             None => not_found(),
@@ -44,11 +65,11 @@ pub(crate) async fn accept(tls: TlsStream<Conn>, path: &str) -> Result<Socket, T
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(tls), service)
+        .serve_connection(TokioIo::new(wire), service)
         .with_upgrades()
         .await;
     match (upgraded.try_recv(), served) {
-        (Ok(upgrade), _) => take_over(upgrade).await,
+        (Ok((upgrade, client)), _) => Ok(Asked { socket: take_over(upgrade).await?, client }),
         (Err(_), Ok(())) => Err(TunnelError::Transport("no WebSocket was asked for".into())),
         (Err(_), Err(error)) => Err(TunnelError::Transport(error.to_string())),
     }
@@ -58,7 +79,7 @@ async fn take_over(upgrade: OnUpgrade) -> Result<Socket, TunnelError> {
     let transport = |text: String| TunnelError::Transport(text);
     let upgraded = upgrade.await.map_err(|error| transport(error.to_string()))?;
     let parts = upgraded
-        .downcast::<TokioIo<TlsStream<Conn>>>()
+        .downcast::<TokioIo<Wire>>()
         .map_err(|_| transport("the connection was not handed back".into()))?;
     let (io, ahead) = (parts.io.into_inner(), parts.read_buf.to_vec());
     Ok(WebSocketStream::from_partially_read(io, ahead, Role::Server, Some(stranger_config())).await)
@@ -109,11 +130,7 @@ fn not_found() -> Response<Full<Bytes>> {
 }
 
 /// Asks the gateway at `host` (as it goes into `Host`) for the upgrade. Not cancel safe.
-pub(crate) async fn connect(
-    tls: TlsStream<Conn>,
-    host: &str,
-    path: &str,
-) -> Result<Socket, TunnelError> {
+pub(crate) async fn connect(wire: Wire, host: &str, path: &str) -> Result<Socket, TunnelError> {
     let request = Request::get(format!("wss://{host}{path}"))
         .header(header::HOST, host)
         .header(header::CONNECTION, "Upgrade")
@@ -123,7 +140,7 @@ pub(crate) async fn connect(
         .header(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
         .body(())
         .map_err(|error| TunnelError::Transport(format!("no WebSocket request: {error}")))?;
-    match client_async_with_config(request, tls, Some(config())).await {
+    match client_async_with_config(request, wire, Some(config())).await {
         Ok((socket, _response)) => Ok(socket),
         Err(tungstenite::Error::Http(response)) => Err(TunnelError::Transport(format!(
             "the gateway answered the WebSocket request with {}; is {path} its ws_path?",

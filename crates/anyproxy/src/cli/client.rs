@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::with_fix;
 use crate::values::{
-    ClientTransport, ForwardFlag, HostPort, Method, client_id, duration, group_name,
+    ClientTransport, ForwardFlag, HostPort, Method, client_id, duration, gateway, group_name,
 };
 
 /// Flags of `anyproxy client`; each wins over its key in the configuration file.
@@ -18,10 +18,10 @@ pub struct ClientArgs {
     /// The configuration file (see docs/configuration.md)
     #[arg(short, long, env = "ANYPROXY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The gateway to connect to
+    /// The gateway to connect to; without a port it is 443
     #[arg(
-        short, long, env = "ANYPROXY_GATEWAY", value_name = "HOST:PORT",
-        value_parser = with_fix(str::parse::<HostPort>)
+        short, long, env = "ANYPROXY_GATEWAY", value_name = "HOST[:PORT]",
+        value_parser = with_fix(gateway)
     )]
     pub gateway: Option<HostPort>,
     /// Which transport to use [default: quic]
@@ -37,6 +37,21 @@ pub struct ClientArgs {
     /// The name that the gateway's certificate must carry [default: the gateway's host]
     #[arg(long, env = "ANYPROXY_SERVER_NAME", value_name = "NAME")]
     pub server_name: Option<String>,
+    /// The HTTP proxy for the WebSocket.
+    // Not parsed here: an error of clap's would show a password that does not belong there.
+    #[arg(
+        long,
+        env = "ANYPROXY_PROXY",
+        hide_env_values = true,
+        value_name = "URL",
+        // Not from the comment, in which rustdoc takes the URL for a link.
+        help = "The HTTP proxy for the WebSocket, http://[user@]host:port, or off [default: \
+                HTTPS_PROXY or ALL_PROXY, unless NO_PROXY has the gateway]"
+    )]
+    pub proxy: Option<String>,
+    /// A file with the proxy's password. Or set ANYPROXY_PROXY_PASSWORD to the password itself
+    #[arg(long, env = "ANYPROXY_PROXY_PASSWORD_FILE", value_name = "FILE")]
+    pub proxy_password_file: Option<PathBuf>,
     /// The group to join
     #[arg(long, env = "ANYPROXY_GROUP", value_name = "NAME", value_parser = with_fix(group_name))]
     pub group: Option<String>,

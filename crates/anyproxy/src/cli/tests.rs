@@ -70,7 +70,7 @@ fn a_wrong_value_names_the_flag_and_a_right_value() {
         ("anyproxy gateway --http 8088", ["--http", "127.0.0.1:8080"]),
         ("anyproxy gateway --drain soon", ["--drain", "30s"]),
         ("anyproxy gateway --transport udp", ["--transport", "quic"]),
-        ("anyproxy client --gateway gw.example.com", ["--gateway", "gw.example.com:8443"]),
+        ("anyproxy client --gateway gw.example.com:", ["--gateway", "gw.example.com:8443"]),
         ("anyproxy client --pin abc", ["--pin", "anyproxy certs"]),
         ("anyproxy client --forward 8000", ["--forward", "127.0.0.1:9000"]),
         ("anyproxy client --replicas 65", ["--replicas", "1..=64"]),

@@ -32,6 +32,12 @@ pub struct RawGateway {
     pub ws_path: Option<Text>,
     /// Whether the WebSocket accepts TLS 1.2 too.
     pub tls12: Option<Spanned<bool>>,
+    /// A Unix socket for the WebSocket without TLS.
+    pub ws_socket: Option<Text>,
+    /// Reverse proxies that may tell where clients come from.
+    pub trusted_proxies: Option<Spanned<Vec<String>>>,
+    /// How they tell.
+    pub trusted_header: Option<Text>,
     /// The HTTP proxy.
     pub http: Option<Spanned<OneOrMany>>,
     /// The SOCKS5 proxy.
@@ -118,6 +124,14 @@ pub struct RawClient {
     pub tls12: Option<Spanned<bool>>,
     /// Certificates of the authorities to trust, PEM.
     pub ca: Option<Text>,
+    /// More certificates to trust, PEM.
+    pub extra_ca: Option<Text>,
+    /// The HTTP proxy to dial through.
+    pub proxy: Option<Text>,
+    /// A file with its password.
+    pub proxy_password_file: Option<Text>,
+    /// `Host` of the WebSocket's request.
+    pub ws_host: Option<Text>,
     /// The pin of the gateway's CA.
     pub pin: Option<Text>,
     /// The name that the gateway's certificate must carry.

@@ -117,8 +117,15 @@ fn problem_of(message: &str) -> Problem {
     Problem::Syntax(message.to_owned())
 }
 
-/// The line without the secret that it seems to hold; `None` for any other line.
+/// The line without the secret that it seems to hold; `None` for any other line. A URL with an `@`
+/// may have a password in front of it.
 fn masked(line: &str) -> Option<String> {
+    if let Some((before, after)) = line.split_once("://")
+        && let Some((login, rest)) = after.rsplit_once('@')
+        && login.contains(':')
+    {
+        return Some(format!("{before}://(hidden)@{rest}"));
+    }
     line.match_indices('=')
         .filter_map(|(equals, _)| Some((line.get(..equals)?, line.get(equals + 1..)?)))
         .find(|(before, value)| names_secret(before) && !matches!(value.trim(), "\"-\"" | "'-'"))

@@ -104,6 +104,7 @@ fn configure(settings: GatewaySettings, groups: &[GroupConfig], files: usize) ->
             path: settings.ws_path,
             oldest_tls: settings.oldest_tls,
             dead_after: limits.dead_after,
+            behind: settings.behind,
         },
         http: settings.http,
         https: settings

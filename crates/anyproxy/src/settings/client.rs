@@ -1,16 +1,20 @@
 //! Settings of a client.
 
 use anyproxy_client::egress::{Policy, PolicyError};
-use anyproxy_transport::tls::{OldestTls, Trust};
+use anyproxy_transport::{
+    Route,
+    tls::{OldestTls, Trust},
+};
 use anyproxy_wire::handshake::Secret;
 use rustls_pki_types::ServerName;
 
 use super::{
-    ForwardSettings, Loaded, LogSettings, Outside,
+    ForwardSettings, Loaded, LogSettings, Outside, Warning,
     forwards::forwards,
     gateway::{WS_PATH, oldest_tls},
     input::{Given, Input, Origin, Strength},
     limits::{self, ClientLimits},
+    route::route,
     trust::{expected_name, trust},
 };
 use crate::{
@@ -19,7 +23,7 @@ use crate::{
         ConfigError, Problem,
         raw::{RawClient, RawPolicy, Text},
     },
-    values::{ClientTransport, HostPort, Method, choice, client_id, group_name, ws_path},
+    values::{self, ClientTransport, HostPort, Method, choice, client_id, group_name, ws_path},
 };
 
 /// What a client runs with.
@@ -35,6 +39,8 @@ pub struct ClientSettings {
     pub oldest_tls: OldestTls,
     /// What makes a gateway the right one.
     pub trust: Trust,
+    /// What the WebSocket meets on its way.
+    pub route: Route,
     /// The name that its certificate must carry.
     pub server_name: ServerName<'static>,
     /// The group to join.
@@ -84,6 +90,7 @@ impl ClientSettings {
         let method = input.pick(args.method, raw.method.as_ref(), choice)?.unwrap_or_default();
         Ok(Self {
             server_name: expected_name(input, args, raw, &gateway)?,
+            route: route(input, args, raw, &gateway)?,
             gateway,
             transport: input
                 .pick(args.transport, raw.transport.as_ref(), choice)?
@@ -92,7 +99,12 @@ impl ClientSettings {
                 .pick(None, raw.ws_path.as_ref(), ws_path)?
                 .unwrap_or_else(|| WS_PATH.into()),
             oldest_tls: oldest_tls(raw.tls12.as_ref()),
-            trust: trust(input, args, raw)?,
+            trust: {
+                if method == Method::Password && raw.extra_ca.is_some() {
+                    input.warnings.push(Warning::ReadablePassword);
+                }
+                trust(input, args, raw)?
+            },
             group: group(input, args, raw)?,
             client_id: id(input, args, raw)?,
             replicas: limits::replicas(input, args.replicas, raw.replicas.as_ref())?,
@@ -107,7 +119,7 @@ impl ClientSettings {
 }
 
 fn gateway(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<HostPort, ConfigError> {
-    let given = input.pick(args.gateway.clone(), raw.gateway.as_ref(), str::parse)?;
+    let given = input.pick(args.gateway.clone(), raw.gateway.as_ref(), values::gateway)?;
     given.ok_or_else(|| {
         input.error_whole(Problem::Missing {
             what: "no gateway is named",

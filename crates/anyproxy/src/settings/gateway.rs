@@ -2,11 +2,16 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anyproxy_transport::tls::{Identity, OldestTls};
+use anyproxy_transport::{
+    Behind,
+    tls::{Identity, OldestTls},
+};
 use toml::Spanned;
 
 use super::{
-    DataDir, Loaded, LogSettings, Outside, data,
+    DataDir, Loaded, LogSettings, Outside,
+    behind::behind,
+    data,
     groups::groups,
     identity::{self, Files},
     input::Input,
@@ -44,6 +49,8 @@ pub struct GatewaySettings {
     pub ws_path: String,
     /// The oldest TLS that the WebSocket accepts.
     pub oldest_tls: OldestTls,
+    /// What stands in front of the WebSocket.
+    pub behind: Behind,
     /// Where the HTTP proxy listens; empty: it is off.
     pub http: Vec<SocketAddr>,
     /// The HTTP proxy behind TLS, if there is one.
@@ -108,6 +115,7 @@ impl GatewaySettings {
                 .pick(None, raw.ws_path.as_ref(), ws_path)?
                 .unwrap_or_else(|| WS_PATH.into()),
             oldest_tls: oldest_tls(raw.tls12.as_ref()),
+            behind: behind(input, raw)?,
             http: listeners(input, &args.http, &raw.http)?.unwrap_or_else(|| loopback(HTTP_PORT)),
             socks5: listeners(input, &args.socks5, &raw.socks5)?
                 .unwrap_or_else(|| loopback(SOCKS5_PORT)),

@@ -11,6 +11,7 @@
 //! whatever is wrong with them is found before anything starts, by `check` too. Nothing
 //! downstream reads flags, environment or files again.
 
+mod behind;
 mod client;
 mod data;
 mod forwards;
@@ -21,6 +22,7 @@ mod input;
 mod limits;
 mod log;
 mod outside;
+mod route;
 mod trust;
 mod warning;
 

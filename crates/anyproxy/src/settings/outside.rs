@@ -27,6 +27,13 @@ pub trait Outside {
 
     /// The host's name, if it has one.
     fn host_name(&self) -> Option<String>;
+
+    /// A variable about HTTP proxies, such as `HTTPS_PROXY` or `ANYPROXY_PROXY_PASSWORD`, if it is set and not
+    /// empty. It may hold a password.
+    fn proxy_variable(&self, name: &str) -> Option<Vec<u8>> {
+        let _ = name;
+        None
+    }
 }
 
 /// The process's own environment and standard input.
@@ -47,6 +54,11 @@ impl Outside for Process {
 
     fn host_name(&self) -> Option<String> {
         host_name()
+    }
+
+    fn proxy_variable(&self, name: &str) -> Option<Vec<u8>> {
+        let value = std::env::var_os(name)?.into_encoded_bytes();
+        (!value.is_empty()).then_some(value)
     }
 }
 

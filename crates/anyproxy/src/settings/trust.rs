@@ -1,6 +1,6 @@
 //! What makes a gateway the right one for a client.
 
-use anyproxy_transport::tls::{Pin, Trust};
+use anyproxy_transport::tls::{Pin, Trust, TrustError};
 use rustls_pki_types::ServerName;
 
 use super::input::{Given, Input, Origin};
@@ -31,12 +31,33 @@ pub(super) fn expected_name(
     server_name(&gateway.host).map_err(blame)
 }
 
-/// A flag for any kind of trust replaces both keys of the file.
+/// What is trusted, with what `extra_ca` adds to it.
 pub(super) fn trust(
     input: &Input<'_>,
     args: &ClientArgs,
     raw: &RawClient,
 ) -> Result<Trust, ConfigError> {
+    let base = base(input, args, raw)?;
+    and_extra(input, raw, base)
+}
+
+/// The CAs of `extra_ca` besides `base`.
+pub(super) fn and_extra(
+    input: &Input<'_>,
+    raw: &RawClient,
+    base: Trust,
+) -> Result<Trust, ConfigError> {
+    let Some(extra) = &raw.extra_ca else { return Ok(base) };
+    if matches!(base, Trust::Pin(_)) {
+        return Err(input.error_at(extra, Problem::Exclusive("extra_ca", "pin")));
+    }
+    let path = input.path(extra);
+    let pem = input.read_pem(&path)?;
+    base.and_ca_pem(&pem).map_err(|error| bad_ca(input, &path, &error))
+}
+
+/// A flag for any kind of trust replaces both keys of the file.
+fn base(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<Trust, ConfigError> {
     if let Some(path) = &args.ca {
         return ca(input, &Given { value: path.clone(), origin: Origin::Flag("--ca") });
     }
@@ -61,12 +82,14 @@ fn pin(text: &str) -> Result<Pin, Problem> {
 
 fn ca(input: &Input<'_>, path: &Given<std::path::PathBuf>) -> Result<Trust, ConfigError> {
     let pem = input.read_pem(path)?;
-    Trust::from_ca_pem(&pem).map_err(|error| {
-        let problem = Problem::BadFile {
-            path: path.value.clone(),
-            what: error.to_string(),
-            fix: "name the gateway's ca.crt, or use its pin".into(),
-        };
-        input.error(&path.origin, problem)
-    })
+    Trust::from_ca_pem(&pem).map_err(|error| bad_ca(input, path, &error))
+}
+
+fn bad_ca(input: &Input<'_>, path: &Given<std::path::PathBuf>, error: &TrustError) -> ConfigError {
+    let problem = Problem::BadFile {
+        path: path.value.clone(),
+        what: error.to_string(),
+        fix: "name the gateway's ca.crt, or use its pin".into(),
+    };
+    input.error(&path.origin, problem)
 }

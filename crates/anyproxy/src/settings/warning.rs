@@ -14,6 +14,13 @@ pub enum Warning {
     },
     /// `ANYPROXY_SECRET` is set, and it is not clear for which of several groups.
     UnusedSecret,
+    /// A variable such as `HTTPS_PROXY` does not name a proxy that can be used.
+    UnusableProxy {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// A password is sent inside TLS, and somebody else than the gateway's CA is trusted.
+    ReadablePassword,
 }
 
 impl fmt::Display for Warning {
@@ -24,6 +31,15 @@ impl fmt::Display for Warning {
                 write!(f, "{path} holds a secret and others can read it (mode {mode:04o}); ")?;
                 write!(f, "run: chmod 600 {path}")
             }
+            Self::UnusableProxy { variable } => write!(
+                f,
+                "{variable} is ignored: it names no HTTP proxy; use `proxy` for another, or \
+                 `proxy = \"off\"`"
+            ),
+            Self::ReadablePassword => f.write_str(
+                "`method = \"password\"` with `extra_ca`: whoever holds that CA's key can read the \
+                 password, as a proxy that inspects TLS does; use a generated secret",
+            ),
             Self::UnusedSecret => f.write_str(
                 "ANYPROXY_SECRET is ignored, because there is more than one group; give each its \
                  `secret_file`",

@@ -10,6 +10,9 @@ use rustls_pki_types::ServerName;
 
 use crate::config::Problem;
 
+/// The port of a gateway that is named without one.
+const GATEWAY_PORT: u16 = 443;
+
 /// Reads an address to listen on: `ip:port`, IPv6 in brackets. Port 0 lets the system choose.
 ///
 /// Names are refused: `localhost` is two addresses, and which one a service listens on must not
@@ -72,6 +75,28 @@ impl FromStr for HostPort {
             example: "\"gw.example.com:8443\", \"192.0.2.1:8443\" or \"[2001:db8::1]:8443\"",
         })
     }
+}
+
+/// Reads the gateway to dial. Without a port it is 443, the one that firewalls let through.
+///
+/// # Errors
+///
+/// [`Problem::NotA`] for anything else.
+pub fn gateway(text: &str) -> Result<HostPort, Problem> {
+    split_host(text, GATEWAY_PORT).ok_or_else(|| Problem::NotA {
+        text: text.into(),
+        expected: "a host, or a host and a port (host:port)",
+        example: "\"gw.example.com\" for port 443, \"gw.example.com:8443\" or \"[2001:db8::1]:8443\"",
+    })
+}
+
+/// Reads a host with or without a port; an IPv6 address needs its brackets.
+pub(super) fn split_host(text: &str, default: u16) -> Option<HostPort> {
+    let bracketed = text.starts_with('[') && text.ends_with(']');
+    if bracketed || !text.contains(':') {
+        return split_host_port(&format!("{text}:{default}"));
+    }
+    split_host_port(text)
 }
 
 fn split_host_port(text: &str) -> Option<HostPort> {
@@ -161,6 +186,21 @@ mod tests {
             "256.0.0.1:80",
         ] {
             assert!(text.parse::<HostPort>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_without_a_port_is_at_443() {
+        for (text, shown) in [
+            ("gw.example.com", "gw.example.com:443"),
+            ("192.0.2.1", "192.0.2.1:443"),
+            ("[2001:db8::1]", "[2001:db8::1]:443"),
+            ("gw.example.com:8443", "gw.example.com:8443"),
+        ] {
+            assert_eq!(gateway(text).unwrap().to_string(), shown);
+        }
+        for text in ["", ":", "2001:db8::1", "gw:", "gw:0", "https://gw", "[gw]", "a b"] {
+            assert!(gateway(text).is_err(), "{text}");
         }
     }
 

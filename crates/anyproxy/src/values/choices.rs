@@ -56,6 +56,17 @@ pub enum ProxyProtocol {
     V2,
 }
 
+/// How a trusted reverse proxy tells where a client comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TrustedHeader {
+    /// A header of the PROXY protocol at the start of the connection.
+    ProxyProtocol,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {

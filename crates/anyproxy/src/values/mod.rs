@@ -9,15 +9,17 @@ mod choices;
 mod forward;
 mod names;
 mod port_rule;
+mod proxy;
 mod units;
 
-pub use address::{HostPort, Listeners, listen, server_name};
+pub use address::{HostPort, Listeners, gateway, listen, server_name};
 pub use bound::{Bound, MOST_COUNTED, PortRules, bandwidth_bound, count_bound};
 pub use choices::{
     ClientTransport, ForwardProtocol, GatewayTransport, LogFormat, LogRotation, Method,
-    ProxyProtocol, choice,
+    ProxyProtocol, TrustedHeader, choice,
 };
 pub use forward::{ForwardFlag, ListenPorts, PortMap, TargetPorts};
-pub use names::{client_id, forward_name, group_name, user_name, ws_path};
+pub use names::{client_id, forward_name, group_name, host_header, user_name, ws_path};
 pub use port_rule::ForwardRule;
+pub use proxy::{ProxyTls, ProxyUrl, is_exempt};
 pub use units::{bandwidth, duration, size};

@@ -96,6 +96,25 @@ pub fn ws_path(text: &str) -> Result<String, Problem> {
     }
 }
 
+/// Reads what `Host` says: a name, with a port if need be.
+///
+/// # Errors
+///
+/// [`Problem::NotA`] for anything else.
+pub fn host_header(text: &str) -> Result<String, Problem> {
+    let known =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'[' | b']');
+    if (1..=255).contains(&text.len()) && text.bytes().all(known) {
+        Ok(text.into())
+    } else {
+        Err(Problem::NotA {
+            text: text.into(),
+            expected: "a host name for the request (host or host:port)",
+            example: "\"tunnel.example.com\"",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
