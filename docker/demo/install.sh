@@ -3,7 +3,7 @@
 set -eu
 
 missing=
-for each in curl:curl nft:nftables ip:iproute2 ethtool:ethtool busybox:busybox; do
+for each in curl:curl nft:nftables ip:iproute2 ethtool:ethtool tinyproxy:tinyproxy-bin busybox:busybox; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${each%:*}" >/dev/null || missing="$missing ${each#*:}"
 done
 if [ -n "$missing" ]; then

@@ -1,6 +1,9 @@
+# shellcheck shell=bash disable=SC2154
 # The demos, and what each must print. Sourced.
 
-in_src() { (cd "$src" && timeout 300 "${compose[@]}" "$@"); }
+# Compose in the tree of the images, with the files that `files` names.
+files=(-f compose.yaml)
+in_src() { (cd "$src" && timeout 300 "${compose[@]}" "${files[@]}" "$@"); }
 
 compose_down() {
     in_src --profile basic --profile quic-lossy --profile ws-firewall down --volumes --remove-orphans --timeout 15
@@ -8,7 +11,9 @@ compose_down() {
 
 run_demo() { # profile
     local user=${1#*-}-user
-    step "$1"
+    files=(-f compose.yaml)
+    if [ "$1" = ws-firewall ] && through_a_proxy; then files+=(-f compose.http-proxy.yaml); fi
+    step "$1 (${files[*]})"
     # `run` starts what the user depends on, and shows the user's output alone.
     if ! in_src --profile "$1" run --rm -T "$user" >"$dir/$1.out" 2>"$dir/$1.err" </dev/null; then
         cat "$dir/$1.out" "$dir/$1.err" >&2
@@ -48,10 +53,18 @@ check_quic_lossy() {
     done
 }
 
+# Whether the program under test can dial through an HTTP proxy and choose its transport.
+through_a_proxy() {
+    local help
+    help=$("$program" client --help)
+    grep -q HTTPS_PROXY <<<"$help" && grep -Eq '(\[possible values: .*|^ *- )auto' <<<"$help"
+}
+
 check_ws_firewall() {
     expect "$1" '^quic +no tunnel'
     expect "$1" '^ws +hello from the private network'
+    if [ ${#files[@]} -gt 2 ]; then expect "$1" '^auto +hello from the private network'; fi
     docker exec "$(container firewall-office)" nft list chain inet firewall out |
-        awk '/udp/ { sub(/.*packets /, ""); print "UDP packets dropped: " $1; n = $1 } END { exit !(n > 0) }' ||
+        awk '/"UDP"/ { sub(/.*packets /, ""); print "UDP packets dropped: " $1; n = $1 } END { exit !(n > 0) }' ||
         fail "no UDP came to the firewall, so it stopped none"
 }

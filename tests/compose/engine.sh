@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # A Docker engine, and the client programs for it. Sourced.
 
 engine_answers() { timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null; }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Base images from this machine's files, and the images under test. Sourced.
 
 # Adds commands and the libraries that they load to a tree.
@@ -30,7 +31,7 @@ make_bases() {
     # For the demos: a shell and tools as well.
     cp -a "$tree" "$dir/demo-base"
     tree=$dir/demo-base
-    add "$tree" busybox curl nft ip ethtool
+    add "$tree" busybox curl nft ip ethtool tinyproxy
     chroot "$tree" /bin/busybox --install -s /bin
     for each in base demo-base; do
         tar -C "$dir/$each" -c . | docker import - "$name-$each" >/dev/null
@@ -41,7 +42,7 @@ build_images() {
     # A tree of its own, because the program may be anybody's.
     src=$dir/src
     mkdir -p "$src/target/release"
-    cp -r Dockerfile .dockerignore compose.yaml docker "$src/"
+    cp -r Dockerfile .dockerignore compose*.yaml docker "$src/"
     cp "$program" "$src/target/release/anyproxy"
     # What must not get into an image.
     mkdir "$src/certs"
