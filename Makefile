@@ -2,7 +2,7 @@
 
 BIN := target/release/anyproxy
 
-.PHONY: build certs run-gateway run-client run-echo demo test lint bench
+.PHONY: build certs run-gateway run-client run-echo demo image test lint bench
 
 build:
 	cargo build --release --package anyproxy
@@ -28,6 +28,15 @@ run-echo:
 
 demo:
 	cargo run --release --package anyproxy -- demo
+
+image:
+	docker build --tag anyproxy .
+
+# A demo in containers, and only what its user sees: make demo-basic, demo-quic-lossy, demo-ws-firewall.
+demo-%:
+	docker compose --profile $* build
+	docker compose --profile $* run --rm $(lastword $(subst -, ,$*))-user; \
+	    status=$$?; docker compose --profile $* down --volumes; exit $$status
 
 test:
 	cargo test --workspace

@@ -10,7 +10,7 @@ use crate::{
     client,
     demo::{self, Afterwards, DemoSettings},
     failure::{Failure, RunError},
-    gateway, logging, manage, password,
+    gateway, health, logging, manage, password,
     settings::{ClientSettings, GatewaySettings, Loaded, LogSettings, Process},
 };
 
@@ -25,6 +25,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Gateway(args) => run_gateway(args, &cli.log),
         Command::Client(args) => run_client(args, &cli.log),
         Command::Demo(args) => run_demo(args, &cli.log),
+        Command::Health(args) => block_on(async { Ok(health::run(args, out).await?) }),
         Command::Group(args) => Ok(manage::run(args, &mut Process, out)?),
         Command::Certs(args) => Ok(certs::run(args, out)?),
         Command::HashPassword(args) => Ok(password::run(args, out)?),

@@ -5,8 +5,8 @@ use std::{error::Error, fmt::Write as _, io};
 use thiserror::Error;
 
 use crate::{
-    certs::CertsError, config::ConfigError, demo::DemoError, logging::LogError,
-    manage::ManageError, password::PasswordError, store::StoreError,
+    certs::CertsError, config::ConfigError, demo::DemoError, health::HealthError,
+    logging::LogError, manage::ManageError, password::PasswordError, store::StoreError,
 };
 
 /// Why a command failed.
@@ -59,6 +59,9 @@ pub enum RunError {
     /// The demo could not be set up, or some of its transfers failed.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// Something that should answer does not.
+    #[error(transparent)]
+    Health(#[from] HealthError),
 }
 
 impl RunError {
@@ -68,7 +71,7 @@ impl RunError {
         match self {
             Self::Gateway(error) => gateway_fix(error),
             Self::Data(error) => error.fix(),
-            Self::Signals(_) | Self::Client(_) | Self::Demo(_) => None,
+            Self::Signals(_) | Self::Client(_) | Self::Demo(_) | Self::Health(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
-//!                 ├──▶ certs, password, check, demo
+//!                 ├──▶ certs, password, check, health, demo
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! failure: one message for a person, and the exit code
 //! ```
@@ -18,6 +18,7 @@ mod failure;
 mod files;
 mod gateway;
 pub mod groups;
+mod health;
 mod logging;
 mod manage;
 mod password;
@@ -29,4 +30,5 @@ pub mod values;
 pub use commands::run;
 pub use demo::DemoError;
 pub use failure::{Failure, RunError};
+pub use health::HealthError;
 pub use manage::ManageError;

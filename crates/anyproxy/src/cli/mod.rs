@@ -18,7 +18,7 @@ pub use group::{
     GroupAddArgs, GroupArgs, GroupCommand, GroupListArgs, GroupPasswdArgs, GroupRemoveArgs,
     GroupSecretArgs, GroupSetArgs, SecretOutArgs, ShareArgs,
 };
-pub use tools::{CertsArgs, CheckArgs, DemoArgs, HashPasswordArgs, Kind};
+pub use tools::{CertsArgs, CheckArgs, DemoArgs, HashPasswordArgs, HealthArgs, Kind};
 
 use crate::{config::Problem, settings::log_filter, values::LogFormat};
 
@@ -49,6 +49,8 @@ pub enum Command {
     HashPassword(HashPasswordArgs),
     /// Check configuration files without starting anything
     Check(CheckArgs),
+    /// Ask whether a gateway, or what a client forwards, answers; for health checks
+    Health(HealthArgs),
     /// Run a gateway, a client and a target in one process and move bytes through them
     Demo(DemoArgs),
 }

@@ -1,11 +1,11 @@
 //! Flags of the commands that run no service.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use super::with_fix;
-use crate::values::{group_name, size};
+use crate::values::{HostPort, duration, group_name, size};
 
 /// Flags of `anyproxy certs`.
 #[derive(Debug, Clone, Args)]
@@ -51,6 +51,21 @@ pub struct CheckArgs {
     /// The configuration files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// Flags of `anyproxy health`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    /// What must answer: the HTTP proxy or the tunnels' port of a gateway, or a port that a client
+    /// forwards
+    #[arg(
+        env = "ANYPROXY_HEALTH", value_name = "HOST:PORT", default_value = "127.0.0.1:8088",
+        value_delimiter = ',', value_parser = with_fix(str::parse::<HostPort>)
+    )]
+    pub addresses: Vec<HostPort>,
+    /// How long the answers may take together, in seconds or with a unit
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = with_fix(duration))]
+    pub timeout: Duration,
 }
 
 /// Flags of `anyproxy demo`.
