@@ -19,7 +19,9 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{IdentityError, ListenError, TunnelListener, net::Net};
+use anyproxy_transport::{
+    Identity, IdentityError, ListenError, ProxyTls, TunnelListener, net::Net,
+};
 use anyproxy_wire::codes::CloseCode;
 use tokio::sync::Semaphore;
 
@@ -101,6 +103,7 @@ pub struct Gateway {
     root: Scope,
     users: Scope,
     tunnels: Arc<TunnelListener>,
+    https: Option<ProxyTls>,
     accepting: Scope,
 }
 
@@ -130,7 +133,8 @@ impl Gateway {
             permits: Arc::new(Semaphore::new(config.limits.max_users)),
             drain,
         };
-        let gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
+        let mut gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
+        gateway.https = doors.tls();
         gateway.serve_tunnels(config, &parts);
         gateway.serve_users(config, &parts, doors);
         Ok(gateway)
@@ -159,6 +163,7 @@ impl Gateway {
             accepting: root.child("accepting"),
             root,
             tunnels,
+            https: None,
         }
     }
 
@@ -200,6 +205,19 @@ impl Gateway {
     /// let in already, go on.
     pub fn set_groups(&self, groups: &[GroupConfig]) {
         self.groups.set(groups);
+    }
+
+    /// Shows clients another certificate from now on. Sessions that are up go on.
+    pub fn set_identity(&self, identity: &Identity) {
+        self.tunnels.set_identity(identity);
+    }
+
+    /// Shows users of the HTTP proxy behind TLS another certificate from now on, if there is that proxy.
+    /// Connections that are up go on.
+    pub fn set_https_identity(&self, identity: &Identity) {
+        if let Some(https) = &self.https {
+            https.set_identity(identity);
+        }
     }
 
     /// How passwords that people chose were checked.

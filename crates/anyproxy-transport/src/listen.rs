@@ -17,7 +17,7 @@ use crate::{
     handshake::{Greeting, Pipe, QuicPipe, WsPipe},
     net::{Conn, Listener, Net, Role},
     quic::{self, ControlStreams},
-    tls::{Identity, IdentityError, OldestTls},
+    tls::{Identity, IdentityError, OldestTls, Shown},
     ws,
 };
 
@@ -82,6 +82,7 @@ pub enum ListenError {
 pub struct TunnelListener {
     quic: Option<Endpoint>,
     websocket: Option<WebSocketDoor>,
+    shown: Arc<Shown>,
     addr: SocketAddr,
 }
 
@@ -118,27 +119,33 @@ impl TunnelListener {
 
     fn bind_once(net: &dyn Net, config: &ListenConfig) -> Result<Self, ListenError> {
         let mut addr = config.addr;
+        let shown = Shown::new(&config.identity);
         let websocket = match config.offer {
             Offer::Quic => None,
-            Offer::WebSocket | Offer::Both => Some(WebSocketDoor::bind(net, config)?),
+            Offer::WebSocket | Offer::Both => Some(WebSocketDoor::bind(net, config, &shown)?),
         };
         if let Some(door) = &websocket {
             addr = door.listener.local_addr().map_err(|error| bind_error(addr, "tcp", error))?;
         }
         let quic = match config.offer {
             Offer::WebSocket => None,
-            Offer::Quic | Offer::Both => Some(bind_quic(net, config, addr)?),
+            Offer::Quic | Offer::Both => Some(bind_quic(net, config, addr, &shown)?),
         };
         if let Some(endpoint) = &quic {
             addr = endpoint.local_addr().map_err(|error| bind_error(addr, "udp", error))?;
         }
-        Ok(Self { quic, websocket, addr })
+        Ok(Self { quic, websocket, shown, addr })
     }
 
     /// Where it listens, with the port that the system chose.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Shows new peers another certificate from now on. Tunnels that are up go on.
+    pub fn set_identity(&self, identity: &Identity) {
+        self.shown.set(identity);
     }
 
     /// Waits for the next peer, of which nothing was read yet. Cancel safe.
@@ -176,8 +183,8 @@ impl TunnelListener {
 }
 
 impl WebSocketDoor {
-    fn bind(net: &dyn Net, config: &ListenConfig) -> Result<Self, ListenError> {
-        let tls = TlsAcceptor::from(config.identity.websocket(config.oldest_tls)?);
+    fn bind(net: &dyn Net, config: &ListenConfig, shown: &Arc<Shown>) -> Result<Self, ListenError> {
+        let tls = TlsAcceptor::from(shown.websocket(config.oldest_tls)?);
         let listener =
             net.listen(config.addr).map_err(|error| bind_error(config.addr, "tcp", error))?;
         Ok(Self { listener, tls, path: config.path.as_str().into() })
@@ -188,12 +195,15 @@ fn bind_quic(
     net: &dyn Net,
     config: &ListenConfig,
     addr: SocketAddr,
+    shown: &Arc<Shown>,
 ) -> Result<Endpoint, ListenError> {
-    let server = quic::server_config(config.identity.quic()?, config.dead_after)
-        .map_err(|error| ListenError::Quic(error.to_string()))?;
+    let quic_error = |error: &dyn std::fmt::Display| ListenError::Quic(error.to_string());
+    let keys = quic::EndpointKeys::of(&config.identity).map_err(|error| quic_error(&error))?;
+    let server = quic::server_config(shown.quic()?, &keys, config.dead_after)
+        .map_err(|error| quic_error(&error))?;
     let socket = net.udp(addr).map_err(|error| bind_error(addr, "udp", error))?;
     Endpoint::new_with_abstract_socket(
-        quic::endpoint_config(),
+        quic::gateway_endpoint(&keys),
         Some(server),
         socket,
         Arc::new(TokioRuntime),

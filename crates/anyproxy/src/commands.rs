@@ -11,7 +11,7 @@ use crate::{
     demo::{self, Afterwards, DemoSettings},
     failure::{Failure, RunError},
     gateway, logging, manage, password,
-    settings::{ClientSettings, GatewaySettings, Loaded, LogSettings, Process},
+    settings::{ClientSettings, Loaded, LogSettings, Process},
 };
 
 /// Does what the command line asks for; returns when it is done or a signal has ended it.
@@ -36,10 +36,11 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 }
 
 fn run_gateway(args: &GatewayArgs, log: &LogArgs) -> Result<(), Failure> {
-    let loaded = GatewaySettings::load(args, log, &mut Process)?;
+    let sources = gateway::Sources { args: args.clone(), log: log.clone() };
+    let loaded = sources.load()?;
     let _log = logging::start(&loaded.settings.log)?;
     announce(&loaded);
-    block_on(gateway::run(loaded.settings))
+    block_on(gateway::run(loaded.settings, sources))
 }
 
 fn run_client(args: &ClientArgs, log: &LogArgs) -> Result<(), Failure> {

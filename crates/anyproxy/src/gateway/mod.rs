@@ -1,6 +1,7 @@
 //! `anyproxy gateway`: from settings to a running gateway.
 
 mod follow;
+mod reload;
 
 use std::sync::Arc;
 
@@ -11,34 +12,44 @@ use anyproxy_gateway::{
 use anyproxy_transport::{ListenConfig, Offer, net::System};
 
 use follow::Feed;
+use reload::Reloader;
+pub(crate) use reload::Sources;
 
 use crate::{
     failure::RunError,
     files,
     groups::{self, GroupSettings},
     settings::{GatewaySettings, MOST_FORWARDS},
-    signals::Signals,
+    signals::{Signals, Wish},
     store,
     values::{ForwardRule, GatewayTransport},
 };
 
-/// Runs a gateway until a signal ends it; a second signal skips the drain.
+/// Runs a gateway until a signal ends it; a second signal skips the drain. SIGHUP makes it read its `sources`
+/// again.
 ///
 /// Not cancel safe: dropping the future ends the gateway without a drain.
 ///
 /// # Errors
 ///
 /// See [`RunError`].
-pub(crate) async fn run(mut settings: GatewaySettings) -> Result<(), RunError> {
+pub(crate) async fn run(mut settings: GatewaySettings, sources: Sources) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
-    let feed = feed(&mut settings)?;
+    let mut reloader = Reloader::new(sources, &settings);
+    let mut feed = feed(&mut settings)?;
     let config = configure(settings, feed.groups(), files::raise_limit());
     let gateway = Gateway::start(&config, Arc::new(System::default()), drain)?;
     tell(gateway.addresses());
-    tokio::select! {
-        () = signals.end() => {}
-        never = feed.follow(&gateway) => match never {},
+    loop {
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::End => break,
+                Wish::Reload => reloader.all(&mut feed, &gateway).await,
+            },
+            () = reloader.certificates_changed() => reloader.certificates(&gateway).await,
+            never = feed.follow(&gateway) => match never {},
+        }
     }
     tracing::info!(
         ?drain,

@@ -112,6 +112,25 @@ impl Running {
         )
     }
 
+    /// A client called `id` of the group `demo`, that trusts `ca`.
+    pub(crate) fn client_trusting(
+        dir: &Directory,
+        gateway: &Self,
+        (id, ca): (&str, &str),
+        transport: &str,
+    ) -> Self {
+        let at = gateway.address("tunnels=").to_string();
+        let secret = ["--group", "demo", "--secret-file", "certs/demo.secret"];
+        let line = ["client", "-g", &at, "--ca", ca, "--client-id", id, "--transport", transport];
+        Self::start(dir, &[&line[..], &secret].concat())
+    }
+
+    /// Sends a signal to the service, `-HUP` for example.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
     fn start(dir: &Directory, line: &[&str]) -> Self {
         let mut child = dir.command(line).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -145,21 +164,28 @@ impl Running {
 
     /// The status with which the HTTP proxy answers a user who wants to reach `target`.
     pub(crate) fn connect(&self, user: &str, target: SocketAddr) -> u16 {
+        self.open(user, target).0
+    }
+
+    /// The same, with the connection.
+    pub(crate) fn open(&self, user: &str, target: SocketAddr) -> (u16, BufReader<TcpStream>) {
         let mut proxy = TcpStream::connect(self.address("http=")).unwrap();
         let login = STANDARD.encode(user);
         let head = format!(
             "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {login}\r\n\r\n"
         );
         proxy.write_all(head.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(proxy).read_line(&mut line).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        let mut proxy = BufReader::new(proxy);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(proxy.read_line(&mut head).unwrap() > 0, "the answer was cut: {head:?}");
+        }
+        (head.split_whitespace().nth(1).unwrap().parse().unwrap(), proxy)
     }
 
     /// Ends the service and returns its whole log.
     pub(crate) fn end(&mut self) -> String {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("-TERM");
         while let Ok(line) = self.log.recv_timeout(PATIENCE) {
             self.seen.push_str(&line);
             self.seen.push('\n');
