@@ -31,6 +31,7 @@ use crate::{
     doors::Doors,
     figures::FlowFigures,
     flows::Flows,
+    goodbyes::Goodbyes,
     groups::Groups,
     handshakes::Handshakes,
     ingress::{Acceptor, Ingress, http::Kept},
@@ -104,6 +105,7 @@ pub struct Gateway {
     users: Scope,
     tunnels: Arc<TunnelListener>,
     https: Option<ProxyTls>,
+    goodbyes: Arc<Goodbyes>,
     accepting: Scope,
 }
 
@@ -164,6 +166,7 @@ impl Gateway {
             root,
             tunnels,
             https: None,
+            goodbyes: Goodbyes::new(),
         }
     }
 
@@ -175,6 +178,7 @@ impl Gateway {
             limits: config.limits,
             scope: self.root.child("sessions"),
             drain: parts.drain,
+            goodbyes: Arc::clone(&self.goodbyes),
         });
         let accept =
             accept_tunnels(Arc::clone(&self.tunnels), sessions, config.limits.max_handshakes);
@@ -262,15 +266,20 @@ impl Gateway {
         self.root.clone()
     }
 
-    /// Stops accepting, lets live connections finish for at most `drain`, then cuts the rest. All
+    /// Stops accepting, tells the clients, lets live connections finish for at most `drain`, then cuts the rest. All
     /// TCP ports are free when this returns, the UDP port as soon as quinn has let its last
     /// connection go. Dropping the future cuts everything.
     pub async fn shutdown(self, drain: Duration) -> Ended {
         self.root.drain();
+        let finished = async {
+            let finished = Deadline::after(drain).bound(self.users.finished()).await;
+            self.goodbyes.said().await;
+            finished.is_ok()
+        };
         let drained = tokio::select! {
             biased;
             () = self.root.cancelled() => false,
-            finished = Deadline::after(drain).bound(self.users.finished()) => finished.is_ok(),
+            finished = finished => finished,
         };
         let left = self.users.tasks();
         self.groups.registry.close_all(CloseCode::Shutdown, "the gateway is shutting down");
