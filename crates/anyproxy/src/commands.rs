@@ -10,7 +10,9 @@ use crate::{
     client,
     demo::{self, Afterwards, DemoSettings},
     failure::{Failure, RunError},
-    gateway, logging, manage, password,
+    gateway, logging, manage,
+    manager::Sockets,
+    password,
     settings::{ClientSettings, Loaded, LogSettings, Process},
 };
 
@@ -36,11 +38,13 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 }
 
 fn run_gateway(args: &GatewayArgs, log: &LogArgs) -> Result<(), Failure> {
+    // The log starts the first thread.
+    let sockets = Sockets::take();
     let sources = gateway::Sources { args: args.clone(), log: log.clone() };
     let loaded = sources.load()?;
     let _log = logging::start(&loaded.settings.log)?;
     announce(&loaded);
-    block_on(gateway::run(loaded.settings, sources))
+    block_on(gateway::run(loaded.settings, sources, sockets))
 }
 
 fn run_client(args: &ClientArgs, log: &LogArgs) -> Result<(), Failure> {

@@ -47,6 +47,9 @@ pub enum RunError {
     /// The signals that end the program cannot be watched.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
+    /// A socket that the service manager passed has no address.
+    #[error("cannot use the sockets that the service manager passed")]
+    Sockets(#[source] io::Error),
     /// The gateway did not start.
     #[error(transparent)]
     Gateway(#[from] anyproxy_gateway::StartError),
@@ -68,7 +71,7 @@ impl RunError {
         match self {
             Self::Gateway(error) => gateway_fix(error),
             Self::Data(error) => error.fix(),
-            Self::Signals(_) | Self::Client(_) | Self::Demo(_) => None,
+            Self::Signals(_) | Self::Sockets(_) | Self::Client(_) | Self::Demo(_) => None,
         }
     }
 }

@@ -20,6 +20,7 @@ mod gateway;
 pub mod groups;
 mod logging;
 mod manage;
+mod manager;
 mod password;
 pub mod settings;
 mod signals;

@@ -96,16 +96,28 @@ pub(super) fn listener(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
 /// A UDP socket with large buffers; says what the kernel granted.
 pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffers)> {
     let (socket, addr) = open(addr, Type::DGRAM, Protocol::UDP)?;
+    let buffers = quic_options(&SockRef::from(&socket))?;
+    socket.bind(&addr.into())?;
+    Ok((socket.into(), buffers))
+}
+
+/// The same for a socket that is bound already.
+pub(super) fn inherited_udp(
+    socket: std::net::UdpSocket,
+) -> io::Result<(std::net::UdpSocket, UdpBuffers)> {
+    let buffers = quic_options(&SockRef::from(&socket))?;
+    Ok((socket, buffers))
+}
+
+fn quic_options(socket: &SockRef<'_>) -> io::Result<UdpBuffers> {
     socket.set_nonblocking(true)?;
     let _ = socket.set_recv_buffer_size(UDP_BUFFER);
     let _ = socket.set_send_buffer_size(UDP_BUFFER);
-    socket.bind(&addr.into())?;
-    let buffers = UdpBuffers {
+    Ok(UdpBuffers {
         asked: UDP_BUFFER,
         receive: usable(socket.recv_buffer_size()?),
         send: usable(socket.send_buffer_size()?),
-    };
-    Ok((socket.into(), buffers))
+    })
 }
 
 /// A UDP socket for proxied datagrams; with a `peer`, only its datagrams are received.
