@@ -62,8 +62,8 @@ impl Goodbyes {
             return;
         }
         // The sender is ours, so it cannot be gone.
-        let _late =
-            Deadline::after(LONGEST_WAIT).bound(unsaid.wait_for(|unsaid| *unsaid == 0)).await;
+        let all = async { drop(unsaid.wait_for(|unsaid| *unsaid == 0).await) };
+        let _late = Deadline::after(LONGEST_WAIT).bound(all).await;
         tokio::time::sleep(LEAVES).await;
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A service manager that holds the listening sockets (systemd's socket activation) lets connections wait in the
 //! kernel's queue while a gateway restarts: none is refused. Sockets are told apart by their addresses alone, so that
-//! what is configured is what is listened at, and a port of a forward can be handed over like any other.
+//! what is configured is what is listened at. Each is given out once: whoever closes it cannot have it again, because the
+//! other process still holds the port.
 
 use std::{
     io,

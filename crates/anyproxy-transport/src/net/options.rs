@@ -96,8 +96,10 @@ pub(super) fn listener(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
 /// A UDP socket with large buffers; says what the kernel granted.
 pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffers)> {
     let (socket, addr) = open(addr, Type::DGRAM, Protocol::UDP)?;
-    let buffers = quic_options(&SockRef::from(&socket))?;
+    socket.set_nonblocking(true)?;
+    enlarge(&SockRef::from(&socket));
     socket.bind(&addr.into())?;
+    let buffers = buffers(&SockRef::from(&socket))?;
     Ok((socket.into(), buffers))
 }
 
@@ -105,14 +107,21 @@ pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffe
 pub(super) fn inherited_udp(
     socket: std::net::UdpSocket,
 ) -> io::Result<(std::net::UdpSocket, UdpBuffers)> {
-    let buffers = quic_options(&SockRef::from(&socket))?;
+    socket.set_nonblocking(true)?;
+    // A service manager may set more than is granted to us, and asking again would lose it.
+    if buffers(&SockRef::from(&socket))?.is_short() {
+        enlarge(&SockRef::from(&socket));
+    }
+    let buffers = buffers(&SockRef::from(&socket))?;
     Ok((socket, buffers))
 }
 
-fn quic_options(socket: &SockRef<'_>) -> io::Result<UdpBuffers> {
-    socket.set_nonblocking(true)?;
+fn enlarge(socket: &SockRef<'_>) {
     let _ = socket.set_recv_buffer_size(UDP_BUFFER);
     let _ = socket.set_send_buffer_size(UDP_BUFFER);
+}
+
+fn buffers(socket: &SockRef<'_>) -> io::Result<UdpBuffers> {
     Ok(UdpBuffers {
         asked: UDP_BUFFER,
         receive: usable(socket.recv_buffer_size()?),
