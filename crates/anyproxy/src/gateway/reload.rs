@@ -217,27 +217,4 @@ fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn another_certificate_file_is_noticed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("gateway.crt");
-        std::fs::write(&path, "one").unwrap();
-        let watched = Watched::new(vec![path.clone()]);
-        assert_eq!(watched.look().await, watched.seen);
-        std::fs::write(path.with_extension("new"), "three").unwrap();
-        std::fs::rename(path.with_extension("new"), &path).unwrap();
-        assert_ne!(watched.look().await, watched.seen);
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(watched.look().await, [None]);
-    }
-
-    #[test]
-    fn what_takes_a_restart_is_named() {
-        let before = [("listen", "a".to_owned()), ("http", "b".to_owned())];
-        let now = [("listen", "a".to_owned()), ("http", "c".to_owned())];
-        assert_eq!(changed(&before, &now).collect::<Vec<_>>(), ["http"]);
-    }
-}
+mod tests;
