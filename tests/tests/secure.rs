@@ -90,6 +90,8 @@ mod bounds;
 mod mixed;
 #[path = "secure/requests.rs"]
 mod requests;
+#[path = "secure/rotated.rs"]
+mod rotated;
 #[path = "secure/tls.rs"]
 mod tls;
 #[path = "secure/tunnels.rs"]

@@ -13,6 +13,7 @@ mod config;
 mod connection;
 pub mod egress;
 mod flow;
+mod former;
 mod proxy_header;
 mod replica;
 mod session;

@@ -6,6 +6,9 @@
 //!   └── pause: full jitter, capped ◀───┘
 //! ```
 //!
+//! A gateway that takes no new connections says so (Goaway). The session is then a [former](crate::former) one,
+//! and the next is made beside it.
+//!
 //! The first log-in is *new*; after a Welcome each later one *supersedes* the session that the Welcome
 //! was for, because the gateway may not have noticed its end yet. Of two processes with the same client
 //! id the later one stays: what the earlier one offers to supersede is no longer the newest session,
@@ -20,7 +23,7 @@ use anyproxy_transport::{
 use anyproxy_wire::{
     backoff::Backoff,
     codes::CloseCode,
-    message::{Intent, Welcome},
+    message::{Goaway, Intent, Welcome},
 };
 use tokio::time::Instant;
 
@@ -28,7 +31,8 @@ use crate::{
     chosen::ChosenPorts,
     config::Limits,
     connection::Exit,
-    session::Session,
+    former::{FormerSessions, spread},
+    session::{End, Session},
     state::{Reporter, State},
 };
 
@@ -58,6 +62,7 @@ pub(crate) struct Supervisor {
     dialer: Arc<Dialer>,
     transport: Transport,
     login: Login,
+    former: FormerSessions,
 }
 
 /// Why there is no session.
@@ -69,6 +74,8 @@ enum Failure {
     Login(#[from] LoginError),
     #[error("the session ended: {0}")]
     Over(TunnelError),
+    #[error("the gateway takes no new connections: {}", .0.reason)]
+    Leaving(Goaway),
 }
 
 impl Supervisor {
@@ -78,7 +85,7 @@ impl Supervisor {
         transport: Transport,
         login: Login,
     ) -> Self {
-        Self { replica, dialer, transport, login }
+        Self { replica, dialer, transport, login, former: FormerSessions::default() }
     }
 
     /// Runs until the replica's scope drains.
@@ -130,11 +137,33 @@ impl Supervisor {
         self.login.intent = Intent::Supersede { generation: welcome.generation };
         tracing::info!(gateway = %tunnel.peer(), transport = %tunnel.transport(),
             group = %self.login.group, replica = self.replica.number, "connected to the gateway");
-        let error = Session::new(tunnel.clone(), &self.replica).run().await;
+        let error = match Session::new(tunnel.clone(), &self.replica).run().await {
+            End::Over(error) => error,
+            End::Leaving(goaway) => match self.leave(&tunnel) {
+                Ok(()) => return Failure::Leaving(goaway),
+                Err(error) => error,
+            },
+        };
         if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
             tunnel.farewell().await;
         }
         Failure::Over(error)
+    }
+
+    /// Lets what runs through the tunnel go on beside the next session. With too many of its like, it is closed.
+    fn leave(&self, tunnel: &Tunnel) -> Result<(), TunnelError> {
+        let Replica { exit, connections, scope, .. } = &self.replica;
+        let Some(former) = self.former.add(tunnel.clone(), exit, connections) else {
+            tunnel.close(CloseCode::OverLimit, "too many sessions that take no new connections");
+            let reason = "too many former sessions".to_owned();
+            return Err(TunnelError::Closed {
+                by: ClosedBy::Us,
+                code: CloseCode::OverLimit,
+                reason,
+            });
+        };
+        scope.spawn_to_end("former session", former.run(scope.clone()));
+        Ok(())
     }
 
     async fn connect(&self) -> Result<(Tunnel, Welcome), Failure> {
@@ -154,8 +183,13 @@ impl Failure {
         match self {
             Self::Login(LoginError::Refused(refuse)) => Some(refuse.code),
             Self::Over(error) => error.code(),
-            Self::Login(_) | Self::Dial(_) => None,
+            Self::Login(_) | Self::Dial(_) | Self::Leaving(_) => None,
         }
+    }
+
+    /// Whether there was a session before.
+    fn had_session(&self) -> bool {
+        matches!(self, Self::Over(_) | Self::Leaving(_))
     }
 
     fn is_superseded(&self) -> bool {
@@ -184,7 +218,8 @@ impl Pauses {
     /// jitter comes on top of that, or all clients that were refused together would come back
     /// together.
     fn after(&mut self, failure: &Failure, lasted: Duration) -> Duration {
-        if matches!(failure, Failure::Over(_)) && lasted >= GOOD_SESSION {
+        let good = failure.had_session() && lasted >= GOOD_SESSION;
+        if good {
             self.backoff.reset();
         }
         if let Failure::Login(LoginError::Refused(refuse)) = failure {
@@ -193,10 +228,14 @@ impl Pauses {
         if self.needs_a_person(failure) {
             self.backoff.at_least(self.refused);
         }
-        let mut random = [0; 8];
-        // Without randomness the pause is merely not spread.
-        let _ = getrandom::fill(&mut random);
-        self.backoff.next(u64::from_le_bytes(random))
+        match failure {
+            Failure::Leaving(goaway) if good => spread(goaway.reconnect_after, random()),
+            Failure::Leaving(goaway) => {
+                // Whatever it asks for: a gateway that leaves at once each time must not make us spin.
+                self.backoff.next(random()).max(spread(goaway.reconnect_after, random()))
+            }
+            Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) => self.backoff.next(random()),
+        }
     }
 
     /// A first refusal may come from a gateway that has not yet seen that the group was added.
@@ -210,6 +249,13 @@ impl Pauses {
     }
 }
 
+fn random() -> u64 {
+    let mut random = [0; 8];
+    // Without randomness the pause is merely not spread.
+    let _ = getrandom::fill(&mut random);
+    u64::from_le_bytes(random)
+}
+
 /// Names the fix where there is one.
 fn explain(failure: &Failure) -> String {
     let fix = match failure {
@@ -217,7 +263,7 @@ fn explain(failure: &Failure) -> String {
             "; check group and secret on both sides"
         }
         _ if failure.is_superseded() => "; if two clients run at once, give each its own client_id",
-        Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) => "",
+        Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) | Failure::Leaving(_) => "",
     };
     format!("{failure}{fix}")
 }

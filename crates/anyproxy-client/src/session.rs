@@ -19,6 +19,14 @@ use crate::{
 /// Ports asked for and not yet answered, at most.
 const REQUESTS: usize = 32;
 
+/// How a session ends.
+pub(crate) enum End {
+    /// Its tunnel is over.
+    Over(TunnelError),
+    /// The gateway takes no new connections, while the tunnel and what runs through it go on.
+    Leaving(Goaway),
+}
+
 pub(crate) struct Session<'a> {
     tunnel: Tunnel,
     replica: &'a Replica,
@@ -39,8 +47,8 @@ impl<'a> Session<'a> {
         Self { tunnel, replica, asked: BTreeSet::new(), due, later: BTreeSet::new(), chosen }
     }
 
-    /// Serves until the tunnel is over and says why. Not cancel safe.
-    pub(crate) async fn run(mut self) -> TunnelError {
+    /// Serves until the tunnel is over, or takes no new connections any more, and says why. Not cancel safe.
+    pub(crate) async fn run(mut self) -> End {
         let Replica { exit, scope, connections, reporter, .. } = self.replica;
         reporter.connected(self.tunnel.transport(), exit.forwards.len());
         let mut leaving = false;
@@ -48,7 +56,7 @@ impl<'a> Session<'a> {
             let ask_at = self.next_request();
             tokio::select! {
                 biased;
-                error = self.tunnel.closed() => return error,
+                error = self.tunnel.closed() => return End::Over(error),
                 () = scope.cancelled() => {
                     self.tunnel.close(CloseCode::Shutdown, "the client is shutting down");
                 }
@@ -57,15 +65,16 @@ impl<'a> Session<'a> {
                     self.say_goodbye().await;
                 }
                 frame = self.tunnel.recv_control() => match frame {
+                    Ok(Frame::Goaway(goaway)) if !leaving => return End::Leaving(goaway),
                     Ok(frame) => self.handle(frame),
-                    Err(error) => return error,
+                    Err(error) => return End::Over(error),
                 },
                 incoming = self.tunnel.accept() => match incoming {
                     Ok(incoming) => {
                         let serving = Arc::clone(exit).serve(self.tunnel.clone(), incoming);
                         connections.spawn("connection", serving);
                     }
-                    Err(error) => return error,
+                    Err(error) => return End::Over(error),
                 },
                 Ok(()) = self.chosen.changed() => {
                     let now = Instant::now();
@@ -121,10 +130,8 @@ impl<'a> Session<'a> {
     fn handle(&mut self, frame: Frame) {
         match frame {
             Frame::ForwardReply(reply) => self.answered(&reply),
-            Frame::Goaway(goaway) => {
-                tracing::info!(reason = %goaway.reason, replica = self.replica.number,
-                    "the gateway takes no new connections");
-            }
+            // Both sides leave.
+            Frame::Goaway(_) => {}
             other => {
                 self.tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
             }

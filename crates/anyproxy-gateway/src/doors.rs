@@ -47,6 +47,11 @@ impl Doors {
         }
     }
 
+    /// What users of the HTTP proxy behind TLS are shown.
+    pub(crate) fn tls(&self) -> Option<ProxyTls> {
+        self.tls.clone()
+    }
+
     /// Serves users at all of them: accept loops in `accepting`, connections in `users`, as many as
     /// `acceptor` lets in over all ingresses.
     pub(crate) fn open<R: Route, A: Authenticate>(

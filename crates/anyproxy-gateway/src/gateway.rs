@@ -21,7 +21,7 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{TunnelListener, net::Net};
+use anyproxy_transport::{Identity, ProxyTls, TunnelListener, net::Net};
 use anyproxy_wire::codes::CloseCode;
 use tokio::sync::Semaphore;
 
@@ -33,6 +33,7 @@ use crate::{
     doors::Doors,
     figures::FlowFigures,
     flows::Flows,
+    goodbyes::Goodbyes,
     groups::Groups,
     ingress::{Acceptor, Ingress, PerAddress, http::Kept},
     ports::Ports,
@@ -78,6 +79,8 @@ pub struct Gateway {
     root: Scope,
     users: Scope,
     tunnels: Arc<TunnelListener>,
+    https: Option<ProxyTls>,
+    goodbyes: Arc<Goodbyes>,
     accepting: Scope,
 }
 
@@ -111,7 +114,8 @@ impl Gateway {
             },
             drain,
         };
-        let gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
+        let mut gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
+        gateway.https = doors.tls();
         gateway.serve_tunnels(config, &parts);
         gateway.serve_users(config, &parts, doors);
         Ok(gateway)
@@ -141,6 +145,8 @@ impl Gateway {
             accepting: root.child("accepting"),
             root,
             tunnels,
+            https: None,
+            goodbyes: Goodbyes::new(),
         }
     }
 
@@ -152,6 +158,7 @@ impl Gateway {
             limits: config.limits,
             scope: self.root.child("sessions"),
             drain: parts.drain,
+            goodbyes: Arc::clone(&self.goodbyes),
         });
         let accept =
             accept_tunnels(Arc::clone(&self.tunnels), sessions, config.limits.max_handshakes);
@@ -182,6 +189,19 @@ impl Gateway {
     /// let in already, go on.
     pub fn set_groups(&self, groups: &[GroupConfig]) {
         self.groups.set(groups);
+    }
+
+    /// Shows clients another certificate from now on. Sessions that are up go on.
+    pub fn set_identity(&self, identity: &Identity) {
+        self.tunnels.set_identity(identity);
+    }
+
+    /// Shows users of the HTTP proxy behind TLS another certificate from now on, if there is that proxy.
+    /// Connections that are up go on.
+    pub fn set_https_identity(&self, identity: &Identity) {
+        if let Some(https) = &self.https {
+            https.set_identity(identity);
+        }
     }
 
     /// How passwords that people chose were checked.
@@ -232,15 +252,20 @@ impl Gateway {
         self.root.clone()
     }
 
-    /// Stops accepting, lets live connections finish for at most `drain`, then cuts the rest. All
+    /// Stops accepting, tells the clients, lets live connections finish for at most `drain`, then cuts the rest. All
     /// TCP ports are free when this returns, the UDP port as soon as quinn has let its last
     /// connection go. Dropping the future cuts everything.
     pub async fn shutdown(self, drain: Duration) -> Ended {
         self.root.drain();
+        let finished = async {
+            let finished = Deadline::after(drain).bound(self.users.finished()).await;
+            self.goodbyes.said().await;
+            finished.is_ok()
+        };
         let drained = tokio::select! {
             biased;
             () = self.root.cancelled() => false,
-            finished = Deadline::after(drain).bound(self.users.finished()) => finished.is_ok(),
+            finished = finished => finished,
         };
         let left = self.users.tasks();
         self.groups.registry.close_all(CloseCode::Shutdown, "the gateway is shutting down");

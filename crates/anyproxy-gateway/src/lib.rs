@@ -12,6 +12,7 @@ mod doors;
 mod figures;
 mod flows;
 mod gateway;
+mod goodbyes;
 mod groups;
 mod handshakes;
 pub mod ingress;

@@ -20,6 +20,7 @@ use anyproxy_wire::{
 use crate::{
     config::Limits,
     credentials::{Admitted, Credentials},
+    goodbyes::Goodbyes,
     handshakes,
     ingress::Denied,
     ports::{Hold, Ports},
@@ -43,6 +44,7 @@ pub(crate) struct Sessions {
     pub(crate) scope: Scope,
     /// How long live connections may go on at shutdown; what clients are told.
     pub(crate) drain: Duration,
+    pub(crate) goodbyes: Arc<Goodbyes>,
 }
 
 impl Sessions {
@@ -150,6 +152,7 @@ impl Sessions {
         tracing::info!(group = %session.group, client = %session.client.id, peer = %tunnel.peer(),
             transport = %tunnel.transport(), session = session.number, "session up");
         let mut holds = HashMap::new();
+        let mut goodbye = Some(self.goodbyes.expect());
         let error = loop {
             tokio::select! {
                 biased;
@@ -157,9 +160,12 @@ impl Sessions {
                 () = self.scope.cancelled() => {
                     tunnel.close(CloseCode::Shutdown, "the gateway is shutting down");
                 }
-                () = self.scope.draining(), if !session.is_leaving() => {
-                    session.leave();
-                    self.say_goodbye(tunnel).await;
+                () = self.scope.draining(), if goodbye.is_some() => {
+                    if !session.is_leaving() {
+                        session.leave();
+                        self.say_goodbye(tunnel).await;
+                    }
+                    goodbye = None;
                 }
                 frame = tunnel.recv_control() => match frame {
                     Ok(frame) => self.handle(&joined, frame, &mut holds).await,
@@ -168,8 +174,7 @@ impl Sessions {
                 () = session.ports_revoked() => give_up_ports(tunnel, &mut holds).await,
             }
         };
-        drop(joined);
-        drop(holds);
+        drop((joined, holds, goodbye));
         if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
             tunnel.farewell().await;
         }
@@ -180,7 +185,7 @@ impl Sessions {
     async fn say_goodbye(&self, tunnel: &Tunnel) {
         let goaway = Goaway {
             code: CloseCode::Shutdown,
-            reconnect_after: Duration::ZERO,
+            reconnect_after: self.goodbyes.reconnect_after(),
             drain: self.drain,
             reason: "the gateway is shutting down".into(),
         };

@@ -23,7 +23,7 @@ use crate::{
     behind::Behind,
     net::{Listener, Net, Role, UnixDoor},
     quic,
-    tls::{Identity, IdentityError, OldestTls},
+    tls::{Identity, IdentityError, OldestTls, Shown},
     ws,
 };
 
@@ -103,6 +103,7 @@ pub struct TunnelListener {
     websocket: Option<WebSocketDoor>,
     unix: Option<UnixDoor>,
     door: ws::Door,
+    shown: Arc<Shown>,
     addr: SocketAddr,
 }
 
@@ -138,16 +139,17 @@ impl TunnelListener {
 
     fn bind_once(net: &dyn Net, config: &ListenConfig) -> Result<Self, ListenError> {
         let mut addr = config.addr;
+        let shown = Shown::new(&config.identity);
         let websocket = match config.offer {
             Offer::Quic => None,
-            Offer::WebSocket | Offer::Both => Some(WebSocketDoor::bind(net, config)?),
+            Offer::WebSocket | Offer::Both => Some(WebSocketDoor::bind(net, config, &shown)?),
         };
         if let Some(door) = &websocket {
             addr = door.listener.local_addr().map_err(|error| bind_error(addr, "tcp", error))?;
         }
         let quic = match config.offer {
             Offer::WebSocket => None,
-            Offer::Quic | Offer::Both => Some(bind_quic(net, config, addr)?),
+            Offer::Quic | Offer::Both => Some(bind_quic(net, config, addr, &shown)?),
         };
         if let Some(endpoint) = &quic {
             addr = endpoint.local_addr().map_err(|error| bind_error(addr, "udp", error))?;
@@ -158,13 +160,18 @@ impl TunnelListener {
             trusted: Arc::new(config.behind.trusted.clone()),
             told_by: config.behind.told_by,
         };
-        Ok(Self { quic, websocket, unix, door, addr })
+        Ok(Self { quic, websocket, unix, door, shown, addr })
     }
 
     /// Where it listens, with the port that the system chose.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Shows new peers another certificate from now on. Tunnels that are up go on.
+    pub fn set_identity(&self, identity: &Identity) {
+        self.shown.set(identity);
     }
 
     /// Waits for the next peer, of which nothing was read yet. Cancel safe.
@@ -209,8 +216,8 @@ impl TunnelListener {
 }
 
 impl WebSocketDoor {
-    fn bind(net: &dyn Net, config: &ListenConfig) -> Result<Self, ListenError> {
-        let tls = TlsAcceptor::from(config.identity.websocket(config.oldest_tls)?);
+    fn bind(net: &dyn Net, config: &ListenConfig, shown: &Arc<Shown>) -> Result<Self, ListenError> {
+        let tls = TlsAcceptor::from(shown.websocket(config.oldest_tls)?);
         let listener =
             net.listen(config.addr).map_err(|error| bind_error(config.addr, "tcp", error))?;
         Ok(Self { listener, tls })
@@ -221,12 +228,15 @@ fn bind_quic(
     net: &dyn Net,
     config: &ListenConfig,
     addr: SocketAddr,
+    shown: &Arc<Shown>,
 ) -> Result<Endpoint, ListenError> {
-    let server = quic::server_config(config.identity.quic()?, config.dead_after)
-        .map_err(|error| ListenError::Quic(error.to_string()))?;
+    let quic_error = |error: &dyn std::fmt::Display| ListenError::Quic(error.to_string());
+    let keys = quic::EndpointKeys::of(&config.identity).map_err(|error| quic_error(&error))?;
+    let server = quic::server_config(shown.quic()?, &keys, config.dead_after)
+        .map_err(|error| quic_error(&error))?;
     let socket = net.udp(addr).map_err(|error| bind_error(addr, "udp", error))?;
     Endpoint::new_with_abstract_socket(
-        quic::endpoint_config(),
+        quic::gateway_endpoint(&keys),
         Some(server),
         socket,
         Arc::new(TokioRuntime),

@@ -9,6 +9,7 @@ use anyproxy_wire::message::Protocol;
 use crate::{
     failure::RunError,
     files,
+    manager::Manager,
     settings::{ClientLimits, ClientSettings, ForwardSettings},
     signals::Signals,
     values::{self, ClientTransport, ForwardProtocol, ProxyProtocol},
@@ -31,13 +32,20 @@ pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
     }
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
     let client = Client::start(configure(settings, files), Arc::new(System::default()), drain)?;
-    signals.end().await;
+    let manager = Manager::find();
+    manager.ready();
+    tokio::select! {
+        () = signals.end() => {}
+        never = manager.stay_alive() => match never {},
+    }
+    manager.stopping(drain);
     tracing::info!(?drain, "shutting down; a second signal skips the drain");
     let scope = client.scope();
     let mut shutdown = std::pin::pin!(client.shutdown(drain));
     let ended = loop {
         tokio::select! {
             ended = &mut shutdown => break ended,
+            never = manager.stay_alive() => match never {},
             () = signals.end() => scope.cancel(),
         }
     };

@@ -10,8 +10,10 @@ use crate::{
     client,
     demo::{self, Afterwards, DemoSettings},
     failure::{Failure, RunError},
-    gateway, health, logging, manage, password,
-    settings::{ClientSettings, GatewaySettings, Loaded, LogSettings, Process},
+    gateway, health, logging, manage,
+    manager::Sockets,
+    password,
+    settings::{ClientSettings, Loaded, LogSettings, Process},
 };
 
 /// Does what the command line asks for; returns when it is done or a signal has ended it.
@@ -37,10 +39,13 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 }
 
 fn run_gateway(args: &GatewayArgs, log: &LogArgs) -> Result<(), Failure> {
-    let loaded = GatewaySettings::load(args, log, &mut Process)?;
+    // The log starts the first thread.
+    let sockets = Sockets::take();
+    let sources = gateway::Sources { args: args.clone(), log: log.clone() };
+    let loaded = sources.load()?;
     let _log = logging::start(&loaded.settings.log)?;
     announce(&loaded);
-    block_on(gateway::run(loaded.settings))
+    block_on(gateway::run(loaded.settings, sources, sockets))
 }
 
 fn run_client(args: &ClientArgs, log: &LogArgs) -> Result<(), Failure> {

@@ -47,6 +47,9 @@ pub enum RunError {
     /// The signals that end the program cannot be watched.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
+    /// A socket that the service manager passed has no address.
+    #[error("cannot use the sockets that the service manager passed")]
+    Sockets(#[source] io::Error),
     /// The gateway did not start.
     #[error(transparent)]
     Gateway(#[from] anyproxy_gateway::StartError),
@@ -71,7 +74,11 @@ impl RunError {
         match self {
             Self::Gateway(error) => gateway_fix(error),
             Self::Data(error) => error.fix(),
-            Self::Signals(_) | Self::Client(_) | Self::Demo(_) | Self::Health(_) => None,
+            Self::Signals(_)
+            | Self::Sockets(_)
+            | Self::Client(_)
+            | Self::Demo(_)
+            | Self::Health(_) => None,
         }
     }
 }

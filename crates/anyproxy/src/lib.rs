@@ -21,6 +21,7 @@ pub mod groups;
 mod health;
 mod logging;
 mod manage;
+mod manager;
 mod password;
 pub mod settings;
 mod signals;

@@ -109,7 +109,7 @@ fn sighup_ends_nothing_and_sigterm_ends_cleanly() {
     let dir = directory();
     let (mut child, mut log) = gateway(dir.path());
     signal(&child, "-HUP");
-    wait_for(&mut log, "nothing to reload");
+    wait_for(&mut log, "reloaded");
     signal(&child, "-TERM");
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
+#[allow(dead_code, reason = "shared with other tests")]
 mod program;
 
 use std::fs;

@@ -11,6 +11,7 @@
 
 mod conn;
 mod datagrams;
+mod inherited;
 mod local;
 mod options;
 mod system;

@@ -97,15 +97,36 @@ pub(super) fn listener(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub(super) fn udp(addr: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpBuffers)> {
     let (socket, addr) = open(addr, Type::DGRAM, Protocol::UDP)?;
     socket.set_nonblocking(true)?;
+    enlarge(&SockRef::from(&socket));
+    socket.bind(&addr.into())?;
+    let buffers = buffers(&SockRef::from(&socket))?;
+    Ok((socket.into(), buffers))
+}
+
+/// The same for a socket that is bound already.
+pub(super) fn inherited_udp(
+    socket: std::net::UdpSocket,
+) -> io::Result<(std::net::UdpSocket, UdpBuffers)> {
+    socket.set_nonblocking(true)?;
+    // A service manager may set more than is granted to us, and asking again would lose it.
+    if buffers(&SockRef::from(&socket))?.is_short() {
+        enlarge(&SockRef::from(&socket));
+    }
+    let buffers = buffers(&SockRef::from(&socket))?;
+    Ok((socket, buffers))
+}
+
+fn enlarge(socket: &SockRef<'_>) {
     let _ = socket.set_recv_buffer_size(UDP_BUFFER);
     let _ = socket.set_send_buffer_size(UDP_BUFFER);
-    socket.bind(&addr.into())?;
-    let buffers = UdpBuffers {
+}
+
+fn buffers(socket: &SockRef<'_>) -> io::Result<UdpBuffers> {
+    Ok(UdpBuffers {
         asked: UDP_BUFFER,
         receive: usable(socket.recv_buffer_size()?),
         send: usable(socket.send_buffer_size()?),
-    };
-    Ok((socket.into(), buffers))
+    })
 }
 
 /// A UDP socket for proxied datagrams; with a `peer`, only its datagrams are received.

@@ -16,7 +16,10 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, Role, UnixDoor, options};
+use super::{
+    AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, Role, UnixDoor,
+    inherited::Inherited, options,
+};
 
 /// Look-ups in the system's resolver at once. Each holds a thread until it ends, also when nobody
 /// waits for it any more, because `getaddrinfo` cannot be stopped.
@@ -28,17 +31,48 @@ pub struct System {
     /// Whether small UDP buffers were mentioned: a client makes a socket for each attempt.
     told: AtomicBool,
     lookups: Arc<Semaphore>,
+    inherited: Inherited,
 }
 
 impl Default for System {
     fn default() -> Self {
-        Self { told: AtomicBool::new(false), lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+        Self {
+            told: AtomicBool::new(false),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            inherited: Inherited::default(),
+        }
+    }
+}
+
+impl System {
+    /// With sockets that were bound for this process. Each serves when its very address is asked for.
+    ///
+    /// # Errors
+    /// When a socket has no address.
+    pub fn with_inherited(
+        listeners: Vec<std::net::TcpListener>,
+        sockets: Vec<std::net::UdpSocket>,
+    ) -> io::Result<Self> {
+        Ok(Self { inherited: Inherited::new(listeners, sockets)?, ..Self::default() })
+    }
+
+    /// Inherited sockets that were not asked for so far, as `address/protocol`.
+    #[must_use]
+    pub fn unused_sockets(&self) -> Vec<String> {
+        self.inherited.unused()
     }
 }
 
 impl Net for System {
     fn listen(&self, addr: SocketAddr) -> io::Result<Listener> {
-        TcpListener::from_std(options::listener(addr)?).map(Listener::Tcp)
+        let listener = match self.inherited.listener(addr) {
+            Some(listener) => {
+                listener.set_nonblocking(true)?;
+                listener
+            }
+            None => options::listener(addr)?,
+        };
+        TcpListener::from_std(listener).map(Listener::Tcp)
     }
 
     fn listen_unix(&self, path: &Path) -> io::Result<UnixDoor> {
@@ -55,7 +89,10 @@ impl Net for System {
     }
 
     fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        let (socket, buffers) = options::udp(addr)?;
+        let (socket, buffers) = match self.inherited.socket(addr) {
+            Some(socket) => options::inherited_udp(socket)?,
+            None => options::udp(addr)?,
+        };
         if buffers.is_short() && !self.told.swap(true, Ordering::Relaxed) {
             tracing::info!(
                 asked = buffers.asked,

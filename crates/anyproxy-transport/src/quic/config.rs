@@ -7,6 +7,7 @@ use quinn::{
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 
+use super::EndpointKeys;
 use crate::tunnel::STREAM_WINDOW;
 
 /// What a stranger may make the gateway hold before it has authenticated; see
@@ -70,9 +71,11 @@ fn transport(limits: Limits, dead_after: Duration) -> Arc<TransportConfig> {
 /// A gateway's settings.
 pub(crate) fn server_config(
     tls: Arc<rustls::ServerConfig>,
+    keys: &EndpointKeys,
     dead_after: Duration,
 ) -> Result<ServerConfig, NoInitialCipherSuite> {
-    let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
+    let crypto = Arc::new(QuicServerConfig::try_from(tls)?);
+    let mut config = ServerConfig::new(crypto, keys.token());
     config
         .transport_config(transport(Limits::Stranger, dead_after))
         .max_incoming(MAX_INCOMING)
@@ -92,7 +95,7 @@ pub(crate) fn client_config(
     Ok(config)
 }
 
-/// Settings of the UDP socket's owner.
+/// Settings of a client's UDP socket.
 pub(crate) fn endpoint_config() -> EndpointConfig {
     EndpointConfig::default()
 }

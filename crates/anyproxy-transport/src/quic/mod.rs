@@ -9,6 +9,7 @@
 mod config;
 mod control;
 mod datagrams;
+mod keys;
 mod shared;
 mod stream;
 mod tunnel;
@@ -19,6 +20,7 @@ use anyproxy_wire::codes::{CloseCode, StreamCode};
 use quinn::{ConnectionError, VarInt};
 
 pub(crate) use config::{Limits, client_config, endpoint_config, server_config};
+pub(crate) use keys::{EndpointKeys, gateway_endpoint};
 pub(crate) use shared::Shared;
 pub(crate) use stream::{QuicIncoming, QuicStream};
 pub(crate) use tunnel::{ControlStreams, QuicTunnel};

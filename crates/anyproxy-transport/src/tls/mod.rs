@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
+pub(crate) use identity::Shown;
 pub use identity::{Identity, IdentityError};
 pub use pin::{Pin, PinError};
 pub(crate) use proxy::Prefixed;

@@ -13,6 +13,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -20,12 +21,15 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
-use super::{ALPN_HTTP2, Identity, IdentityError};
+use super::{ALPN_HTTP2, Identity, IdentityError, Shown};
 use crate::net::Conn;
 
 /// What proxy users find behind TLS.
 #[derive(Clone)]
-pub struct ProxyTls(TlsAcceptor);
+pub struct ProxyTls {
+    acceptor: TlsAcceptor,
+    shown: Arc<Shown>,
+}
 
 impl std::fmt::Debug for ProxyTls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -48,7 +52,13 @@ impl ProxyTls {
     /// # Errors
     /// [`IdentityError::Mismatch`] when the certificate cannot serve.
     pub fn new(identity: &Identity) -> Result<Self, IdentityError> {
-        Ok(Self(TlsAcceptor::from(identity.proxy()?)))
+        let shown = Shown::new(identity);
+        Ok(Self { acceptor: TlsAcceptor::from(shown.proxy()?), shown })
+    }
+
+    /// Shows new users another certificate from now on, in all clones. Connections that are up go on.
+    pub fn set_identity(&self, identity: &Identity) {
+        self.shown.set(identity);
     }
 
     /// Shakes hands as the server; `early` was read from `conn` already. Has no limit of its own:
@@ -57,7 +67,7 @@ impl ProxyTls {
     /// # Errors
     /// What went wrong, in words of TLS. The user was sent an alert, if it could be.
     pub async fn accept(&self, conn: Conn, early: BytesMut) -> io::Result<(Conn, Alpn)> {
-        let tls = self.0.accept(Prefixed { early, conn }).await?;
+        let tls = self.acceptor.accept(Prefixed { early, conn }).await?;
         let alpn = match tls.get_ref().1.alpn_protocol() {
             Some(name) if name == ALPN_HTTP2 => Alpn::Http2,
             _ => Alpn::Http1,

@@ -46,8 +46,23 @@ impl Feed {
         &self.serving
     }
 
-    /// Hands each change to the gateway, for ever. Cancel safe.
-    pub(super) async fn follow(mut self, gateway: &Gateway) -> Infallible {
+    /// Takes the groups of the file and of the store as they were just read, and hands what differs to the
+    /// gateway.
+    pub(super) fn reload(
+        &mut self,
+        file: Vec<GroupSettings>,
+        stored: &[GroupSettings],
+        gateway: &Gateway,
+    ) {
+        self.file = file;
+        let groups = self.join(stored);
+        let changes = changes(&self.serving, &groups);
+        self.serving = groups;
+        self.serve(gateway, changes);
+    }
+
+    /// Hands each change of the store to the gateway, for ever. Cancel safe.
+    pub(super) async fn follow(&mut self, gateway: &Gateway) -> Infallible {
         let Some(directory) = self.directory.clone() else { return std::future::pending().await };
         let mut follower = Follower::new(directory.clone());
         let mut ticks = interval(PERIOD);
@@ -61,18 +76,22 @@ impl Feed {
             follower = match looking.await {
                 Ok((follower, news)) => {
                     let changes = self.take(news);
-                    if !changes.is_empty() {
-                        gateway.set_groups(&self.serving);
-                    }
-                    // Afterwards, so that what the log says is so.
-                    for change in changes {
-                        tracing::info!(group = %change.group, "group {}", change.what);
-                    }
+                    self.serve(gateway, changes);
                     follower
                 }
                 // It panicked, which is logged; the next look starts afresh.
                 Err(_) => Follower::new(directory.clone()),
             };
+        }
+    }
+
+    fn serve(&self, gateway: &Gateway, changes: Vec<Change>) {
+        if !changes.is_empty() {
+            gateway.set_groups(&self.serving);
+        }
+        // Afterwards, so that what the log says is so.
+        for change in changes {
+            tracing::info!(group = %change.group, "group {}", change.what);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod follow;
 mod limits;
+mod reload;
 
 use std::sync::Arc;
 
@@ -12,45 +13,74 @@ use anyproxy_gateway::{
 use anyproxy_transport::{ListenConfig, Offer, net::System};
 
 use follow::Feed;
+use reload::Reloader;
+pub(crate) use reload::Sources;
 
 use crate::{
     failure::RunError,
     files,
     groups::{self, GroupSettings},
+    manager::{Manager, Sockets},
     settings::GatewaySettings,
-    signals::Signals,
+    signals::{Signals, Wish},
     store,
     values::{ForwardRule, GatewayTransport},
 };
 
-/// Runs a gateway until a signal ends it; a second signal skips the drain.
+/// Runs a gateway until a signal ends it; a second signal skips the drain. SIGHUP makes it read its `sources`
+/// again.
 ///
 /// Not cancel safe: dropping the future ends the gateway without a drain.
 ///
 /// # Errors
 ///
 /// See [`RunError`].
-pub(crate) async fn run(mut settings: GatewaySettings) -> Result<(), RunError> {
+pub(crate) async fn run(
+    mut settings: GatewaySettings,
+    sources: Sources,
+    sockets: Sockets,
+) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
-    let feed = feed(&mut settings)?;
+    let mut reloader = Reloader::new(sources, &settings);
+    let mut feed = feed(&mut settings)?;
     let config = configure(settings, feed.groups(), files::raise_limit());
-    let gateway = Gateway::start(&config, Arc::new(System::default()), drain)?;
+    let system = Arc::new(system(sockets)?);
+    let gateway = Gateway::start(&config, Arc::<System>::clone(&system), drain)?;
     tell(gateway.addresses());
-    tokio::select! {
-        () = signals.end() => {}
-        never = feed.follow(&gateway) => match never {},
+    for socket in system.unused_sockets() {
+        tracing::warn!(%socket, "the service manager holds a socket that nothing is configured to listen at; \
+            make its address and the configured one the same");
+    }
+    let manager = Manager::find();
+    manager.ready();
+    loop {
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::End => break,
+                Wish::Reload => {
+                    manager.reloading();
+                    reloader.all(&mut feed, &gateway).await;
+                    manager.ready();
+                }
+            },
+            never = manager.stay_alive() => match never {},
+            () = reloader.certificates_changed() => reloader.certificates(&gateway).await,
+            never = feed.follow(&gateway) => match never {},
+        }
     }
     tracing::info!(
         ?drain,
         users = gateway.users(),
         "shutting down; a second signal skips the drain"
     );
+    manager.stopping(drain);
     let scope = gateway.scope();
     let mut shutdown = std::pin::pin!(gateway.shutdown(drain));
     let ended = loop {
         tokio::select! {
             ended = &mut shutdown => break ended,
+            never = manager.stay_alive() => match never {},
             () = signals.end() => scope.cancel(),
         }
     };
@@ -60,6 +90,19 @@ pub(crate) async fn run(mut settings: GatewaySettings) -> Result<(), RunError> {
         Ended::Stuck(tasks) => tracing::error!(tasks, "gateway ended; tasks were left"),
     }
     Ok(())
+}
+
+/// The system's sockets, with those that were bound for this process.
+fn system(sockets: Sockets) -> Result<System, RunError> {
+    let Sockets { listeners, datagrams, strange } = sockets;
+    if strange > 0 {
+        tracing::warn!(
+            strange,
+            "the service manager passed descriptors that are neither TCP listeners nor \
+            UDP sockets; they are not used"
+        );
+    }
+    System::with_inherited(listeners, datagrams).map_err(RunError::Sockets)
 }
 
 /// The groups of the file and of the store. A directory that a person named is made, so that a mistake

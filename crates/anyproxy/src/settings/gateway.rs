@@ -1,6 +1,9 @@
 //! Settings of a gateway.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use anyproxy_transport::{
     Behind,
@@ -45,6 +48,8 @@ pub struct GatewaySettings {
     pub transport: GatewayTransport,
     /// The certificate chain and its key.
     pub identity: Identity,
+    /// The files of all certificates and keys.
+    pub certificate_files: Vec<PathBuf>,
     /// The path of the WebSocket.
     pub ws_path: String,
     /// The oldest TLS that the WebSocket accepts.
@@ -127,6 +132,10 @@ impl GatewaySettings {
                 files.read(input)?
             },
             https: https(input, args, raw, &files)?,
+            certificate_files: {
+                let https = identity::of_https(input, args, raw)?;
+                [Some(files), https].into_iter().flatten().flat_map(|files| files.paths()).collect()
+            },
             groups: groups(input, &raw.group)?,
             data_dir: data::data_dir(input, args.data_dir.as_deref(), raw.data_dir.as_ref()),
             stored: vec![],

@@ -66,6 +66,11 @@ fn flag<'a>(name: &'static str, path: Option<&'a PathBuf>) -> Option<(&'static s
 }
 
 impl Files {
+    /// Where they are.
+    pub(super) fn paths(&self) -> [PathBuf; 2] {
+        [self.certificate.value.clone(), self.key.value.clone()]
+    }
+
     /// Notes that others can read the key.
     pub(super) fn note_open(&self, input: &mut Input<'_>) {
         input.note_open(&self.key.value);

@@ -40,7 +40,7 @@ impl Directory {
         self.0.path().join(name)
     }
 
-    fn command(&self, line: &[&str]) -> Command {
+    pub(crate) fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_anyproxy"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("ANYPROXY_") || name == "RUST_LOG" {
@@ -112,8 +112,38 @@ impl Running {
         )
     }
 
+    /// A client called `id` of the group `demo`, that trusts `ca`.
+    pub(crate) fn client_trusting(
+        dir: &Directory,
+        gateway: &Self,
+        (id, ca): (&str, &str),
+        transport: &str,
+    ) -> Self {
+        let at = gateway.address("tunnels=").to_string();
+        let secret = ["--group", "demo", "--secret-file", "certs/demo.secret"];
+        let line = ["client", "-g", &at, "--ca", ca, "--client-id", id, "--transport", transport];
+        Self::start(dir, &[&line[..], &secret].concat())
+    }
+
+    /// Sends a signal to the service, `-HUP` for example.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Kills the service as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     fn start(dir: &Directory, line: &[&str]) -> Self {
-        let mut child = dir.command(line).spawn().unwrap();
+        Self::of(dir.command(line))
+    }
+
+    /// What `command` starts.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (lines, log) = channel();
         thread::spawn(move || {
@@ -138,28 +168,24 @@ impl Running {
     }
 
     /// The address that the log has behind `key`.
-    fn address(&self, key: &str) -> SocketAddr {
+    pub(crate) fn address(&self, key: &str) -> SocketAddr {
         let (_, rest) = self.seen.split_once(key).unwrap();
         rest.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// The status with which the HTTP proxy answers a user who wants to reach `target`.
     pub(crate) fn connect(&self, user: &str, target: SocketAddr) -> u16 {
-        let mut proxy = TcpStream::connect(self.address("http=")).unwrap();
-        let login = STANDARD.encode(user);
-        let head = format!(
-            "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {login}\r\n\r\n"
-        );
-        proxy.write_all(head.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(proxy).read_line(&mut line).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        self.open(user, target).0
+    }
+
+    /// The same, with the connection.
+    pub(crate) fn open(&self, user: &str, target: SocketAddr) -> (u16, BufReader<TcpStream>) {
+        ask(TcpStream::connect(self.address("http=")).unwrap(), user, target)
     }
 
     /// Ends the service and returns its whole log.
     pub(crate) fn end(&mut self) -> String {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("-TERM");
         while let Ok(line) = self.log.recv_timeout(PATIENCE) {
             self.seen.push_str(&line);
             self.seen.push('\n');
@@ -188,4 +214,23 @@ pub(crate) fn echo() -> SocketAddr {
         }
     });
     addr
+}
+
+/// Asks the HTTP proxy behind `proxy` for a connection to `target`; gives the status and the connection.
+pub(crate) fn ask(
+    mut proxy: TcpStream,
+    user: &str,
+    target: SocketAddr,
+) -> (u16, BufReader<TcpStream>) {
+    let login = STANDARD.encode(user);
+    let head = format!(
+        "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {login}\r\n\r\n"
+    );
+    proxy.write_all(head.as_bytes()).unwrap();
+    let mut proxy = BufReader::new(proxy);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(proxy.read_line(&mut head).unwrap() > 0, "the answer was cut: {head:?}");
+    }
+    (head.split_whitespace().nth(1).unwrap().parse().unwrap(), proxy)
 }
