@@ -9,8 +9,7 @@
 //! connected, not along with the Open: the user then learns the true reason of a failure, and a
 //! request is never half sent to a target that was not there.
 //!
-//! A kept connection may have died unnoticed. A request that provably never left goes to a fresh
-//! one; any other only when it is idempotent and has no body (RFC 9110 section 9.2.2).
+//! Which connection carries them is decided in [`exchange`].
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
@@ -25,14 +24,14 @@ use hyper::{
 use super::{
     Answer, Proxy,
     body::{Download, Reply, Upload, UserBody},
+    exchange,
     expect::{self, Hold},
     headers,
     interim::{Informant, Interim},
-    kept::{Key, Lease, Reach, Reuse, Target},
+    kept::{Key, Lease, Reuse},
     pace::Author,
     response::Problem,
     target::Origin,
-    upstream::{connect, failed},
 };
 use crate::ingress::{Authenticate, Route, User};
 
@@ -64,10 +63,10 @@ pub(super) async fn forward<R: Route, A: Authenticate>(
     listen(&mut request, informant, hold.clone());
     let key = Key { user, target: origin.target };
     let (response, mut target) = match (upgrade.is_some(), repeatable) {
-        (false, true) => repeatable_exchange(proxy, &key, request).await?,
-        (false, false) => exchange(proxy, &key, request).await?,
+        (false, true) => exchange::repeatable(proxy, &key, request).await?,
+        (false, false) => exchange::once(proxy, &key, request).await?,
         // A connection that becomes something else is not taken from the kept ones.
-        (true, _) => fresh(proxy, &key, request).await?,
+        (true, _) => exchange::fresh(proxy, &key, request).await?,
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return match upgrade {
@@ -121,65 +120,6 @@ fn count_forwards(head: &mut request::Parts) -> Result<(), Problem> {
     }
 }
 
-type Answered = (Response<Incoming>, Target);
-
-/// A request without a body that may be sent twice: over any kept connection, and once more over a
-/// fresh one if that breaks.
-async fn repeatable_exchange<R: Route, A: Authenticate>(
-    proxy: &Proxy<R, A>,
-    key: &Key,
-    request: Request<Upload>,
-) -> Result<Answered, Problem> {
-    let line = &proxy.line;
-    let Some(mut target) = line.kept.take(key, line.id, Reach::Everywhere).await else {
-        return fresh(proxy, key, request).await;
-    };
-    let (head, body) = request.into_parts();
-    let again = head.clone();
-    match target.sender.try_send_request(Request::from_parts(head, body)).await {
-        Ok(response) => return Ok((response, target)),
-        Err(unsent) if is_lost(unsent.error()) => {}
-        Err(unsent) => return Err(failed(key, unsent.error())),
-    }
-    tracing::debug!(to = %key.target, "a kept connection was dead; taking a fresh one");
-    fresh(proxy, key, Request::from_parts(again, Upload::empty(&line.pace))).await
-}
-
-/// Any other request: over a kept connection of its own line, and over a fresh one only if not a
-/// byte of it was sent.
-async fn exchange<R: Route, A: Authenticate>(
-    proxy: &Proxy<R, A>,
-    key: &Key,
-    request: Request<Upload>,
-) -> Result<Answered, Problem> {
-    let line = &proxy.line;
-    let Some(mut target) = line.kept.take(key, line.id, Reach::Line).await else {
-        return fresh(proxy, key, request).await;
-    };
-    match target.sender.try_send_request(request).await {
-        Ok(response) => Ok((response, target)),
-        Err(mut unsent) => match unsent.take_message() {
-            Some(whole) => {
-                tracing::debug!(to = %key.target, "a kept connection was dead; taking a fresh one");
-                fresh(proxy, key, whole).await
-            }
-            None => Err(failed(key, unsent.error())),
-        },
-    }
-}
-
-async fn fresh<R: Route, A: Authenticate>(
-    proxy: &Proxy<R, A>,
-    key: &Key,
-    request: Request<Upload>,
-) -> Result<Answered, Problem> {
-    let mut target = connect(proxy, key).await?;
-    match target.sender.send_request(request).await {
-        Ok(response) => Ok((response, target)),
-        Err(error) => Err(failed(key, &error)),
-    }
-}
-
 /// The target's response, as the user gets it.
 fn answer<R, A>(
     proxy: &Proxy<R, A>,
@@ -207,12 +147,6 @@ fn switch<R, A>(proxy: &Proxy<R, A>, mut response: Response<Incoming>) -> Answer
     headers::to_user(&mut head, &body, Version::HTTP_11);
     line.pace.answered_by(Author::Target);
     Answer::Switched(Response::from_parts(head, Reply::text("", &line.pace)), upgrade)
-}
-
-/// Whether the connection broke, as opposed to: the target sent nonsense, or the user's own body
-/// did not come.
-fn is_lost(error: &hyper::Error) -> bool {
-    !error.is_parse() && !error.is_user()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 
 mod auth;
 mod body;
+mod exchange;
 mod expect;
 mod forward;
 mod h1;

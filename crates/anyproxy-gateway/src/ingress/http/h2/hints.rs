@@ -35,7 +35,10 @@ impl Hints {
     pub(super) fn may_go(&mut self, interim: &Interim, pace: &Pace) -> bool {
         let status = interim.status;
         // Without it the user may keep its body for ever.
-        if status == StatusCode::CONTINUE && interim.headers.is_empty() && self.body == Body::NotAsked {
+        if status == StatusCode::CONTINUE
+            && interim.headers.is_empty()
+            && self.body == Body::NotAsked
+        {
             self.body = Body::Asked;
             return true;
         }
