@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
 use super::{
-    MOST_BUFFERED, Proxy,
+    MOST_BUFFERED, MOST_FIELDS, Proxy,
     kept::{Ended, Kept, Key, Reuse, Target},
     response::Problem,
 };
@@ -67,6 +67,7 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
         .max_buf_size(MOST_BUFFERED)
+        .max_headers(MOST_FIELDS)
         // RFC 9112 sections 5.1 and 5.2: a proxy repairs these rather than refusing them.
         .allow_spaces_after_header_name_in_responses(true)
         .allow_obsolete_multiline_headers_in_responses(true)
