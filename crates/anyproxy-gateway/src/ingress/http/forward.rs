@@ -51,6 +51,9 @@ pub(super) async fn forward<R: Route, A: Authenticate>(
 ) -> Result<Answer, Problem> {
     let Asking { mut head, body, informant } = asking;
     count_forwards(&mut head)?;
+    if headers::is_coded(&head.headers) {
+        return Err(Problem::not_implemented("only the transfer coding chunked is understood"));
+    }
     let version = head.version;
     let upgrade = headers::upgrade_of(&head);
     let authenticates = headers::authenticates_connection(&head.headers);
@@ -76,6 +79,10 @@ pub(super) async fn forward<R: Route, A: Authenticate>(
                 format!("{} switched protocols without being asked", key.target),
             )),
         };
+    }
+    if headers::is_coded(response.headers()) {
+        let text = format!("{} answered in a transfer coding other than chunked", key.target);
+        return Err(Problem::bad_gateway("http_response_transfer_coding", text));
     }
     if authenticates || headers::challenges_connection(response.headers()) {
         target.reuse = Reuse::Line;
@@ -108,11 +115,9 @@ fn count_forwards(head: &mut request::Parts) -> Result<(), Problem> {
     let Some(value) = head.headers.get(MAX_FORWARDS) else { return Ok(()) };
     match value.to_str().ok().and_then(|text| text.trim().parse::<u32>().ok()) {
         None => Err(Problem::bad_request("Max-Forwards is not a number")),
-        Some(0) => Err(Problem {
-            status: StatusCode::NOT_IMPLEMENTED,
-            proxy_error: None,
-            text: "Max-Forwards ends at this proxy, which answers no such request itself".into(),
-        }),
+        Some(0) => Err(Problem::not_implemented(
+            "Max-Forwards ends at this proxy, which answers no such request itself",
+        )),
         Some(left) => {
             head.headers.insert(MAX_FORWARDS, (left - 1).into());
             Ok(())
