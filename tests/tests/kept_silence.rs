@@ -155,10 +155,10 @@ async fn a_slow_target_is_asked_once(transport: Transport) {
     }
 }
 
-/// A client that was out of reach for a moment has the request already.
-async fn a_client_that_is_heard_again_answers(transport: Transport) {
+/// Both clients are out of reach for a moment, so that there is nowhere to turn to: who has asked
+/// waits on, and is answered.
+async fn clients_that_are_heard_again_answer(transport: Transport) {
     let two = Two::start(transport, SECOND / 100).await;
-    // The other one is out of reach for good, so that there is nowhere to turn to.
     let mut users = two.users(2).await;
     let gateway = two.party.site.gateway_ip;
     let first = two.world.link(gateway, [198, 18, 0, 2].into());
@@ -198,5 +198,5 @@ macro_rules! both {
 both! {
     requests_over_kept_connections_turn_to_another_session
     a_slow_target_is_asked_once
-    a_client_that_is_heard_again_answers
+    clients_that_are_heard_again_answer
 }
