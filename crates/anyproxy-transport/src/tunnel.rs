@@ -352,6 +352,15 @@ impl Tunnel {
         }
     }
 
+    /// Asks the peer's transport for a sign of life, to be had within a round trip. (QUIC acknowledges
+    /// all that is sent, so there it is asked already by whatever was sent.)
+    pub fn probe(&self) {
+        match &*self.arm {
+            Arm::Quic(_) => {}
+            Arm::WebSocket(tunnel) => tunnel.probe(),
+        }
+    }
+
     /// Figures of this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {

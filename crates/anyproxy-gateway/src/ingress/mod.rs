@@ -41,7 +41,8 @@ pub use accept::{Acceptor, serve};
 pub(crate) use close::Unserved;
 pub use outcome::Outcome;
 pub use per_address::PerAddress;
-pub use route::{Authenticate, Denied, Departure, OpenFailure, OpenRequest, Opened, Route, User};
+pub(crate) use route::Pulse;
+pub use route::{Authenticate, Carrier, Denied, OpenFailure, OpenRequest, Opened, Route, User};
 
 /// What the HTTP and SOCKS5 proxies of one gateway share.
 pub struct Ingress<R, A> {

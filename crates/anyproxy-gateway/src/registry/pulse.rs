@@ -2,8 +2,9 @@
 //!
 //! A client that is killed, or whose host loses its power, says nothing. QUIC notices after its idle
 //! time-out, a WebSocket whose TCP connection vanished too. Until then the session looks as good as
-//! any, and connections that go there wait. So whoever opens one watches: the client's transport
-//! acknowledges an Open within a round trip, whatever the target does. When nothing at all has come
+//! any, and connections that go there wait. So whoever opens one watches, or sends a request over one
+//! that was kept: the client's transport answers within a round trip, whatever the target does (QUIC
+//! acknowledges all that is sent; over a WebSocket a Ping goes along). When nothing at all has come
 //! for several, the session counts as silent until something comes: others are asked first, and what
 //! waits there is tried elsewhere too.
 
@@ -41,6 +42,8 @@ impl Pulse {
     /// See [`Session::silent`](super::Session::silent).
     pub(super) async fn silent(&self, tunnel: &Tunnel) {
         let before = mark(tunnel);
+        // Without it the only answer may be that of the target, which may take its time.
+        tunnel.probe();
         tokio::time::sleep(patience(tunnel)).await;
         if mark(tunnel) != before {
             return std::future::pending().await;

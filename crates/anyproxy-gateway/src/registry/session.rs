@@ -1,9 +1,10 @@
 //! One authenticated client instance.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
 use anyproxy_wire::codes::CloseCode;
+use futures_util::future::{BoxFuture, FutureExt as _, pending};
 use tokio::sync::{Notify, watch};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     roster::{ClientKey, Identity, Member},
     share::{Full, Share},
 };
-use crate::ingress::Departure;
+use crate::ingress::{self, Carrier};
 
 /// A live session.
 #[derive(Debug)]
@@ -74,9 +75,9 @@ impl Session {
         *self.leaving.borrow()
     }
 
-    /// Tells when it takes no new connections any more.
-    pub(super) fn departure(&self) -> Departure {
-        Departure::of(self.leaving.subscribe())
+    /// What those whom it serves may know of it.
+    pub(super) fn carrier(self: &Arc<Self>) -> Carrier {
+        Carrier::new(self.leaving.subscribe(), Arc::new(Watched(Arc::downgrade(self))))
     }
 
     /// What its client proved is not valid any more.
@@ -95,6 +96,24 @@ impl Session {
     /// Waits until a port that it holds was taken away. Cancel safe.
     pub(crate) async fn ports_revoked(&self) {
         self.ports_revoked.notified().await;
+    }
+}
+
+/// A session whose pulse is watched; that does not keep it alive.
+#[derive(Debug)]
+struct Watched(Weak<Session>);
+
+impl ingress::Pulse for Watched {
+    fn is_silent(&self) -> bool {
+        self.0.upgrade().is_some_and(|session| session.pulse.is_silent(&session.tunnel))
+    }
+
+    fn silent(&self) -> BoxFuture<'_, ()> {
+        match self.0.upgrade() {
+            Some(session) => async move { session.silent().await }.boxed(),
+            // What it carried breaks by itself.
+            None => pending().boxed(),
+        }
     }
 }
 

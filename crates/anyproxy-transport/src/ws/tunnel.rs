@@ -159,6 +159,12 @@ impl WsTunnel {
         by_mux.saturating_add(self.shared.inboxes.dropped())
     }
 
+    pub(crate) fn probe(&self) {
+        let token = self.shared.ping_token();
+        self.shared.state().mux.ping(token);
+        self.shared.driver.wake();
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             rtt: self.shared.rtt(),

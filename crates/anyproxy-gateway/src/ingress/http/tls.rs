@@ -15,13 +15,11 @@ use anyproxy_runtime::Scope;
 use anyproxy_transport::{Alpn, ProxyTls, net::Conn};
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Ingress, close, h1, h2, io};
+use super::{Ingress, close, h1, h2, io, response::Problem};
 use crate::ingress::{Authenticate, Route, mixed};
 
 /// For a user who speaks HTTP where TLS is expected.
-const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 72\r\n\r\n\
-    this port speaks TLS; use the proxy with https://, not with http://host\n";
+const PLAIN: &str = "this port speaks TLS; use the proxy with https://, not with http://host";
 
 /// Serves one user's connection to its end, as [`h1::serve`] does, behind TLS.
 pub async fn serve<R: Route, A: Authenticate>(
@@ -38,7 +36,8 @@ pub async fn serve<R: Route, A: Authenticate>(
     if early.first().is_some_and(|first| *first != io::TLS) {
         tracing::debug!(%peer, "a user speaks no TLS at the TLS port");
         // A few bytes into an empty send buffer: nothing to wait for.
-        let _ = conn.write(PLAIN).await;
+        let answer = Problem::bad_request(PLAIN).last_words(&ingress.name);
+        let _ = conn.write(answer.as_bytes()).await;
         return close::gently(conn).await;
     }
     match deadline.bound(tls.accept(conn, early)).await {
