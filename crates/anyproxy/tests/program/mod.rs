@@ -145,15 +145,31 @@ impl Running {
 
     /// The status with which the HTTP proxy answers a user who wants to reach `target`.
     pub(crate) fn connect(&self, user: &str, target: SocketAddr) -> u16 {
+        self.tunnel(user, target).0
+    }
+
+    /// The same, and the connection.
+    pub(crate) fn tunnel(&self, user: &str, target: SocketAddr) -> (u16, TcpStream) {
         let mut proxy = TcpStream::connect(self.address("http=")).unwrap();
         let login = STANDARD.encode(user);
         let head = format!(
             "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {login}\r\n\r\n"
         );
         proxy.write_all(head.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(proxy).read_line(&mut line).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        let (mut line, mut answer) = (String::new(), BufReader::new(&proxy));
+        answer.read_line(&mut line).unwrap();
+        let status = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        while !line.trim().is_empty() {
+            line.clear();
+            answer.read_line(&mut line).unwrap();
+        }
+        (status, proxy)
+    }
+
+    /// Kills the service as no signal handler can help.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Ends the service and returns its whole log.
