@@ -56,7 +56,10 @@ where
     let opened = tokio::select! {
         biased;
         () = slot.inbox.evicted() => return,
-        opened = deadline.bound(user.open(deadline)) => opened,
+        opened = deadline.bound(async {
+            slot.vacant().await;
+            user.open(deadline).await
+        }) => opened,
     };
     let ended = match opened {
         Ok(Ok(flow)) => {

@@ -256,6 +256,12 @@ impl Port {
         self.holders().iter().any(|holder| !tried.contains(&holder.session.number))
     }
 
+    /// Whether no holder opens any more flows.
+    fn is_full_of_flows(&self) -> bool {
+        let holders = self.holders();
+        !holders.is_empty() && holders.iter().all(|holder| holder.session.is_full_of_flows())
+    }
+
     fn pick(&self, tried: &[u64]) -> Option<(Arc<Session>, u64)> {
         let holders = self.holders();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);

@@ -59,7 +59,8 @@ pub(super) async fn serve(port: Arc<Port>, socket: Arc<Datagrams>, flows: Arc<Fl
         };
         flows.counters.came();
         let peer = Peer { addr: from, to };
-        table.deliver(&peer, &payload, || User {
+        let is_full = || port.is_full_of_flows();
+        table.deliver(&peer, &payload, is_full, || User {
             port: Arc::clone(&port),
             socket: Arc::clone(&socket),
             peer,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
-use anyproxy_wire::codes::CloseCode;
-use tokio::sync::{Notify, watch};
+use anyproxy_wire::{codes::CloseCode, message::Protocol};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{
     load::{Candidate, Health},
@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) tunnel: Tunnel,
     pub(super) identity: Identity,
     pub(super) share: Arc<Share>,
+    /// What is left of its streams for UDP flows; connections need none of it.
+    pub(super) flows: Arc<Semaphore>,
     /// Whether it takes no new connections any more.
     pub(super) leaving: watch::Sender<bool>,
     pub(super) pulse: Pulse,
@@ -37,6 +39,9 @@ pub(crate) enum Unopened {
     /// The group has all it may have.
     #[error(transparent)]
     Full(#[from] Full),
+    /// The session has as many UDP flows as leave room for connections.
+    #[error("this session has all the UDP flows it may have (half of max_streams)")]
+    Flows,
     /// The tunnel takes no more, or is over.
     #[error(transparent)]
     Tunnel(#[from] OpenError),
@@ -47,10 +52,22 @@ impl Session {
     /// group's, and takes part of its bandwidth, for as long as the stream lives.
     pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
         let permit = self.share.permit(opening.protocol)?;
+        let flow = match opening.protocol {
+            Protocol::Tcp => None,
+            Protocol::Udp => {
+                let flows = Arc::clone(&self.flows);
+                Some(flows.try_acquire_owned().map_err(|_| Unopened::Flows)?)
+            }
+        };
         let mut stream = self.tunnel.open(opening).await?;
-        stream.keep(Box::new(permit));
+        stream.keep(Box::new((permit, flow)));
         stream.set_meters(self.share.meters().clone());
         Ok(stream)
+    }
+
+    /// Whether it opens no more flows.
+    pub(crate) fn is_full_of_flows(&self) -> bool {
+        self.flows.available_permits() == 0
     }
 
     /// Waits until nothing at all has come from the client for long enough after now that it is
