@@ -352,6 +352,15 @@ impl Tunnel {
         }
     }
 
+    /// Asks the peer for a sign of life, which comes within a round trip. Over QUIC whatever was sent
+    /// last does that already, since it is acknowledged.
+    pub fn probe(&self) {
+        match &*self.arm {
+            Arm::Quic(_) => {}
+            Arm::WebSocket(tunnel) => tunnel.probe(),
+        }
+    }
+
     /// Live data streams that the gateway allows.
     #[must_use]
     pub fn max_streams(&self) -> usize {

@@ -100,6 +100,12 @@ impl UserSide for User {
         self.socket.try_send(payload, self.peer.addr, self.peer.to)
     }
 
+    async fn is_lost(&self) -> bool {
+        let Some(session) = &self.session else { return false };
+        // Alone it is as good as any.
+        session.stays_silent().await && self.port.has_good_others(session.number)
+    }
+
     fn draining(&self) {
         if let Some(session) = &self.session {
             session.leave();

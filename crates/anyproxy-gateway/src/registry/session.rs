@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{
     load::{Candidate, Health},
-    pulse::Pulse,
+    pulse::{LEAST_OF_FLOWS, Pulse},
     roster::{ClientKey, Identity, Member},
     share::{Full, Share},
 };
@@ -74,6 +74,12 @@ impl Session {
     /// taken for silent; for ever if something comes. Cancel safe.
     pub(crate) async fn silent(&self) {
         self.pulse.silent(&self.tunnel).await;
+    }
+
+    /// Whether nothing at all comes from the client for a while from now, within which something just
+    /// sent to it would have been acknowledged. Looks only once, at the end. Cancel safe.
+    pub(crate) async fn stays_silent(&self) -> bool {
+        self.pulse.stays_silent(&self.tunnel, LEAST_OF_FLOWS).await
     }
 
     /// Waits until something has come from the client. Cancel safe.
