@@ -118,11 +118,13 @@ async fn flows_of_a_silent_client_go_on_at_another_over_websocket() {
 async fn flows_one_way_stay_where_they_are(transport: Transport) {
     let two = two(transport, |site| udp::silent(site).0).await;
     let users = (0..USERS).map(|_| Udp::user(&two.party.site)).collect::<Vec<_>>();
-    // Many in a second, and few.
-    for (pause, rounds) in [(SECOND / 10, 100), (7 * SECOND / 10, 50), (9 * SECOND, 10)] {
+    // Many in a second, and few; all at once, and one after the other.
+    let (ms, rarely) = (SECOND / 1000, 9 * SECOND);
+    for (between, pause, rounds) in [(0, 100 * ms, 100), (1, rarely, 9), (90, rarely, 9)] {
         for _ in 0..rounds {
             for user in &users {
                 user.send(b"one way", two.port);
+                sleep(between * ms).await;
             }
             sleep(pause).await;
         }

@@ -53,6 +53,12 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream) {
     assert_eq!(&got, b"half of it");
 }
 
+/// As no handler of signals can help.
+fn kill(service: &mut Running) {
+    service.child.kill().unwrap();
+    service.child.wait().unwrap();
+}
+
 fn cut(mut end: &TcpStream) {
     assert_eq!(end.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
@@ -61,7 +67,7 @@ fn cut(mut end: &TcpStream) {
 fn a_killed_clients_targets_see_that_an_upload_was_cut() {
     let mut scene = scene();
     pass(&scene.user, &scene.target);
-    scene.client.kill();
+    kill(&mut scene.client);
     cut(&scene.target);
 }
 
@@ -69,7 +75,7 @@ fn a_killed_clients_targets_see_that_an_upload_was_cut() {
 fn a_killed_gateways_users_see_that_a_download_was_cut() {
     let mut scene = scene();
     pass(&scene.target, &scene.user);
-    scene.gateway.kill();
+    kill(&mut scene.gateway);
     cut(&scene.user);
 }
 
@@ -81,6 +87,6 @@ fn what_had_ended_before_stays_ended() {
     scene.user.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!((&scene.target).read(&mut [0]).unwrap(), 0);
     pass(&scene.target, &scene.user);
-    scene.gateway.kill();
+    kill(&mut scene.gateway);
     cut(&scene.user);
 }

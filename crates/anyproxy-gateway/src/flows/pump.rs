@@ -127,10 +127,7 @@ where
                     replies += 1;
                     heard = Instant::now();
                     slot.inbox.touch();
-                    match user.reply(&payload) {
-                        Ok(()) => flows.counters.answered(),
-                        Err(_) => flows.counters.dropped(Reason::Unsent, 1),
-                    }
+                    answer(flows, user, &payload);
                 }
                 other => {
                     losses.count(flows, &flow);
@@ -155,6 +152,13 @@ where
             }
         }
         losses.count(flows, &flow);
+    }
+}
+
+fn answer<U: UserSide>(flows: &Flows, user: &U, payload: &[u8]) {
+    match user.reply(payload) {
+        Ok(()) => flows.counters.answered(),
+        Err(_) => flows.counters.dropped(Reason::Unsent, 1),
     }
 }
 

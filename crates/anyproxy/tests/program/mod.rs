@@ -77,7 +77,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service that runs.
 pub(crate) struct Running {
-    child: Child,
+    pub(crate) child: Child,
     /// Its log, line by line.
     log: Receiver<String>,
     seen: String,
@@ -164,12 +164,6 @@ impl Running {
             answer.read_line(&mut line).unwrap();
         }
         (status, proxy)
-    }
-
-    /// Kills the service as no signal handler can help.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 
     /// Ends the service and returns its whole log.
