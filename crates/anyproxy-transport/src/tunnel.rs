@@ -361,6 +361,19 @@ impl Tunnel {
         }
     }
 
+    /// Live data streams that the gateway allows.
+    #[must_use]
+    pub fn max_streams(&self) -> usize {
+        self.settings().max_streams
+    }
+
+    /// Of these, how many may be UDP flows: half, so that a flood of datagrams from many places
+    /// leaves room for connections.
+    #[must_use]
+    pub fn max_flows(&self) -> usize {
+        self.max_streams().div_ceil(2)
+    }
+
     /// Figures of this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {

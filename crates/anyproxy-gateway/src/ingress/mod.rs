@@ -79,6 +79,16 @@ pub(crate) fn side(conn: Conn, early: Bytes) -> IoSide<Conn> {
     }
 }
 
+/// Does `work` for a user who has not asked for anything yet, unless a drain of `scope` begins first:
+/// nobody is owed the wait for a request that may never come.
+pub(crate) async fn unless_draining<T>(scope: &Scope, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = scope.draining() => None,
+    }
+}
+
 /// The two ends of a user's connection to the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ends {
@@ -127,8 +137,9 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
 
     /// Serves SOCKS5 users until `scope` drains; otherwise as [`Ingress::serve_http`].
     pub async fn serve_socks5(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
+        let users = scope.clone();
         serve(listener, scope, accept, move |conn: Conn, peer| {
-            socks5::serve(conn, BytesMut::new(), peer, self.clone())
+            socks5::serve(conn, BytesMut::new(), peer, self.clone(), users.clone())
         })
         .await;
     }

@@ -29,7 +29,7 @@ use anyproxy_wire::codes::CloseCode;
 
 use crate::config::{Credential, GroupConfig};
 pub(crate) use admission::{Admission, Joined, NotAdmitted};
-pub(crate) use load::least_loaded;
+pub(crate) use load::{Candidate, Health, least_loaded};
 use roster::Roster;
 pub(crate) use session::Session;
 use share::Share;

@@ -69,6 +69,7 @@ async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened
     let overloaded = |detail: String| OpenFailure::Refused { code: OpenCode::Overloaded, detail };
     let mut stream = session.open(&request.opening).await.map_err(|error| match error {
         Unopened::Full(full) => Failed::Everywhere(overloaded(full.to_string())),
+        Unopened::Flows => Failed::Here(overloaded(error.to_string())),
         Unopened::Tunnel(OpenError::Overloaded) => {
             let detail = "too many connections, or readers that rest, in this session";
             Failed::Here(overloaded(detail.into()))

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Weak};
 
 use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
-use anyproxy_wire::codes::CloseCode;
+use anyproxy_wire::{codes::CloseCode, message::Protocol};
 use futures_util::future::{BoxFuture, FutureExt as _, pending};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{
     load::{Candidate, Health},
-    pulse::Pulse,
+    pulse::{LEAST_OF_FLOWS, Pulse},
     roster::{ClientKey, Identity, Member},
     share::{Full, Share},
 };
@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) tunnel: Tunnel,
     pub(super) identity: Identity,
     pub(super) share: Arc<Share>,
+    /// What is left of its streams for UDP flows; connections need none of it.
+    pub(super) flows: Arc<Semaphore>,
     /// Whether it takes no new connections any more.
     pub(super) leaving: watch::Sender<bool>,
     pub(super) pulse: Pulse,
@@ -38,6 +40,9 @@ pub(crate) enum Unopened {
     /// The group has all it may have.
     #[error(transparent)]
     Full(#[from] Full),
+    /// The session has as many UDP flows as leave room for connections.
+    #[error("this session has all the UDP flows it may have (half of max_streams)")]
+    Flows,
     /// The tunnel takes no more, or is over.
     #[error(transparent)]
     Tunnel(#[from] OpenError),
@@ -48,16 +53,34 @@ impl Session {
     /// group's, and takes part of its bandwidth, for as long as the stream lives.
     pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
         let permit = self.share.permit(opening.protocol)?;
+        let flow = match opening.protocol {
+            Protocol::Tcp => None,
+            Protocol::Udp => {
+                let flows = Arc::clone(&self.flows);
+                Some(flows.try_acquire_owned().map_err(|_| Unopened::Flows)?)
+            }
+        };
         let mut stream = self.tunnel.open(opening).await?;
-        stream.keep(Box::new(permit));
+        stream.keep(Box::new((permit, flow)));
         stream.set_meters(self.share.meters().clone());
         Ok(stream)
+    }
+
+    /// Whether it opens no more flows.
+    pub(crate) fn is_full_of_flows(&self) -> bool {
+        self.flows.available_permits() == 0
     }
 
     /// Waits until nothing at all has come from the client for long enough after now that it is
     /// taken for silent; for ever if something comes. Cancel safe.
     pub(crate) async fn silent(&self) {
         self.pulse.silent(&self.tunnel).await;
+    }
+
+    /// Whether nothing at all comes from the client for a while from now, within which something just
+    /// sent to it would have been acknowledged. Looks only once, at the end. Cancel safe.
+    pub(crate) async fn stays_silent(&self) -> bool {
+        self.pulse.stays_silent(&self.tunnel, LEAST_OF_FLOWS).await
     }
 
     /// Waits until something has come from the client. Cancel safe.

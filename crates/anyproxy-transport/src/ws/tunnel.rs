@@ -146,6 +146,13 @@ impl WsTunnel {
         self.shared.state().lost.is_some()
     }
 
+    /// Several at once are one Ping.
+    pub(crate) fn probe(&self) {
+        let token = self.shared.ping_token();
+        self.shared.state().mux.ping(token);
+        self.shared.driver.wake();
+    }
+
     pub(crate) fn peer(&self) -> SocketAddr {
         self.shared.peer
     }
@@ -157,12 +164,6 @@ impl WsTunnel {
     fn dropped_datagrams(&self) -> u64 {
         let by_mux = self.shared.state().mux.dropped_datagrams();
         by_mux.saturating_add(self.shared.inboxes.dropped())
-    }
-
-    pub(crate) fn probe(&self) {
-        let token = self.shared.ping_token();
-        self.shared.state().mux.ping(token);
-        self.shared.driver.wake();
     }
 
     pub(crate) fn stats(&self) -> Stats {

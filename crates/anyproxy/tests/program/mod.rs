@@ -77,7 +77,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service that runs.
 pub(crate) struct Running {
-    child: Child,
+    pub(crate) child: Child,
     /// Its log, line by line.
     log: Receiver<String>,
     seen: String,
@@ -145,15 +145,25 @@ impl Running {
 
     /// The status with which the HTTP proxy answers a user who wants to reach `target`.
     pub(crate) fn connect(&self, user: &str, target: SocketAddr) -> u16 {
+        self.tunnel(user, target).0
+    }
+
+    /// The same, and the connection.
+    pub(crate) fn tunnel(&self, user: &str, target: SocketAddr) -> (u16, TcpStream) {
         let mut proxy = TcpStream::connect(self.address("http=")).unwrap();
         let login = STANDARD.encode(user);
         let head = format!(
             "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {login}\r\n\r\n"
         );
         proxy.write_all(head.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(proxy).read_line(&mut line).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        let (mut line, mut answer) = (String::new(), BufReader::new(&proxy));
+        answer.read_line(&mut line).unwrap();
+        let status = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        while !line.trim().is_empty() {
+            line.clear();
+            answer.read_line(&mut line).unwrap();
+        }
+        (status, proxy)
     }
 
     /// Ends the service and returns its whole log.

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! What the two ends settle on is what they get: HTTP/2 is offered because it is served, CONNECT
-//! and all. Up to the first request everything has to happen within one proxy deadline.
+//! and all. Up to the first request everything has to happen within one proxy deadline, and before a
+//! drain begins.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -16,7 +17,7 @@ use anyproxy_transport::{Alpn, ProxyTls, net::Conn};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Ingress, close, h1, h2, io, response::Problem};
-use crate::ingress::{Authenticate, Route, mixed};
+use crate::ingress::{Authenticate, Route, mixed, unless_draining};
 
 /// For a user who speaks HTTP where TLS is expected.
 const PLAIN: &str = "this port speaks TLS; use the proxy with https://, not with http://host";
@@ -30,7 +31,8 @@ pub async fn serve<R: Route, A: Authenticate>(
     tls: ProxyTls,
 ) {
     let deadline = ingress.deadline();
-    let Ok(Ok(early)) = deadline.bound(mixed::begin(&mut conn)).await else {
+    let began = deadline.bound(mixed::begin(&mut conn));
+    let Some(Ok(Ok(early))) = unless_draining(&scope, began).await else {
         return tracing::debug!(%peer, "nothing came at the TLS port");
     };
     if early.first().is_some_and(|first| *first != io::TLS) {
@@ -40,7 +42,11 @@ pub async fn serve<R: Route, A: Authenticate>(
         let _ = conn.write(answer.as_bytes()).await;
         return close::gently(conn).await;
     }
-    match deadline.bound(tls.accept(conn, early)).await {
+    let shaken = unless_draining(&scope, deadline.bound(tls.accept(conn, early))).await;
+    let Some(shaken) = shaken else {
+        return tracing::debug!(%peer, "a TLS handshake was under way when the drain began");
+    };
+    match shaken {
         Ok(Ok((conn, Alpn::Http2))) => h2::serve(conn, peer, ingress, scope).await,
         Ok(Ok((conn, Alpn::Http1))) => {
             h1::serve(conn, bytes::BytesMut::new(), peer, ingress, scope).await;

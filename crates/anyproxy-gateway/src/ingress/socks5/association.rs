@@ -130,7 +130,7 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         };
         self.peer.port = from.port();
         let key = head.target.to_string();
-        self.table.deliver(&key, &payload, || self.to_target(head, from));
+        self.table.deliver(&key, &payload, || false, || self.to_target(head, from));
     }
 
     fn to_target(&self, head: Head, from: SocketAddr) -> ToTarget<R, A> {
