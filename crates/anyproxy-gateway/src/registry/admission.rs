@@ -149,6 +149,7 @@ impl Admission {
                 tunnel: tunnel.clone(),
                 identity: self.identity.clone(),
                 share: Arc::clone(&group.share),
+                kept: Arc::clone(&self.registry.kept),
                 leaving: watch::Sender::new(false),
                 pulse: Pulse::default(),
                 ports_revoked: Notify::new(),

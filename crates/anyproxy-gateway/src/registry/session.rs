@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
-use anyproxy_wire::codes::CloseCode;
+use anyproxy_wire::{codes::CloseCode, message::Protocol};
 use tokio::sync::{Notify, watch};
 
 use super::{
+    GiveWay,
     load::{Candidate, Health},
     pulse::Pulse,
     roster::{ClientKey, Identity, Member},
-    share::{Full, Share},
+    share::{Full, Permit, Share},
 };
 use crate::ingress::Departure;
 
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) tunnel: Tunnel,
     pub(super) identity: Identity,
     pub(super) share: Arc<Share>,
+    pub(super) kept: Arc<dyn GiveWay>,
     /// Whether it takes no new connections any more.
     pub(super) leaving: watch::Sender<bool>,
     pub(super) pulse: Pulse,
@@ -44,13 +46,27 @@ pub(crate) enum Unopened {
 
 impl Session {
     /// Opens a data stream. Every user's connection and flow comes through here: it counts among its
-    /// group's, and takes part of its bandwidth, for as long as the stream lives.
+    /// group's, and takes part of its bandwidth, for as long as the stream lives. Where the group is
+    /// full, connections that it only keeps for later give way. Cancel safe.
     pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
-        let permit = self.share.permit(opening.protocol)?;
+        let permit = self.permit(opening.protocol).await?;
         let mut stream = self.tunnel.open(opening).await?;
         stream.keep(Box::new(permit));
         stream.set_meters(self.share.meters().clone());
         Ok(stream)
+    }
+
+    async fn permit(&self, protocol: Protocol) -> Result<Permit, Full> {
+        match self.share.permit(protocol) {
+            Err(Full::Connections(_)) => {}
+            other => return other,
+        }
+        // One after the other: whoever finds nothing left to give way gets what an earlier one freed.
+        let _turn = self.share.turn().await;
+        match self.share.permit(protocol) {
+            Err(_) if self.kept.give_way(&self.group).await => self.share.permit(protocol),
+            other => other,
+        }
     }
 
     /// Waits until nothing at all has come from the client for long enough after now that it is
