@@ -30,7 +30,11 @@ pub enum Access {
 pub(super) fn existing(path: &Path, access: Access) -> Result<Option<Connection>, StoreError> {
     match fs::metadata(path) {
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Not the same as no store: somebody meant there to be one.
+            let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+            return if is_link { Err(StoreError::Dangling(path.into())) } else { Ok(None) };
+        }
         Err(cause) => return Err(StoreError::Unreadable { path: path.into(), cause }),
     }
     let failed = |error| StoreError::of(path, error);

@@ -322,3 +322,16 @@ fn root_gives_the_file_that_it_made_and_nothing_else() {
     let store = Store::create(&data).unwrap();
     assert_eq!(uid(store.path()), 4_711);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_called_that() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), data.join(FILE)).unwrap();
+    let error = Store::create(&data).unwrap_err();
+    assert!(matches!(error, StoreError::Dangling(_)), "{error}");
+    assert!(error.fix().unwrap().contains("rm "), "{error}");
+    assert!(matches!(read(&dir), Err(StoreError::Dangling(_))));
+}
