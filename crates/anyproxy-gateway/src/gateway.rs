@@ -167,6 +167,7 @@ impl Gateway {
             route: Arc::clone(&self.groups.registry),
             credentials: Arc::clone(&parts.credentials),
             flows: Arc::clone(&self.flows),
+            permits: Arc::clone(&parts.acceptor.permits),
             proxy_timeout: config.limits.proxy_timeout,
             name: "anyproxy".into(),
             kept: Arc::clone(&self.kept),
