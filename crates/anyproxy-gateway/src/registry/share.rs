@@ -84,8 +84,8 @@ impl Share {
         Ok(Permit { share: Arc::clone(self), protocol })
     }
 
-    /// Waits until nobody else has others give way, which takes [`MAKE_ROOM`](super::MAKE_ROOM) at most
-    /// once there is nothing left to.
+    /// Waits for its turn to have others give way. Only the holder that finds some takes time, and that
+    /// is [`MAKE_ROOM`](super::MAKE_ROOM) at most.
     pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
     }
