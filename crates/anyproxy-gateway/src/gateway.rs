@@ -74,6 +74,7 @@ pub struct Gateway {
     addresses: Addresses,
     groups: Groups,
     flows: Arc<Flows>,
+    kept: Arc<Kept>,
     addresses_of_users: Arc<PerAddress>,
     root: Scope,
     users: Scope,
@@ -130,12 +131,15 @@ impl Gateway {
         root.spawn("bandwidth to users", Arc::clone(&bandwidth.to_users).run());
         let flows = Flows::new(net, users.clone(), &config.limits);
         let ports = Ports::new(&config.groups, parts.acceptor.named("forward"), Arc::clone(&flows));
-        let registry = Arc::new(Registry::new(&config.groups, bandwidth));
+        // Not with the users: kept connections are no reason to wait at shutdown.
+        let kept = Kept::new(root.child("targets"));
+        let registry = Arc::new(Registry::new(&config.groups, bandwidth, kept.clone()));
         let credentials = Arc::clone(&parts.credentials);
         Self {
             addresses,
             groups: Groups { registry, credentials, ports, changing: Mutex::default() },
             flows,
+            kept,
             addresses_of_users: Arc::clone(&parts.acceptor.addresses),
             users,
             accepting: root.child("accepting"),
@@ -163,10 +167,10 @@ impl Gateway {
             route: Arc::clone(&self.groups.registry),
             credentials: Arc::clone(&parts.credentials),
             flows: Arc::clone(&self.flows),
+            permits: Arc::clone(&parts.acceptor.permits),
             proxy_timeout: config.limits.proxy_timeout,
             name: "anyproxy".into(),
-            // Not with the users: kept connections are no reason to wait at shutdown.
-            kept: Kept::new(self.root.child("targets")),
+            kept: Arc::clone(&self.kept),
         });
         doors.open(&ingress, &self.users, &self.accepting, &parts.acceptor);
     }

@@ -34,6 +34,7 @@ use anyproxy_transport::{
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
 use bytes::{Bytes, BytesMut};
+use tokio::sync::Semaphore;
 
 use crate::flows::Flows;
 
@@ -52,6 +53,9 @@ pub struct Ingress<R, A> {
     pub credentials: Arc<A>,
     /// For UDP associations.
     pub(crate) flows: Arc<Flows>,
+    /// The permits of all users' connections: an association has a socket besides its connection, and
+    /// takes another permit for it.
+    pub(crate) permits: Arc<Semaphore>,
     /// Bounds each step before bytes are relayed: reading a proxy request's head, the wait for the
     /// target, and writing an error reply. 30 s by default.
     pub proxy_timeout: Duration,

@@ -237,6 +237,7 @@ pub(crate) fn with_route<R>(route: R) -> Arc<Ingress<R, OneUser>> {
         route: Arc::new(route),
         credentials: Arc::new(OneUser),
         flows: Flows::new(Arc::new(NoSockets), scope, &Limits::default()),
+        permits: Arc::new(tokio::sync::Semaphore::new(16)),
         proxy_timeout: Duration::from_secs(30),
         name: "anyproxy".into(),
         kept: super::http::Kept::new(Scope::root("targets")),

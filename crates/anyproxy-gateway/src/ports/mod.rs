@@ -136,8 +136,9 @@ impl Ports {
                 && allows(SocketAddr::new(addr.ip(), 0));
         if !allows(addr) && !shares {
             let detail = format!(
-                "group {:?} may not listen on {addr}; add the port to `forwards` of the group in \
-                 the gateway's configuration",
+                "group {0:?} may not listen on {addr}; on the gateway, add the port to `forwards` of \
+                 the group in the configuration file, or with `anyproxy group set {0} --forwards \
+                 PORTS` if it is a stored one",
                 session.group
             );
             return Err((ForwardCode::NotAllowed, detail));

@@ -150,6 +150,7 @@ impl Admission {
                 identity: self.identity.clone(),
                 share: Arc::clone(&group.share),
                 flows: Arc::new(Semaphore::new(tunnel.max_flows().min(Semaphore::MAX_PERMITS))),
+                kept: Arc::clone(&self.registry.kept),
                 leaving: watch::Sender::new(false),
                 pulse: Pulse::default(),
                 ports_revoked: Notify::new(),

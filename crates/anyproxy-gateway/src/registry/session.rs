@@ -8,10 +8,11 @@ use futures_util::future::{BoxFuture, FutureExt as _, pending};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{
+    GiveWay,
     load::{Candidate, Health},
     pulse::{LEAST_OF_FLOWS, Pulse},
     roster::{ClientKey, Identity, Member},
-    share::{Full, Share},
+    share::{Full, Permit, Share},
 };
 use crate::ingress::{self, Carrier};
 
@@ -27,6 +28,7 @@ pub(crate) struct Session {
     pub(super) share: Arc<Share>,
     /// What is left of its streams for UDP flows; connections need none of it.
     pub(super) flows: Arc<Semaphore>,
+    pub(super) kept: Arc<dyn GiveWay>,
     /// Whether it takes no new connections any more.
     pub(super) leaving: watch::Sender<bool>,
     pub(super) pulse: Pulse,
@@ -50,9 +52,10 @@ pub(crate) enum Unopened {
 
 impl Session {
     /// Opens a data stream. Every user's connection and flow comes through here: it counts among its
-    /// group's, and takes part of its bandwidth, for as long as the stream lives.
+    /// group's, and takes part of its bandwidth, for as long as the stream lives. Where the group is
+    /// full, connections that it only keeps for later give way. Cancel safe.
     pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
-        let permit = self.share.permit(opening.protocol)?;
+        let permit = self.permit(opening.protocol).await?;
         let flow = match opening.protocol {
             Protocol::Tcp => None,
             Protocol::Udp => {
@@ -69,6 +72,19 @@ impl Session {
     /// Whether it opens no more flows.
     pub(crate) fn is_full_of_flows(&self) -> bool {
         self.flows.available_permits() == 0
+    }
+
+    async fn permit(&self, protocol: Protocol) -> Result<Permit, Full> {
+        match self.share.permit(protocol) {
+            Err(Full::Connections(_)) => {}
+            other => return other,
+        }
+        // One after the other: whoever finds nothing left to give way gets what an earlier one freed.
+        let _turn = self.share.turn().await;
+        match self.share.permit(protocol) {
+            Err(_) if self.kept.give_way(&self.group).await => self.share.permit(protocol),
+            other => other,
+        }
     }
 
     /// Waits until nothing at all has come from the client for long enough after now that it is

@@ -24,11 +24,15 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use hyper::client::conn::http1::SendRequest;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{body::Upload, expect::Unasked};
-use crate::ingress::{Carrier, User, target::TargetAddr};
+use crate::{
+    ingress::{Carrier, User, target::TargetAddr},
+    registry::{GiveWay, MAKE_ROOM},
+};
 
 /// Kept connections at most: in all, of one user, of one user to one target. The longest kept goes
 /// first.
@@ -247,6 +251,12 @@ impl Kept {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is whole: a panic elsewhere leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl GiveWay for Kept {
+    fn give_way<'a>(&'a self, group: &'a str) -> BoxFuture<'a, bool> {
+        Self::give_way(self, group, MAKE_ROOM).boxed()
     }
 }
 

@@ -12,12 +12,12 @@ use super::{
     kept::{Ended, Kept, Key, Reuse, Target},
     response::Problem,
 };
-use crate::ingress::{
-    Authenticate, Carrier, OpenFailure, Opened, Outcome, Route, User, target::TargetAddr,
+use crate::{
+    ingress::{
+        Authenticate, Carrier, OpenFailure, Opened, Outcome, Route, User, target::TargetAddr,
+    },
+    registry::MAKE_ROOM,
 };
-
-/// How long kept connections may take to end when they have to make room.
-const MAKE_ROOM: Duration = Duration::from_secs(1);
 
 /// Between the tries that follow, in milliseconds.
 const PAUSES: [u64; 7] = [5, 10, 20, 40, 80, 160, 320];

@@ -25,7 +25,7 @@ use anyproxy_transport::{
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
 use bytes::Bytes;
-use tokio::io::AsyncReadExt as _;
+use tokio::{io::AsyncReadExt as _, sync::OwnedSemaphorePermit};
 
 use super::datagram::{self, Head, Unusable};
 use crate::{
@@ -47,6 +47,8 @@ pub(super) struct Association<R, A> {
     peer: Peer,
     table: Arc<Table<String>>,
     flows: FlowScope,
+    /// For the socket, which is one more descriptor of this user.
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Who may use it.
@@ -71,13 +73,16 @@ impl<R: Route, A: Authenticate> Association<R, A> {
     /// if that is not known.
     ///
     /// # Errors
-    /// What the system answered.
+    /// What the system answered, or that there are as many connections as there may be.
     pub(super) fn bind(
         ingress: Arc<Ingress<R, A>>,
         user: User,
         ends: Ends,
         port: u16,
     ) -> io::Result<(Self, SocketAddr)> {
+        let permit = Arc::clone(&ingress.permits)
+            .try_acquire_owned()
+            .map_err(|_| io::Error::other("all connections are in use (max_users)"))?;
         let local = any_port(ends.local.ok_or(io::ErrorKind::NotConnected)?);
         let socket = ingress.flows.net.datagrams(local, None)?;
         let bound = socket.local_addr()?;
@@ -85,6 +90,7 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         let association = Self {
             table: Table::new(Arc::clone(&ingress.flows), scope.clone(), BOUNDS),
             flows: FlowScope(scope),
+            _permit: permit,
             peer: Peer { ip: ends.peer.ip().to_canonical(), port },
             ingress,
             user,
