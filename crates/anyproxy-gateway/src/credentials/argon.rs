@@ -9,7 +9,6 @@ use std::{
     },
 };
 
-use argon2::{Argon2, PasswordVerifier as _, password_hash::phc::PasswordHash};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::{
@@ -20,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Purpose,
+    memory::{Memory, Verdict},
     throttle::{Attempt, Throttle, Turn},
 };
 use crate::ingress::Denied;
@@ -42,7 +42,7 @@ type Mark = [u8; 32];
 #[derive(Debug)]
 pub(super) struct Passwords {
     key: Zeroizing<[u8; 32]>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     turns: Arc<Semaphore>,
     figures: Arc<Figures>,
 }
@@ -87,6 +87,8 @@ struct State {
     /// Checks under way: a second one for the same password joins the first.
     flights: HashMap<Mark, Flight>,
     throttle: Throttle,
+    /// Of turns that nobody has.
+    memories: Vec<Memory>,
 }
 
 #[derive(Debug)]
@@ -106,19 +108,13 @@ impl State {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Right,
-    Wrong,
-}
-
 impl Passwords {
     pub(super) fn new() -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut())?;
         Ok(Self {
             key,
-            state: Mutex::default(),
+            state: Arc::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             figures: Arc::default(),
         })
@@ -178,10 +174,14 @@ impl Passwords {
         let running = Running::new(&self.figures);
         let hash = hash.to_owned();
         let password = Zeroizing::new(password.to_vec());
+        let state = Arc::clone(&self.state);
         let hashing = tokio::task::spawn_blocking(move || {
             // The turn ends with the hash, even if nobody waits for the result any more.
             let _turn = (running, turn);
-            verify(&hash, &password)
+            let mut memory = lock(&state).memories.pop().unwrap_or_default();
+            let verdict = memory.verify(&hash, &password);
+            lock(&state).memories.push(memory);
+            verdict
         });
         hashing.await.unwrap_or(Verdict::Wrong)
     }
@@ -197,16 +197,18 @@ impl Passwords {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
+    }
+
+    /// The memory of turns that nobody has: where it is and how much.
+    #[cfg(test)]
+    pub(super) fn memories(&self) -> Vec<(usize, usize)> {
+        self.state().memories.iter().map(Memory::place).collect()
     }
 }
 
-fn verify(hash: &str, password: &[u8]) -> Verdict {
-    let Ok(hash) = PasswordHash::new(hash) else { return Verdict::Wrong };
-    match Argon2::default().verify_password(password, &hash) {
-        Ok(()) => Verdict::Right,
-        Err(_) => Verdict::Wrong,
-    }
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One caller's share of a check; the last one to leave takes the flight away.

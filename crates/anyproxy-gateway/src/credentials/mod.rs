@@ -16,6 +16,7 @@
 
 mod argon;
 mod failures;
+mod memory;
 mod table;
 mod throttle;
 

@@ -81,6 +81,21 @@ async fn an_unknown_group_costs_what_a_known_one_does() {
     assert_eq!(credentials.password_checks().runs, 2);
 }
 
+#[tokio::test]
+async fn every_hash_works_in_the_same_memory() {
+    let credentials = credentials();
+    let mut memories = Vec::new();
+    for number in 0..20 {
+        let name = format!("nobody {number}");
+        credentials.check_user(&name, b"wrong", PEER).await.unwrap_err();
+        memories.push(credentials.passwords.memories());
+    }
+    assert_eq!(credentials.password_checks().runs, 20);
+    memories.dedup();
+    assert_eq!(memories.len(), 1, "{memories:?}");
+    assert_eq!(memories[0].len(), 1, "one at a time needs one");
+}
+
 #[test]
 fn no_secret_is_printed() {
     let text = format!("{:?}", group("g", verifier("hunter2"), argon("hunter2")));
