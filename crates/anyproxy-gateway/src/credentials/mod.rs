@@ -4,7 +4,8 @@
 //! generated secret   keyed hash, microseconds                       ─▶ right or wrong
 //! chosen password    seen right before (keyed hash)? ─▶ right
 //!                    too many failures lately?       ─▶ busy, nothing is hashed
-//!                    Argon2id, two at once, one per credential       ─▶ right or wrong
+//!                    a turn: addresses take turns, accounts at each do ─▶ busy if there is no place
+//!                    Argon2id, two at once, one per credential         ─▶ right or wrong
 //! ```
 //!
 //! A right password is known again by a keyed hash whose key lives as long as the process, so a
@@ -17,8 +18,10 @@
 mod argon;
 mod failures;
 mod memory;
+mod queue;
 mod table;
 mod throttle;
+mod turns;
 
 use std::{
     net::IpAddr,
@@ -34,10 +37,10 @@ use crate::{
     config::{Credential, GroupConfig},
     ingress::{Authenticate, Denied, User},
 };
-pub use argon::PasswordChecks;
 use argon::Passwords;
 use failures::Failures;
 use table::Table;
+pub use turns::PasswordChecks;
 
 /// Checks clients and proxy users.
 #[derive(Debug)]
