@@ -80,8 +80,8 @@ impl Credentials {
 
     /// Replaces everything that is kept. Passwords that stay as they are are still known.
     pub(crate) fn set_groups(&self, groups: &[GroupConfig]) {
-        let table = Arc::new(Table::new(groups));
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        *table = Arc::new(table.replaced(groups));
     }
 
     /// How passwords that people chose were checked.
@@ -178,7 +178,17 @@ impl Authenticate for Credentials {
         if self.table().users.get(name) != Some(account) {
             return Err(Denied::Wrong);
         }
-        Ok(User { group: Arc::clone(&account.group), name: Arc::clone(name) })
+        Ok(User {
+            group: Arc::clone(&account.group),
+            name: Arc::clone(name),
+            credential: account.number,
+        })
+    }
+
+    fn is_still_valid(&self, user: &User) -> bool {
+        let table = self.table();
+        let account = table.users.get(&user.name);
+        account.is_some_and(|account| account.number == user.credential)
     }
 }
 

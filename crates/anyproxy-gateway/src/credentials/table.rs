@@ -15,6 +15,8 @@ pub(super) struct Table {
     /// failure that is quicker than that still tells of somebody who has a cheaper one; hashes of one
     /// cost, as `hash-password` makes them, tell nothing.
     pub(super) slow: Option<String>,
+    /// Accounts numbered so far.
+    numbered: u64,
 }
 
 /// A proxy user.
@@ -22,17 +24,32 @@ pub(super) struct Table {
 pub(super) struct Account {
     pub(super) group: Arc<str>,
     pub(super) password: Credential,
+    /// Stays while the account does, with its group and password; never another one's.
+    pub(super) number: u64,
 }
 
 impl Table {
     pub(super) fn new(configs: &[GroupConfig]) -> Self {
-        let mut table = Self { groups: HashMap::new(), users: HashMap::new(), slow: None };
+        let none = Self { groups: HashMap::new(), users: HashMap::new(), slow: None, numbered: 0 };
+        none.replaced(configs)
+    }
+
+    /// The table that takes this one's place.
+    pub(super) fn replaced(&self, configs: &[GroupConfig]) -> Self {
+        let (groups, users) = (HashMap::new(), HashMap::new());
+        let mut table = Self { groups, users, slow: None, numbered: self.numbered };
         for config in configs {
             let group: Arc<str> = Arc::from(config.name.as_str());
             for user in &config.users {
                 table.keep_slow(&user.password);
-                let account =
-                    Account { group: Arc::clone(&group), password: user.password.clone() };
+                let before = self.users.get(user.name.as_str());
+                let before = before
+                    .filter(|account| account.group == group && account.password == user.password);
+                let account = before.cloned().unwrap_or_else(|| {
+                    table.numbered = table.numbered.saturating_add(1);
+                    let (group, number) = (Arc::clone(&group), table.numbered);
+                    Account { group, password: user.password.clone(), number }
+                });
                 table.users.insert(Arc::from(user.name.as_str()), account);
             }
             table.keep_slow(&config.tunnel);

@@ -24,11 +24,11 @@ fn group(name: &str, tunnel: Credential, user: Credential) -> GroupConfig {
 }
 
 fn credentials() -> Credentials {
-    Credentials::new(&[
+    let groups = [
         group("generated", verifier("tunnel"), verifier("user")),
         group("chosen", verifier("tunnel"), argon("correct horse")),
-    ])
-    .unwrap()
+    ];
+    Credentials::new(&groups).unwrap()
 }
 
 #[tokio::test]
@@ -196,6 +196,24 @@ async fn who_goes_away_leaves_neither_a_place_nor_a_turn_behind() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     credentials.check_user("chosen", b"correct horse", PEER).await.unwrap();
     assert_eq!(credentials.passwords.memories().len(), 2);
+}
+
+#[tokio::test]
+async fn a_user_is_valid_until_removed_or_changed_in_any_way() {
+    let credentials = credentials();
+    let set = |groups: &[GroupConfig]| credentials.set_groups(groups);
+    let user = credentials.check_user("generated", b"user", PEER).await.unwrap();
+    let same = group("generated", verifier("other"), verifier("user"));
+    set(&[same.clone(), group("new", verifier("x"), verifier("y"))]);
+    assert!(credentials.is_still_valid(&user), "another tunnel secret, another group");
+    set(&[GroupConfig { name: "moved".into(), ..same.clone() }]);
+    assert!(!credentials.is_still_valid(&user), "in another group");
+    set(&[group("generated", verifier("tunnel"), verifier("changed"))]);
+    assert!(!credentials.is_still_valid(&user));
+    set(&[]);
+    assert!(!credentials.is_still_valid(&user));
+    set(&[same]);
+    assert!(!credentials.is_still_valid(&user), "somebody new with the old name");
 }
 
 #[test]
