@@ -28,6 +28,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use anyproxy_runtime::Scope;
 use anyproxy_transport::Challenged;
 use anyproxy_wire::handshake::{
     METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Verifier, check_client_proof, gateway_proof,
@@ -50,6 +51,7 @@ pub struct Credentials {
     /// Stands in for unknown groups and users.
     nobody: Credential,
     failures: Failures,
+    client_failures: Failures,
 }
 
 /// A client that proved itself.
@@ -63,17 +65,18 @@ pub(crate) struct Admitted {
 }
 
 impl Credentials {
-    /// Takes the groups' credentials over.
+    /// Takes the groups' credentials over. What counts failures for the log runs in `scope`.
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub fn new(groups: &[GroupConfig]) -> Result<Self, getrandom::Error> {
+    pub fn new(groups: &[GroupConfig], scope: &Scope) -> Result<Self, getrandom::Error> {
         let mut nobody = [0; 32];
         getrandom::fill(&mut nobody)?;
         Ok(Self {
             table: RwLock::new(Arc::new(Table::new(groups))),
             nobody: Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec()))),
-            failures: Failures::default(),
+            failures: Failures::new("proxy log-ins", scope.clone()),
+            client_failures: Failures::new("client log-ins", scope.clone()),
             passwords: Passwords::new()?,
         })
     }
@@ -99,6 +102,14 @@ impl Credentials {
 
     /// Checks a client's proof. Cancel safe.
     pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, Denied> {
+        let checked = self.check_proof(client).await;
+        if checked.is_err() {
+            self.client_failures.note(client.peer().ip());
+        }
+        checked
+    }
+
+    async fn check_proof(&self, client: &Challenged) -> Result<Admitted, Denied> {
         let hello = client.hello();
         let table = self.table();
         let known = table.groups.get_key_value(&*hello.principal);

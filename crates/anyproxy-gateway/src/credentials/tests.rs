@@ -28,7 +28,7 @@ fn credentials() -> Credentials {
         group("generated", verifier("tunnel"), verifier("user")),
         group("chosen", verifier("tunnel"), argon("correct horse")),
     ];
-    Credentials::new(&groups).unwrap()
+    Credentials::new(&groups, &Scope::root("credentials")).unwrap()
 }
 
 #[tokio::test]
