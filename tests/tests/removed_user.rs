@@ -1,6 +1,11 @@
 //! A user who is removed, or gets another password, opens no new flows through an old association.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failure is the test's result")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a failure is the test's result"
+)]
 
 use std::time::Duration;
 

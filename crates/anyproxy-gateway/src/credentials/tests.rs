@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use anyproxy_runtime::Deadline;
 use argon2::{Argon2, Params, PasswordHasher as _};
 use tokio::task::JoinSet;
 
@@ -129,7 +130,7 @@ async fn runs_until_in(guesses: Vec<(String, IpAddr)>) -> u64 {
     }
     let before = credentials.password_checks().runs;
     let check = credentials.check_user("chosen", b"correct horse", PEER);
-    tokio::time::timeout(Duration::from_secs(30), check).await.unwrap().unwrap();
+    Deadline::after(Duration::from_secs(30)).bound(check).await.unwrap().unwrap();
     let checks = credentials.password_checks();
     assert!(checks.most_at_once <= 2, "{checks:?}");
     checks.runs - before
