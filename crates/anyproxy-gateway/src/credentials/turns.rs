@@ -61,16 +61,13 @@ impl State {
     fn hand_out(&mut self, now: Instant) -> Option<Instant> {
         while let Some(memory) = self.memories.pop() {
             let throttle = &self.throttle;
-            let Some((waiter, standing)) =
-                self.queue.next(|peer| throttle.free_at(peer, now) <= now)
+            let Some((waiter, _)) = self.queue.next(|peer| throttle.free_at(peer, now) <= now)
             else {
                 self.memories.push(memory);
                 return self.queue.peers().map(|peer| throttle.free_at(peer, now)).min();
             };
-            match standing {
-                Standing::Known => {}
-                Standing::Stranger => self.throttle.pay(waiter.attempt.peer, now),
-            }
+            // Who got in before does not wait for the pace, but pays like all others.
+            self.throttle.pay(waiter.attempt.peer, now);
             if let Err(memory) = waiter.turn.send(memory) {
                 self.memories.push(memory);
             }
