@@ -101,7 +101,8 @@ impl Gateway {
         let tunnels = Arc::new(TunnelListener::bind(&*net, &config.tunnels)?);
         let doors = Doors::bind(&*net, config)?;
         let addresses = doors.addresses(tunnels.local_addr());
-        let credentials = Credentials::new(&config.groups)
+        let root = Scope::root("gateway");
+        let credentials = Credentials::new(&config.groups, &root.child("credentials"))
             .map_err(|error| StartError::Random(error.to_string()))?;
         let parts = Parts {
             credentials: Arc::new(credentials),
@@ -112,19 +113,18 @@ impl Gateway {
             },
             drain,
         };
-        let gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
+        let gateway = Self::assemble(root, (addresses, tunnels), config, (&parts, net));
         gateway.serve_tunnels(config, &parts);
         gateway.serve_users(config, &parts, doors);
         Ok(gateway)
     }
 
     fn assemble(
-        addresses: Addresses,
-        tunnels: Arc<TunnelListener>,
+        root: Scope,
+        (addresses, tunnels): (Addresses, Arc<TunnelListener>),
         config: &GatewayConfig,
         (parts, net): (&Parts, Arc<dyn Net>),
     ) -> Self {
-        let root = Scope::root("gateway");
         let users = root.child("users");
         let bandwidth = Bandwidth::new(config.limits.bandwidth);
         root.spawn("bandwidth to targets", Arc::clone(&bandwidth.to_targets).run());

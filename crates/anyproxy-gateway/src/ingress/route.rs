@@ -125,6 +125,8 @@ pub struct User {
     pub group: Arc<str>,
     /// The user's name.
     pub name: Arc<str>,
+    /// Which credential of that name it was: another one has another number.
+    pub credential: u64,
 }
 
 /// Why a user was not let in.
@@ -150,4 +152,7 @@ pub trait Authenticate: Send + Sync + 'static {
         password: &[u8],
         peer: IpAddr,
     ) -> impl Future<Output = Result<User, Denied>> + Send;
+
+    /// Whether `user` would still be let in with what it proved. Cheap: nothing is hashed.
+    fn is_still_valid(&self, user: &User) -> bool;
 }

@@ -216,10 +216,16 @@ pub(crate) struct OneUser;
 impl Authenticate for OneUser {
     async fn check_user(&self, name: &str, password: &[u8], _: IpAddr) -> Result<User, Denied> {
         match (name, password) {
-            ("ann", b"s:cret") => Ok(User { group: "lab".into(), name: "ann".into() }),
+            ("ann", b"s:cret") => {
+                Ok(User { group: "lab".into(), name: "ann".into(), credential: 1 })
+            }
             ("busy", _) => Err(Denied::Busy),
             _ => Err(Denied::Wrong),
         }
+    }
+
+    fn is_still_valid(&self, _: &User) -> bool {
+        true
     }
 }
 

@@ -9,6 +9,8 @@
 //! Datagrams count only from the address that the TCP connection comes from, and from one port of
 //! it: the one that the request announced, or else the first from which something usable came.
 //! Nothing but silence answers others, and replies go nowhere else.
+//!
+//! A user who is removed, or has another password, opens no flow any more: the association ends.
 
 use std::{
     io,
@@ -150,6 +152,8 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         };
         ToTarget {
             ingress: Arc::clone(&self.ingress),
+            by: self.user.clone(),
+            association: self.flows.0.clone(),
             request: OpenRequest { group: Arc::clone(&self.user.group), opening },
             socket: Arc::clone(&self.socket),
             user: from,
@@ -177,6 +181,8 @@ impl Peer {
 /// The flow to one target.
 struct ToTarget<R, A> {
     ingress: Arc<Ingress<R, A>>,
+    by: User,
+    association: Scope,
     request: OpenRequest,
     socket: Arc<Datagrams>,
     user: SocketAddr,
@@ -187,6 +193,11 @@ struct ToTarget<R, A> {
 
 impl<R: Route, A: Authenticate> UserSide for ToTarget<R, A> {
     async fn open(&mut self, deadline: Deadline) -> Result<Flow, Unopened> {
+        if !self.ingress.credentials.is_still_valid(&self.by) {
+            tracing::info!(user = %self.by.name, peer = %self.user, "an association ends: its user is gone");
+            self.association.cancel();
+            return Err(Unopened("the user is gone".into()));
+        }
         match self.ingress.route.open(&self.request, deadline).await {
             Ok(opened) => {
                 self.header = self.head.reply(opened.address);

@@ -53,7 +53,7 @@ impl Ends {
 }
 
 fn key(group: &str, name: &str, target: u16) -> Key {
-    let user = User { group: group.into(), name: name.into() };
+    let user = User { group: group.into(), name: name.into(), credential: 1 };
     Key { user, target: TargetAddr::new("target.test", target).unwrap() }
 }
 
