@@ -47,7 +47,7 @@ enum Cost {
 fn chosen(password: &str, cost: Cost) -> Credential {
     let params = match cost {
         Cost::Cheap => Params::new(64, 1, 1, None).unwrap(),
-        Cost::Dear => Params::new(19 * 1024, 4, 1, None).unwrap(),
+        Cost::Dear => Params::new(19 * 1024, 2, 1, None).unwrap(),
     };
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     Credential::Argon2id(hasher.hash_password(password.as_bytes()).unwrap().to_string())
@@ -173,14 +173,15 @@ async fn a_flood_of_wrong_passwords_is_rationed(transport: Transport) {
     let checks = town.checks();
     assert_eq!(checks.most_at_once, 2);
     assert_eq!(checks.runs, 1 + wrong as u64, "the others were turned away unhashed");
-    assert!((2..=40).contains(&wrong), "{wrong} hashed");
+    // All from one address: 20 are free, and then 4 a second.
+    let paced = 20 + 4 * (1 + began.elapsed().as_secs());
+    assert!((2..=paced).contains(&(wrong as u64)), "{wrong} hashed, {paced} allowed");
     // One line in each window of 10 s, and together they tell how many there were.
     let windows = 1 + began.elapsed().as_secs() / 10;
     assert!((1..=windows).contains(&(lines.lock().unwrap().len() as u64)), "{lines:?}");
     tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(11)).await;
-    assert_ne!(town.ask("somebody", "else").await, 200);
-    assert_eq!(lines.lock().unwrap().iter().sum::<u64>(), 1001, "{lines:?}");
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(lines.lock().unwrap().iter().sum::<u64>(), 1000, "{lines:?}");
 }
 
 #[tokio::test]

@@ -90,6 +90,8 @@ mod interim;
 mod kept;
 #[path = "http/shared.rs"]
 mod shared;
+#[path = "http/strict.rs"]
+mod strict;
 #[path = "http/switches.rs"]
 mod switches;
 

@@ -8,7 +8,7 @@ use anyproxy_wire::{
     codes::OpenCode,
     message::{Open, Protocol, Target},
 };
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, sync::Semaphore};
 
 use crate::{
     config::{Forward, Limits},
@@ -34,15 +34,20 @@ pub(crate) struct Refusal {
 }
 
 impl Exit {
-    /// Serves one stream that the gateway opened.
-    pub(crate) async fn serve(self: Arc<Self>, tunnel: Tunnel, incoming: Incoming) {
+    /// Serves one stream that the gateway opened. `flows` is what the session has left for those.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        tunnel: Tunnel,
+        flows: Arc<Semaphore>,
+        incoming: Incoming,
+    ) {
         let deadline = Deadline::after(self.limits.proxy_timeout);
         let (open, mut stream) = match incoming.head(deadline).await {
             Ok(opened) => opened,
             Err(error) => return tracing::debug!(%error, "a stream without a proper head"),
         };
         if open.protocol == Protocol::Udp {
-            return self.serve_flow(&tunnel, stream, &open, deadline).await;
+            return self.serve_flow((&tunnel, flows), stream, &open, deadline).await;
         }
         let forward = self.forward(&open);
         let header = forward.and_then(|forward| forward.proxy_header);

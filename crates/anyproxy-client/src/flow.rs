@@ -28,7 +28,7 @@ use anyproxy_wire::{
     datagram::MAX_DATAGRAM,
     message::{Open, Target},
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::connection::{Exit, Refusal, gone, refuse};
 
@@ -103,15 +103,16 @@ enum Ended {
 }
 
 impl Exit {
-    /// Serves a flow that the gateway opened.
+    /// Serves a flow that the gateway opened in a session that has room for so many more.
     pub(crate) async fn serve_flow(
         &self,
-        tunnel: &Tunnel,
+        (tunnel, room): (&Tunnel, Arc<Semaphore>),
         mut stream: Stream,
         open: &Open,
         deadline: Deadline,
     ) {
-        let Some(place) = self.flows.enter(self.limits.max_flows) else {
+        let place = self.flows.enter(self.limits.max_flows).zip(room.try_acquire_owned().ok());
+        let Some((place, _room)) = place else {
             let detail = "too many UDP flows".into();
             let refusal = Refusal { code: OpenCode::Overloaded, detail };
             return refuse(stream, open, refusal, deadline).await;

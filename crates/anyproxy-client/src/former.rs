@@ -55,6 +55,8 @@ impl FormerSessions {
 impl Former {
     /// Serves what is left until the tunnel is over; `scope` ends it earlier. Run it to its end.
     pub(crate) async fn run(self, scope: Scope) {
+        // For flows that crossed the Goaway; those from before have their own share.
+        let flows = Arc::new(Semaphore::new(self.tunnel.max_flows().min(Semaphore::MAX_PERMITS)));
         let error = loop {
             tokio::select! {
                 biased;
@@ -67,7 +69,8 @@ impl Former {
                 // Opens that crossed the Goaway.
                 incoming = self.tunnel.accept() => match incoming {
                     Ok(incoming) => {
-                        let serving = Arc::clone(&self.exit).serve(self.tunnel.clone(), incoming);
+                        let (exit, flows) = (Arc::clone(&self.exit), Arc::clone(&flows));
+                        let serving = exit.serve(self.tunnel.clone(), flows, incoming);
                         self.connections.spawn("connection", serving);
                     }
                     Err(error) => break error,

@@ -8,7 +8,10 @@ use anyproxy_wire::{
     frame::Frame,
     message::{ForwardReply, ForwardRequest, Goaway},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use crate::{
     chosen::{Ask, Slot},
@@ -29,6 +32,8 @@ pub(crate) enum End {
 
 pub(crate) struct Session<'a> {
     tunnel: Tunnel,
+    /// What is left of its streams for UDP flows.
+    flows: Arc<Semaphore>,
     replica: &'a Replica,
     /// Forwards that were asked for and are not answered yet.
     asked: BTreeSet<usize>,
@@ -44,7 +49,8 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let due = (0..replica.exit.forwards.len()).map(|index| (now, index)).collect();
         let chosen = replica.ports.changes();
-        Self { tunnel, replica, asked: BTreeSet::new(), due, later: BTreeSet::new(), chosen }
+        let flows = Arc::new(Semaphore::new(tunnel.max_flows().min(Semaphore::MAX_PERMITS)));
+        Self { tunnel, flows, replica, asked: BTreeSet::new(), due, later: BTreeSet::new(), chosen }
     }
 
     /// Serves until the tunnel is over, or takes no new connections any more, and says why. Not cancel safe.
@@ -71,7 +77,8 @@ impl<'a> Session<'a> {
                 },
                 incoming = self.tunnel.accept() => match incoming {
                     Ok(incoming) => {
-                        let serving = Arc::clone(exit).serve(self.tunnel.clone(), incoming);
+                        let flows = Arc::clone(&self.flows);
+                        let serving = Arc::clone(exit).serve(self.tunnel.clone(), flows, incoming);
                         connections.spawn("connection", serving);
                     }
                     Err(error) => return End::Over(error),

@@ -75,6 +75,7 @@ pub struct Gateway {
     addresses: Addresses,
     groups: Groups,
     flows: Arc<Flows>,
+    kept: Arc<Kept>,
     addresses_of_users: Arc<PerAddress>,
     root: Scope,
     users: Scope,
@@ -103,7 +104,8 @@ impl Gateway {
         let tunnels = Arc::new(TunnelListener::bind(&*net, &config.tunnels)?);
         let doors = Doors::bind(&*net, config)?;
         let addresses = doors.addresses(tunnels.local_addr());
-        let credentials = Credentials::new(&config.groups)
+        let root = Scope::root("gateway");
+        let credentials = Credentials::new(&config.groups, &root.child("credentials"))
             .map_err(|error| StartError::Random(error.to_string()))?;
         let parts = Parts {
             credentials: Arc::new(credentials),
@@ -114,7 +116,7 @@ impl Gateway {
             },
             drain,
         };
-        let mut gateway = Self::assemble(addresses, tunnels, config, (&parts, net));
+        let mut gateway = Self::assemble(root, (addresses, tunnels), config, (&parts, net));
         gateway.https = doors.tls();
         gateway.serve_tunnels(config, &parts);
         gateway.serve_users(config, &parts, doors);
@@ -122,24 +124,26 @@ impl Gateway {
     }
 
     fn assemble(
-        addresses: Addresses,
-        tunnels: Arc<TunnelListener>,
+        root: Scope,
+        (addresses, tunnels): (Addresses, Arc<TunnelListener>),
         config: &GatewayConfig,
         (parts, net): (&Parts, Arc<dyn Net>),
     ) -> Self {
-        let root = Scope::root("gateway");
         let users = root.child("users");
         let bandwidth = Bandwidth::new(config.limits.bandwidth);
         root.spawn("bandwidth to targets", Arc::clone(&bandwidth.to_targets).run());
         root.spawn("bandwidth to users", Arc::clone(&bandwidth.to_users).run());
         let flows = Flows::new(net, users.clone(), &config.limits);
         let ports = Ports::new(&config.groups, parts.acceptor.named("forward"), Arc::clone(&flows));
-        let registry = Arc::new(Registry::new(&config.groups, bandwidth));
+        // Not with the users: kept connections are no reason to wait at shutdown.
+        let kept = Kept::new(root.child("targets"));
+        let registry = Arc::new(Registry::new(&config.groups, bandwidth, kept.clone()));
         let credentials = Arc::clone(&parts.credentials);
         Self {
             addresses,
             groups: Groups { registry, credentials, ports, changing: Mutex::default() },
             flows,
+            kept,
             addresses_of_users: Arc::clone(&parts.acceptor.addresses),
             users,
             accepting: root.child("accepting"),
@@ -170,10 +174,10 @@ impl Gateway {
             route: Arc::clone(&self.groups.registry),
             credentials: Arc::clone(&parts.credentials),
             flows: Arc::clone(&self.flows),
+            permits: Arc::clone(&parts.acceptor.permits),
             proxy_timeout: config.limits.proxy_timeout,
             name: "anyproxy".into(),
-            // Not with the users: kept connections are no reason to wait at shutdown.
-            kept: Kept::new(self.root.child("targets")),
+            kept: Arc::clone(&self.kept),
         });
         doors.open(&ingress, &self.users, &self.accepting, &parts.acceptor);
     }

@@ -84,7 +84,8 @@ impl Sessions {
         match self.credentials.check_client(&client).await {
             Ok(admitted) => self.place(client, admitted).await,
             Err(Denied::Wrong) => {
-                tracing::warn!(%peer, ?group, "a client was refused: wrong group or secret");
+                // For the log of a flood there is one line for many.
+                tracing::debug!(%peer, ?group, "a client was refused: wrong group or secret");
                 client
                     .refuse(CloseCode::Unauthorised, "wrong group or secret", RETRY_REFUSED)
                     .await;

@@ -8,7 +8,9 @@
 //! - what was finished is waited for until the peer's transport has acknowledged it, so that nobody
 //!   closes the tunnel over a tail that is still under way;
 //! - a user who has received everything, and still sends to a target that is gone, is not reset at
-//!   once: a reset would overtake the last bytes in its own kernel.
+//!   once: a reset would overtake the last bytes in its own kernel;
+//! - a process that is killed in the middle looks like a reset as well: its kernel closes the TCP
+//!   connection, and is told beforehand how ([`NearSide::hold_open`]).
 
 use std::{io, time::Duration};
 
@@ -73,6 +75,12 @@ pub trait NearSide: Side + Send {
     /// relay was dropped.
     fn reset(self, why: Option<&SplicedEnd>);
 
+    /// The relay begins: should the process die, the other end shall not see a clean end.
+    fn hold_open(&self) {}
+
+    /// The relay is over: a close is a clean end again, and destroys nothing that is unsent.
+    fn let_close(&self) {}
+
     /// Reads one piece into the void; `false` when nothing more will come. Cancel safe.
     fn discard(&mut self) -> impl Future<Output = bool> + Send;
 }
@@ -80,6 +88,14 @@ pub trait NearSide: Side + Send {
 impl NearSide for IoSide<Conn> {
     fn reset(self, _: Option<&SplicedEnd>) {
         self.into_inner().0.abort();
+    }
+
+    fn hold_open(&self) {
+        self.get_ref().hold_open();
+    }
+
+    fn let_close(&self) {
+        self.get_ref().let_close();
     }
 
     async fn discard(&mut self) -> bool {
@@ -97,7 +113,7 @@ pub async fn splice<N: NearSide>(
     timeouts: RelayTimeouts,
 ) -> Spliced {
     stream.set_stop_code(near.failed());
-    let mut conn = ResetOnDrop(Some(conn));
+    let mut conn = ResetOnDrop::new(conn);
     let outcome = match conn.0.as_mut() {
         Some(side) => relay_unless_evicted(side, &mut stream, timeouts).await,
         None => None,
@@ -111,8 +127,10 @@ pub async fn splice<N: NearSide>(
     let (up_finished, down_finished) =
         (matches!(up.end, End::Finished), matches!(down.end, End::Finished));
     let mut end = verdict(up.end, down.end);
-    if let Some(code) = code(&end, near) {
-        stream.reset(code);
+    match code(&end, near) {
+        Some(code) => stream.reset(code),
+        // The end has been passed on; what the kernel still holds of it belongs to the other end.
+        None => conn.let_close(),
     }
     if up_finished {
         let acked = stream.acked().await;
@@ -186,6 +204,18 @@ fn echo(error: &StreamError) -> StreamCode {
 struct ResetOnDrop<N: NearSide>(Option<N>);
 
 impl<N: NearSide> ResetOnDrop<N> {
+    fn new(side: N) -> Self {
+        side.hold_open();
+        Self(Some(side))
+    }
+
+    /// Comes before [`ResetOnDrop::close`]. A reset is still one afterwards.
+    fn let_close(&self) {
+        if let Some(side) = &self.0 {
+            side.let_close();
+        }
+    }
+
     fn close(&mut self) {
         self.0 = None;
     }
@@ -200,6 +230,7 @@ impl<N: NearSide> ResetOnDrop<N> {
     /// already; closing with unread bytes would send RST and drop what the kernel has not sent.
     async fn linger(&mut self) {
         let Some(mut side) = self.0.take() else { return };
+        side.let_close();
         let until_closed = async { while side.discard().await {} };
         let _ = Deadline::after(LINGER).bound(until_closed).await;
     }

@@ -352,6 +352,28 @@ impl Tunnel {
         }
     }
 
+    /// Asks the peer's transport for a sign of life, to be had within a round trip. (QUIC acknowledges
+    /// all that is sent, so there it is asked already by whatever was sent.)
+    pub fn probe(&self) {
+        match &*self.arm {
+            Arm::Quic(_) => {}
+            Arm::WebSocket(tunnel) => tunnel.probe(),
+        }
+    }
+
+    /// Live data streams that the gateway allows.
+    #[must_use]
+    pub fn max_streams(&self) -> usize {
+        self.settings().max_streams
+    }
+
+    /// Of these, how many may be UDP flows: half, so that a flood of datagrams from many places
+    /// leaves room for connections.
+    #[must_use]
+    pub fn max_flows(&self) -> usize {
+        self.max_streams().div_ceil(2)
+    }
+
     /// Figures of this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -15,7 +15,7 @@ use crate::{
     cli::HashPasswordArgs,
     config::Problem,
     groups::Credential,
-    settings::{Strength, secret_from_bytes},
+    settings::{READ_FOR_SECRET, Strength, secret_from_bytes},
 };
 
 /// The cost of a hash: 19 MiB and two passes, the first choice of the OWASP Password Storage Cheat Sheet
@@ -24,9 +24,6 @@ use crate::{
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-
-/// The longest input that is read, in bytes.
-const LONGEST: u64 = 4_096;
 
 /// Why no hash or secret could be made.
 #[derive(Debug, Error)]
@@ -116,7 +113,7 @@ fn read_secret() -> Result<Secret, PasswordError> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         let mut bytes = Vec::new();
-        stdin.lock().take(LONGEST).read_to_end(&mut bytes).map_err(PasswordError::Read)?;
+        stdin.lock().take(READ_FOR_SECRET).read_to_end(&mut bytes).map_err(PasswordError::Read)?;
         return Ok(secret_from_bytes(bytes, "standard input")?);
     }
     let first = ask("Password: ").map_err(PasswordError::Read)?;
@@ -134,7 +131,7 @@ fn ask(prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut line = Zeroizing::new(Vec::new());
     {
         let _quiet = Quiet::start()?;
-        io::stdin().lock().take(LONGEST).read_until(b'\n', &mut line)?;
+        io::stdin().lock().take(READ_FOR_SECRET).read_until(b'\n', &mut line)?;
     }
     writeln!(screen)?;
     Ok(line)

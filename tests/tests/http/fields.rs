@@ -18,6 +18,7 @@ everywhere! {
     a_target_sees_nothing_that_is_for_the_proxy
     a_user_sees_nothing_that_is_for_the_proxy
     large_heads_are_refused
+    many_fields_pass_both_ways
     a_target_with_a_large_head_is_told
     a_target_that_does_not_speak_http_is_told
     illegal_spaces_and_folds_are_repaired
@@ -125,7 +126,7 @@ async fn large_heads_are_refused(site: Site, transport: Transport) {
     assert_eq!(values(&head, "x-large")[0].len(), 60_000);
     answer(&mut user, &mut target, "ok").await;
 
-    let many = (0..200).map(|number| format!("X-{number}: x\r\n")).collect::<String>();
+    let many = (0..2000).map(|number| format!("X-{number}: x\r\n")).collect::<String>();
     for fields in [field(200_000), many] {
         let user = scene.user().await;
         let request = scene.request("GET", "/", &fields);
@@ -138,6 +139,21 @@ async fn large_heads_are_refused(site: Site, transport: Transport) {
         assert_eq!(String::from_utf8_lossy(&start), "HTTP/1.1 431");
     }
     scene.no_more_connections();
+}
+
+async fn many_fields_pass_both_ways(site: Site, transport: Transport) {
+    let fields = (0..900).map(|number| format!("X-{number}: x\r\n")).collect::<String>();
+    let count = |head: &str| head.lines().filter(|line| line.starts_with("X-")).count();
+    let mut scene = Scene::start(site, transport).await;
+    let mut user = scene.user().await;
+    send(&mut user, scene.request("GET", "/", &fields)).await;
+    let mut target = scene.accept().await;
+    let head = read_head(&mut target).await.unwrap();
+    assert_eq!(count(&head), 900);
+    send(&mut target, format!("HTTP/1.1 204 No Content\r\n{fields}\r\n")).await;
+    let head = read_head(&mut user).await.unwrap();
+    assert_eq!((status(&head), count(&head)), (204, 900));
+    scene.goes_on(&mut user, &mut target).await;
 }
 
 /// The user's connection stays.

@@ -27,6 +27,7 @@ simulated! {
     draining_lets_streams_finish
     a_flood_of_resets_ends_the_connection
     a_reader_who_rests_gets_everything
+    a_target_that_sends_hints_without_end_fills_nothing
 }
 
 async fn an_idle_connection_ends_a_strangers_soon(site: Site, transport: Transport) {
@@ -237,4 +238,29 @@ async fn a_reader_who_rests_gets_everything(site: Site, transport: Transport) {
         got.extend(data);
     }
     assert!(got == target::pattern(SIZE), "{} bytes", got.len());
+}
+
+/// Heads are not flow-controlled: a queue of them grows as long as somebody adds to it.
+async fn a_target_that_sends_hints_without_end_fills_nothing(site: Site, transport: Transport) {
+    const MOST: usize = 16;
+    let mut scene = Scene::start(site, transport).await;
+    let (sender, _connection) = scene.http2().await;
+    let mut sender = sender.ready().await.unwrap();
+    let asked = scene.request(Method::GET, "/").body(()).unwrap();
+    let (mut response, _) = sender.send_request(asked, true).unwrap();
+    let mut target = scene.accept().await;
+    read_head(&mut target).await.unwrap();
+    for _ in 0..10 * MOST {
+        send(&mut target, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").await;
+        // Each of them arrives by itself, so none is dropped because many wait.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    send(&mut target, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    let mut hints = 0;
+    while let Some(hint) = std::future::poll_fn(|cx| response.poll_informational(cx)).await {
+        assert_eq!(hint.unwrap().status(), 103);
+        hints += 1;
+    }
+    assert_eq!(hints, MOST);
+    assert_eq!(response.await.unwrap().status(), 204);
 }

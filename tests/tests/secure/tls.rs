@@ -111,6 +111,7 @@ async fn plain_http_at_the_tls_port_is_told_what_to_do(site: Site, transport: Tr
     assert!(told.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{told}");
     let (head, body) = told.split_once("\r\n\r\n").unwrap();
     assert!(body.contains("this port speaks TLS"), "{told}");
+    assert!(head.contains("Proxy-Status: anyproxy; error=http_request_error"), "{told}");
     assert!(head.contains(&format!("Content-Length: {}", body.len())), "{told}");
     assert_eq!(end, Ok(()));
 }

@@ -4,7 +4,8 @@
 //! generated secret   keyed hash, microseconds                       ─▶ right or wrong
 //! chosen password    seen right before (keyed hash)? ─▶ right
 //!                    too many failures lately?       ─▶ busy, nothing is hashed
-//!                    Argon2id, two at once, one per credential       ─▶ right or wrong
+//!                    a turn: addresses take turns, accounts at each do ─▶ busy if there is no place
+//!                    Argon2id, two at once, one per credential         ─▶ right or wrong
 //! ```
 //!
 //! A right password is known again by a keyed hash whose key lives as long as the process, so a
@@ -16,14 +17,18 @@
 
 mod argon;
 mod failures;
+mod memory;
+mod queue;
 mod table;
 mod throttle;
+mod turns;
 
 use std::{
     net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
 };
 
+use anyproxy_runtime::Scope;
 use anyproxy_transport::Challenged;
 use anyproxy_wire::handshake::{
     METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Verifier, check_client_proof, gateway_proof,
@@ -33,10 +38,10 @@ use crate::{
     config::{Credential, GroupConfig},
     ingress::{Authenticate, Denied, User},
 };
-pub use argon::PasswordChecks;
 use argon::Passwords;
 use failures::Failures;
 use table::Table;
+pub use turns::PasswordChecks;
 
 /// Checks clients and proxy users.
 #[derive(Debug)]
@@ -46,6 +51,7 @@ pub struct Credentials {
     /// Stands in for unknown groups and users.
     nobody: Credential,
     failures: Failures,
+    client_failures: Failures,
 }
 
 /// A client that proved itself.
@@ -59,25 +65,26 @@ pub(crate) struct Admitted {
 }
 
 impl Credentials {
-    /// Takes the groups' credentials over.
+    /// Takes the groups' credentials over. What counts failures for the log runs in `scope`.
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub fn new(groups: &[GroupConfig]) -> Result<Self, getrandom::Error> {
+    pub fn new(groups: &[GroupConfig], scope: &Scope) -> Result<Self, getrandom::Error> {
         let mut nobody = [0; 32];
         getrandom::fill(&mut nobody)?;
         Ok(Self {
             table: RwLock::new(Arc::new(Table::new(groups))),
             nobody: Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec()))),
-            failures: Failures::default(),
+            failures: Failures::new("proxy log-ins", scope.clone()),
+            client_failures: Failures::new("client log-ins", scope.clone()),
             passwords: Passwords::new()?,
         })
     }
 
     /// Replaces everything that is kept. Passwords that stay as they are are still known.
     pub(crate) fn set_groups(&self, groups: &[GroupConfig]) {
-        let table = Arc::new(Table::new(groups));
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        *table = Arc::new(table.replaced(groups));
     }
 
     /// How passwords that people chose were checked.
@@ -95,6 +102,14 @@ impl Credentials {
 
     /// Checks a client's proof. Cancel safe.
     pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, Denied> {
+        let checked = self.check_proof(client).await;
+        if checked.is_err() {
+            self.client_failures.note(client.peer().ip());
+        }
+        checked
+    }
+
+    async fn check_proof(&self, client: &Challenged) -> Result<Admitted, Denied> {
         let hello = client.hello();
         let table = self.table();
         let known = table.groups.get_key_value(&*hello.principal);
@@ -174,7 +189,17 @@ impl Authenticate for Credentials {
         if self.table().users.get(name) != Some(account) {
             return Err(Denied::Wrong);
         }
-        Ok(User { group: Arc::clone(&account.group), name: Arc::clone(name) })
+        Ok(User {
+            group: Arc::clone(&account.group),
+            name: Arc::clone(name),
+            credential: account.number,
+        })
+    }
+
+    fn is_still_valid(&self, user: &User) -> bool {
+        let table = self.table();
+        let account = table.users.get(&user.name);
+        account.is_some_and(|account| account.number == user.credential)
     }
 }
 

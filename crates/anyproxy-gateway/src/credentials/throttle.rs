@@ -1,8 +1,15 @@
 //! Back-off for failed passwords, before anything is hashed.
 //!
+//! ```text
+//! account and address  5 failures free, then pauses of 1, 2, 4 … 60 s    told to come back
+//! address              20 attempts free, then 4 a second                waits for its turn
+//! ```
+//!
 //! An attempt counts as failed from its start until it turns out right, so that many at once do not
-//! slip through together. Failures are counted for one account from one address: a job with a stale
-//! password holds up nobody else behind the same address. An IPv6 host has a whole /64 to itself.
+//! slip through together. Pauses are for one account from one address: a job with a stale password
+//! holds up nobody else behind the same address. Who tries one name after the other is slowed down
+//! by the address's pace, which turns nobody away: a right password behind it gets in a little
+//! later. An IPv6 host has a whole /64 to itself.
 
 use std::{
     collections::HashMap,
@@ -19,14 +26,23 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Failures are forgotten after this long without another.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
-/// Failing accounts and addresses remembered; beyond it the oldest make room.
-const MAX_KEPT: usize = 4096;
+
+/// What attempts from one address cost it: this long each, of which so many are free.
+const PACE: Duration = Duration::from_millis(250);
+const FREE_OF_ONE: u32 = 20;
+
+/// Accounts remembered for one address. No pause is forgotten for want of room: at its pace an
+/// address begins fewer than these in the time of the longest pause, with all that it may have
+/// waiting.
+const MAX_OF_ONE: usize = 384;
+/// Accounts remembered for all addresses, and addresses: more than can be hashed in that time.
+const MAX_KEPT: usize = 16_384;
 
 /// Who tries: an account, named by its keyed hash, from an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Attempt {
-    peer: IpAddr,
-    account: [u8; 32],
+    pub(super) peer: IpAddr,
+    pub(super) account: [u8; 32],
 }
 
 impl Attempt {
@@ -39,17 +55,21 @@ impl Attempt {
         };
         Self { peer, account }
     }
-
-    /// Whether both come from the same address.
-    pub(super) fn is_by(&self, other: Self) -> bool {
-        self.peer == other.peer
-    }
 }
 
-/// Failures by account and address.
+/// Failures by address and account.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
-    failures: HashMap<Attempt, Failures>,
+    addresses: HashMap<IpAddr, Address>,
+    /// Accounts over all addresses.
+    accounts: usize,
+}
+
+#[derive(Debug)]
+struct Address {
+    /// When all that is free will be free again.
+    paid: Instant,
+    accounts: HashMap<[u8; 32], Failures>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,16 +86,22 @@ pub(super) enum Turn {
 }
 
 impl Throttle {
-    /// Whether this attempt may be made; if so it counts as failed until it [succeeded](Self::succeeded).
+    /// Whether this attempt may be made; if so it counts as failed until it
+    /// [succeeded](Self::succeeded) or was [given up](Self::given_up).
     pub(super) fn begin(&mut self, attempt: Attempt, now: Instant) -> Turn {
-        if self.failures.len() >= MAX_KEPT && !self.failures.contains_key(&attempt) {
-            self.make_room(now);
+        if !self.remembers(attempt) && self.make_room(attempt.peer, now) == Turn::Later {
+            return Turn::Later;
         }
-        let failures = self.failures.entry(attempt).or_insert(Failures { count: 0, last: now });
+        let new = || Address { paid: now, accounts: HashMap::new() };
+        let address = self.addresses.entry(attempt.peer).or_insert_with(new);
+        let failures = address.accounts.entry(attempt.account).or_insert_with(|| {
+            self.accounts = self.accounts.saturating_add(1);
+            Failures { count: 0, last: now }
+        });
         if now.duration_since(failures.last) > FORGET_AFTER {
             failures.count = 0;
         }
-        if now < failures.last + failures.pause() {
+        if failures.pauses(now) {
             return Turn::Later;
         }
         failures.count = failures.count.saturating_add(1);
@@ -83,23 +109,92 @@ impl Throttle {
         Turn::Now
     }
 
-    pub(super) fn succeeded(&mut self, attempt: Attempt) {
-        self.failures.remove(&attempt);
+    /// When the address may have another password hashed, by its pace.
+    pub(super) fn free_at(&self, peer: IpAddr, now: Instant) -> Instant {
+        let free = PACE.saturating_mul(FREE_OF_ONE.saturating_sub(1));
+        let paid = self.addresses.get(&peer).map_or(now, |address| address.paid);
+        paid.checked_sub(free).unwrap_or(now).max(now)
     }
 
-    fn make_room(&mut self, now: Instant) {
-        self.failures.retain(|_, failures| now.duration_since(failures.last) <= FORGET_AFTER);
-        if self.failures.len() < MAX_KEPT {
-            return;
+    /// A password from `peer` is hashed.
+    pub(super) fn pay(&mut self, peer: IpAddr, now: Instant) {
+        if let Some(address) = self.addresses.get_mut(&peer) {
+            address.paid = address.paid.max(now) + PACE;
         }
-        let oldest = self.failures.iter().min_by_key(|(_, failures)| failures.last);
-        if let Some(peer) = oldest.map(|(peer, _)| *peer) {
-            self.failures.remove(&peer);
+    }
+
+    /// What was [paid](Self::pay) was not for a failure.
+    pub(super) fn pay_back(&mut self, peer: IpAddr) {
+        if let Some(address) = self.addresses.get_mut(&peer) {
+            address.paid = address.paid.checked_sub(PACE).unwrap_or(address.paid);
+        }
+    }
+
+    pub(super) fn succeeded(&mut self, attempt: Attempt) {
+        let Some(address) = self.addresses.get_mut(&attempt.peer) else { return };
+        if address.accounts.remove(&attempt.account).is_some() {
+            self.accounts = self.accounts.saturating_sub(1);
+        }
+    }
+
+    /// Nothing was hashed for an attempt that had begun.
+    pub(super) fn given_up(&mut self, attempt: Attempt) {
+        let address = self.addresses.get_mut(&attempt.peer);
+        if let Some(failures) = address.and_then(|it| it.accounts.get_mut(&attempt.account)) {
+            failures.count = failures.count.saturating_sub(1);
+        }
+    }
+
+    fn remembers(&self, attempt: Attempt) -> bool {
+        let address = self.addresses.get(&attempt.peer);
+        address.is_some_and(|address| address.accounts.contains_key(&attempt.account))
+    }
+
+    /// Makes room for one more account at `peer`, if need be and if somebody's pause is over.
+    fn make_room(&mut self, peer: IpAddr, now: Instant) -> Turn {
+        if self.addresses.get(&peer).is_some_and(|address| address.accounts.len() >= MAX_OF_ONE) {
+            self.forget_one_of(peer, now);
+        }
+        if self.accounts >= MAX_KEPT {
+            let most = self.addresses.iter().max_by_key(|(_, address)| address.resting(now));
+            if let Some(most) = most.map(|(peer, _)| *peer) {
+                self.forget_one_of(most, now);
+            }
+        }
+        if self.addresses.len() >= MAX_KEPT {
+            self.addresses.retain(|_, address| !address.accounts.is_empty() || address.paid > now);
+        }
+        let full = self.accounts >= MAX_KEPT
+            || match self.addresses.get(&peer) {
+                Some(address) => address.accounts.len() >= MAX_OF_ONE,
+                None => self.addresses.len() >= MAX_KEPT,
+            };
+        if full { Turn::Later } else { Turn::Now }
+    }
+
+    /// Forgets the oldest failures from `peer` that serve no pause.
+    fn forget_one_of(&mut self, peer: IpAddr, now: Instant) {
+        let Some(address) = self.addresses.get_mut(&peer) else { return };
+        let resting = address.accounts.iter().filter(|(_, failures)| !failures.pauses(now));
+        let oldest = resting.min_by_key(|(_, failures)| failures.last).map(|(mark, _)| *mark);
+        if oldest.and_then(|mark| address.accounts.remove(&mark)).is_some() {
+            self.accounts = self.accounts.saturating_sub(1);
         }
     }
 }
 
+impl Address {
+    /// Accounts that serve no pause.
+    fn resting(&self, now: Instant) -> usize {
+        self.accounts.values().filter(|failures| !failures.pauses(now)).count()
+    }
+}
+
 impl Failures {
+    fn pauses(self, now: Instant) -> bool {
+        now < self.last + self.pause()
+    }
+
     fn pause(self) -> Duration {
         match self.count.checked_sub(FREE) {
             None | Some(0) => Duration::ZERO,
@@ -112,49 +207,4 @@ impl Failures {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attempt(peer: &str, account: u8) -> Attempt {
-        Attempt::new(peer.parse().unwrap(), [account; 32])
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_sixth_failure_costs_a_second_and_each_further_one_twice_as_much() {
-        let mut throttle = Throttle::default();
-        let (mut now, one) = (Instant::now(), attempt("192.0.2.1", 1));
-        for _ in 0..6 {
-            assert_eq!(throttle.begin(one, now), Turn::Now);
-        }
-        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
-            let pause = Duration::from_secs(pause);
-            assert_eq!(throttle.begin(one, now + pause - Duration::from_millis(1)), Turn::Later);
-            now += pause;
-            assert_eq!(throttle.begin(one, now), Turn::Now);
-        }
-        throttle.succeeded(one);
-        assert_eq!(throttle.begin(one, now), Turn::Now);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn others_are_not_held_up_but_a_network_of_one_host_is_one() {
-        let mut throttle = Throttle::default();
-        let now = Instant::now();
-        for last in 0..7 {
-            throttle.begin(attempt(&format!("2001:db8::{last}"), 1), now);
-        }
-        assert_eq!(throttle.begin(attempt("2001:db8::ffff:1", 1), now), Turn::Later);
-        assert_eq!(throttle.begin(attempt("2001:db8::1", 2), now), Turn::Now);
-        assert_eq!(throttle.begin(attempt("2001:db8:0:1::1", 1), now), Turn::Now);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_of_addresses_does_not_grow_the_table() {
-        let mut throttle = Throttle::default();
-        let now = Instant::now();
-        for address in 0..2 * u32::try_from(MAX_KEPT).unwrap() {
-            throttle.begin(Attempt::new(IpAddr::V4(address.into()), [0; 32]), now);
-        }
-        assert_eq!(throttle.failures.len(), MAX_KEPT);
-    }
-}
+mod tests;

@@ -31,6 +31,8 @@ const BYTES: usize = 256 * 1024;
 pub(super) struct Inbox {
     state: Mutex<State>,
     changed: Notify,
+    /// The flow's task is over, and its stream with it.
+    left: Notify,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl Inbox {
             touched: Instant::now(),
             permit: Some(permit),
         };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { state: Mutex::new(state), changed: Notify::new(), left: Notify::new() }
     }
 
     /// Takes a datagram of the user's, if there is room.
@@ -143,6 +145,16 @@ impl Inbox {
         let permit = self.state().permit.take();
         self.changed.notify_one();
         (permit, lost)
+    }
+
+    /// The flow's task is over.
+    pub(super) fn leave(&self) {
+        self.left.notify_one();
+    }
+
+    /// Waits until the flow's task is over. Cancel safe; for one caller.
+    pub(super) async fn left(&self) {
+        self.left.notified().await;
     }
 
     fn turn(&self, phase: Phase) -> u64 {

@@ -9,7 +9,7 @@
 //! only queue here: bounded in datagrams and in bytes. Nobody waits for a datagram's sake; what has
 //! no room is dropped and counted.
 //!
-//! A flow ends when it has been idle, when its session dies, when the client ends it, when it
+//! A flow ends when it has been idle, when its session dies or falls silent, when the client ends it, when it
 //! gives way to another, and when its door closes. One that was refused keeps its place for
 //! [`HOLD_OFF`], so that a peer that goes on sending to a dead target costs one open in that time
 //! and not one for each datagram.
@@ -39,6 +39,9 @@ pub(crate) const HOLD_OFF: Duration = Duration::from_secs(2);
 const LAST_QUIET: Duration = Duration::from_secs(1);
 /// In a drain: how long a flow lives at most.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// How often it is looked, while datagrams go to the client, whether it is still there.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Room for the largest datagram.
 const LARGEST: usize = 65_535;

@@ -3,11 +3,12 @@
 use std::{future::Future, hash::Hash, io, pin::pin};
 
 use anyproxy_runtime::Deadline;
-use anyproxy_transport::{Flow, StreamError};
+use anyproxy_transport::{Flow, Sent, StreamError};
 use anyproxy_wire::codes::OpenCode;
+use futures_util::future::OptionFuture;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Flows, HOLD_OFF, LAST_ANSWERS, LAST_QUIET, table::Slot};
+use super::{Flows, HOLD_OFF, LAST_ANSWERS, LAST_QUIET, LOOK_AGAIN, table::Slot};
 use crate::figures::Reason;
 
 /// The user's side of a flow.
@@ -24,6 +25,12 @@ pub(crate) trait UserSide: Send + Sync + 'static {
     /// What the socket answered; the reply is lost then.
     fn reply(&self, payload: &[u8]) -> io::Result<()>;
 
+    /// Watches the session after something was sent into the flow: whether its client has fallen
+    /// silent and somebody else could carry the flow. Cancel safe.
+    fn is_lost(&self) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
+
     /// The session takes no new flows any more.
     fn draining(&self) {}
 }
@@ -39,7 +46,7 @@ enum Ended {
     Idle,
     /// Another flow has its place.
     GaveWay,
-    /// The client ended it, or the session died: the next datagram may open another at once.
+    /// The client ended it, or the session died or fell silent: the next datagram may open another at once.
     Over(String),
     /// There is nobody to talk to; the next datagram shall not ask at once.
     Refused(String),
@@ -56,7 +63,10 @@ where
     let opened = tokio::select! {
         biased;
         () = slot.inbox.evicted() => return,
-        opened = deadline.bound(user.open(deadline)) => opened,
+        opened = deadline.bound(async {
+            slot.vacant().await;
+            user.open(deadline).await
+        }) => opened,
     };
     let ended = match opened {
         Ok(Ok(flow)) => {
@@ -89,21 +99,35 @@ where
     let mut losses = Losses::default();
     let mut timer = pin!(sleep_until(slot.inbox.touched() + idle));
     let mut draining = pin!(slot.table.scope.draining());
+    // At most one at a time.
+    let mut watch = pin!(OptionFuture::from(None));
+    let (mut watching, mut heard) = (false, Instant::now());
     loop {
         tokio::select! {
             taken = slot.next() => match taken {
                 // What had no room is counted by the flow.
-                Some(payload) => { flow.send(&payload); }
+                Some(payload) => {
+                    let sent = flow.send(&payload);
+                    if sent == Sent::Queued && !watching && heard.elapsed() >= LOOK_AGAIN {
+                        watching = true;
+                        watch.set(Some(user.is_lost()).into());
+                    }
+                }
                 None => return Ended::GaveWay,
             },
+            Some(is_lost) = watch.as_mut(), if watching => {
+                if is_lost {
+                    losses.count(flows, &flow);
+                    return Ended::Over("the client is silent".into());
+                }
+                (watching, heard) = (false, Instant::now());
+            }
             got = flow.recv() => match got {
                 Ok(Some(payload)) => {
                     replies += 1;
+                    heard = Instant::now();
                     slot.inbox.touch();
-                    match user.reply(&payload) {
-                        Ok(()) => flows.counters.answered(),
-                        Err(_) => flows.counters.dropped(Reason::Unsent, 1),
-                    }
+                    answer(flows, user, &payload);
                 }
                 other => {
                     losses.count(flows, &flow);
@@ -128,6 +152,13 @@ where
             }
         }
         losses.count(flows, &flow);
+    }
+}
+
+fn answer<U: UserSide>(flows: &Flows, user: &U, payload: &[u8]) {
+    match user.reply(payload) {
+        Ok(()) => flows.counters.answered(),
+        Err(_) => flows.counters.dropped(Reason::Unsent, 1),
     }
 }
 

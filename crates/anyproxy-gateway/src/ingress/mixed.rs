@@ -15,7 +15,7 @@ use anyproxy_transport::net::Conn;
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 
-use super::{Authenticate, Ingress, Route, http, socks5};
+use super::{Authenticate, Ingress, Route, http, socks5, unless_draining};
 
 /// Bytes that are read to see the first one.
 const FIRST_READ: usize = 1024;
@@ -27,11 +27,12 @@ pub(super) async fn serve<R: Route, A: Authenticate>(
     ingress: Arc<Ingress<R, A>>,
     scope: Scope,
 ) {
-    let Ok(Ok(early)) = ingress.deadline().bound(begin(&mut conn)).await else {
+    let began = ingress.deadline().bound(begin(&mut conn));
+    let Some(Ok(Ok(early))) = unless_draining(&scope, began).await else {
         return tracing::debug!(%peer, "nothing came at a mixed port");
     };
     match early.first() {
-        Some(4 | 5) => socks5::serve(conn, early, peer, ingress).await,
+        Some(4 | 5) => socks5::serve(conn, early, peer, ingress, scope).await,
         Some(_) => http::serve(conn, early, peer, ingress, scope).await,
         None => {}
     }

@@ -34,6 +34,7 @@ use anyproxy_transport::{
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
 use bytes::{Bytes, BytesMut};
+use tokio::sync::Semaphore;
 
 use crate::flows::Flows;
 
@@ -41,7 +42,8 @@ pub use accept::{Acceptor, serve};
 pub(crate) use close::Unserved;
 pub use outcome::Outcome;
 pub use per_address::PerAddress;
-pub use route::{Authenticate, Denied, Departure, OpenFailure, OpenRequest, Opened, Route, User};
+pub(crate) use route::Pulse;
+pub use route::{Authenticate, Carrier, Denied, OpenFailure, OpenRequest, Opened, Route, User};
 
 /// What the HTTP and SOCKS5 proxies of one gateway share.
 pub struct Ingress<R, A> {
@@ -51,6 +53,9 @@ pub struct Ingress<R, A> {
     pub credentials: Arc<A>,
     /// For UDP associations.
     pub(crate) flows: Arc<Flows>,
+    /// The permits of all users' connections: an association has a socket besides its connection, and
+    /// takes another permit for it.
+    pub(crate) permits: Arc<Semaphore>,
     /// Bounds each step before bytes are relayed: reading a proxy request's head, the wait for the
     /// target, and writing an error reply. 30 s by default.
     pub proxy_timeout: Duration,
@@ -75,6 +80,16 @@ pub(crate) fn side(conn: Conn, early: Bytes) -> IoSide<Conn> {
     match early.is_empty() {
         true => IoSide::new(conn),
         false => IoSide::with_prefix(conn, early),
+    }
+}
+
+/// Does `work` for a user who has not asked for anything yet, unless a drain of `scope` begins first:
+/// nobody is owed the wait for a request that may never come.
+pub(crate) async fn unless_draining<T>(scope: &Scope, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = scope.draining() => None,
     }
 }
 
@@ -126,8 +141,9 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
 
     /// Serves SOCKS5 users until `scope` drains; otherwise as [`Ingress::serve_http`].
     pub async fn serve_socks5(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
+        let users = scope.clone();
         serve(listener, scope, accept, move |conn: Conn, peer| {
-            socks5::serve(conn, BytesMut::new(), peer, self.clone())
+            socks5::serve(conn, BytesMut::new(), peer, self.clone(), users.clone())
         })
         .await;
     }

@@ -3,11 +3,17 @@
 //! Ingress and sessions meet only here: an ingress knows who asks and for what, not which session
 //! serves it nor how secrets are kept.
 
-use std::{future::Future, net::IpAddr, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use anyproxy_runtime::Deadline;
 use anyproxy_transport::{Opening, Stream};
 use anyproxy_wire::codes::OpenCode;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 /// A connection that a user wants.
@@ -26,30 +32,55 @@ pub struct Opened {
     pub stream: Stream,
     /// The address that the client dialled, when it says so.
     pub address: Option<SocketAddr>,
-    /// Tells when whoever serves it wants to leave.
-    pub departure: Departure,
+    /// Whoever serves it.
+    pub carrier: Carrier,
 }
 
-/// Tells when a session takes no new connections any more: it waits for those that it has, so
-/// what is only kept for later should end.
+/// What becomes of the session that carries a connection. What is only kept for later should end
+/// when the session leaves, as it waits for those that it has; and nothing should be sent along one
+/// whose client is silent.
 #[derive(Debug, Clone)]
-pub struct Departure(watch::Receiver<bool>);
+pub struct Carrier {
+    leaving: watch::Receiver<bool>,
+    pulse: Arc<dyn Pulse>,
+}
 
-impl Departure {
-    pub(crate) fn of(leaving: watch::Receiver<bool>) -> Self {
-        Self(leaving)
+/// Whether a session's client still answers.
+pub(crate) trait Pulse: fmt::Debug + Send + Sync {
+    /// Whether it was found silent, and nothing has come since.
+    fn is_silent(&self) -> bool;
+
+    /// Waits until nothing has come for long enough after now; for ever if something comes.
+    fn silent(&self) -> BoxFuture<'_, ()>;
+}
+
+impl Carrier {
+    pub(crate) fn new(leaving: watch::Receiver<bool>, pulse: Arc<dyn Pulse>) -> Self {
+        Self { leaving, pulse }
     }
 
-    /// Whether it has come.
+    /// Whether it takes no new connections any more.
     #[must_use]
-    pub fn has_come(&self) -> bool {
-        *self.0.borrow()
+    pub fn has_departed(&self) -> bool {
+        *self.leaving.borrow()
     }
 
-    /// Waits for it. Cancel safe.
-    pub async fn come(&mut self) {
+    /// Waits until it takes no new connections any more. Cancel safe.
+    pub async fn departed(&mut self) {
         // A session that is gone has left.
-        let _ = self.0.wait_for(|leaving| *leaving).await;
+        let _ = self.leaving.wait_for(|leaving| *leaving).await;
+    }
+
+    /// Whether its client was found silent, and nothing has come since.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.pulse.is_silent()
+    }
+
+    /// Waits until nothing has come from the client for long enough after now that it is taken for
+    /// silent; for ever if something comes. Cancel safe.
+    pub async fn silent(&self) {
+        self.pulse.silent().await;
     }
 }
 
@@ -94,6 +125,8 @@ pub struct User {
     pub group: Arc<str>,
     /// The user's name.
     pub name: Arc<str>,
+    /// Which credential of that name it was: another one has another number.
+    pub credential: u64,
 }
 
 /// Why a user was not let in.
@@ -119,4 +152,7 @@ pub trait Authenticate: Send + Sync + 'static {
         password: &[u8],
         peer: IpAddr,
     ) -> impl Future<Output = Result<User, Denied>> + Send;
+
+    /// Whether `user` would still be let in with what it proved. Cheap: nothing is hashed.
+    fn is_still_valid(&self, user: &User) -> bool;
 }

@@ -216,10 +216,16 @@ pub(crate) struct OneUser;
 impl Authenticate for OneUser {
     async fn check_user(&self, name: &str, password: &[u8], _: IpAddr) -> Result<User, Denied> {
         match (name, password) {
-            ("ann", b"s:cret") => Ok(User { group: "lab".into(), name: "ann".into() }),
+            ("ann", b"s:cret") => {
+                Ok(User { group: "lab".into(), name: "ann".into(), credential: 1 })
+            }
             ("busy", _) => Err(Denied::Busy),
             _ => Err(Denied::Wrong),
         }
+    }
+
+    fn is_still_valid(&self, _: &User) -> bool {
+        true
     }
 }
 
@@ -237,6 +243,7 @@ pub(crate) fn with_route<R>(route: R) -> Arc<Ingress<R, OneUser>> {
         route: Arc::new(route),
         credentials: Arc::new(OneUser),
         flows: Flows::new(Arc::new(NoSockets), scope, &Limits::default()),
+        permits: Arc::new(tokio::sync::Semaphore::new(16)),
         proxy_timeout: Duration::from_secs(30),
         name: "anyproxy".into(),
         kept: super::http::Kept::new(Scope::root("targets")),

@@ -40,7 +40,7 @@ use crate::{
     config::GroupConfig,
     flows::Flows,
     ingress::{Acceptor, Unserved, serve},
-    registry::{Session, least_loaded},
+    registry::{Candidate as _, Health, Session, least_loaded},
 };
 
 /// How long a listener may take to close.
@@ -136,8 +136,9 @@ impl Ports {
                 && allows(SocketAddr::new(addr.ip(), 0));
         if !allows(addr) && !shares {
             let detail = format!(
-                "group {:?} may not listen on {addr}; add the port to `forwards` of the group in \
-                 the gateway's configuration",
+                "group {0:?} may not listen on {addr}; on the gateway, add the port to `forwards` of \
+                 the group in the configuration file, or with `anyproxy group set {0} --forwards \
+                 PORTS` if it is a stored one",
                 session.group
             );
             return Err((ForwardCode::NotAllowed, detail));
@@ -254,6 +255,18 @@ impl Port {
     /// Whether there is a holder that is not in `tried`.
     fn has_others(&self, tried: &[u64]) -> bool {
         self.holders().iter().any(|holder| !tried.contains(&holder.session.number))
+    }
+
+    /// Whether a holder other than the session of this number seems to be well.
+    fn has_good_others(&self, number: u64) -> bool {
+        let good = |session: &Session| session.health() == Health::Good;
+        self.holders().iter().any(|it| it.session.number != number && good(&it.session))
+    }
+
+    /// Whether no holder opens any more flows.
+    fn is_full_of_flows(&self) -> bool {
+        let holders = self.holders();
+        !holders.is_empty() && holders.iter().all(|holder| holder.session.is_full_of_flows())
     }
 
     fn pick(&self, tried: &[u64]) -> Option<(Arc<Session>, u64)> {

@@ -59,7 +59,8 @@ pub(super) async fn serve(port: Arc<Port>, socket: Arc<Datagrams>, flows: Arc<Fl
         };
         flows.counters.came();
         let peer = Peer { addr: from, to };
-        table.deliver(&peer, &payload, || User {
+        let is_full = || port.is_full_of_flows();
+        table.deliver(&peer, &payload, is_full, || User {
             port: Arc::clone(&port),
             socket: Arc::clone(&socket),
             peer,
@@ -97,6 +98,12 @@ impl UserSide for User {
 
     fn reply(&self, payload: &[u8]) -> io::Result<()> {
         self.socket.try_send(payload, self.peer.addr, self.peer.to)
+    }
+
+    async fn is_lost(&self) -> bool {
+        let Some(session) = &self.session else { return false };
+        // Alone it is as good as any.
+        session.stays_silent().await && self.port.has_good_others(session.number)
     }
 
     fn draining(&self) {

@@ -10,7 +10,7 @@ use anyproxy_wire::{
     codes::CloseCode,
     message::{Hello, Intent},
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{
     Group, Registry, Session,
@@ -149,6 +149,8 @@ impl Admission {
                 tunnel: tunnel.clone(),
                 identity: self.identity.clone(),
                 share: Arc::clone(&group.share),
+                flows: Arc::new(Semaphore::new(tunnel.max_flows().min(Semaphore::MAX_PERMITS))),
+                kept: Arc::clone(&self.registry.kept),
                 leaving: watch::Sender::new(false),
                 pulse: Pulse::default(),
                 ports_revoked: Notify::new(),

@@ -8,6 +8,7 @@
 //! number, never by the client's name, so a late clean-up cannot remove its successor.
 
 mod admission;
+mod give_way;
 mod load;
 mod pulse;
 mod roster;
@@ -29,7 +30,8 @@ use anyproxy_wire::codes::CloseCode;
 
 use crate::config::{Credential, GroupConfig};
 pub(crate) use admission::{Admission, Joined, NotAdmitted};
-pub(crate) use load::least_loaded;
+pub(crate) use give_way::{GiveWay, MAKE_ROOM};
+pub(crate) use load::{Candidate, Health, least_loaded};
 use roster::Roster;
 pub(crate) use session::Session;
 use share::Share;
@@ -42,6 +44,8 @@ const GENERATIONS_EACH_SECOND: u64 = 1 << 24;
 pub struct Registry {
     groups: RwLock<HashMap<Arc<str>, Group>>,
     bandwidth: Bandwidth,
+    /// What gives way when a group is full.
+    kept: Arc<dyn GiveWay>,
     next: AtomicU64,
     first_generation: u64,
     turn: AtomicUsize,
@@ -71,12 +75,17 @@ impl Bandwidth {
 }
 
 impl Registry {
-    pub(crate) fn new(groups: &[GroupConfig], bandwidth: Bandwidth) -> Self {
+    pub(crate) fn new(
+        groups: &[GroupConfig],
+        bandwidth: Bandwidth,
+        kept: Arc<dyn GiveWay>,
+    ) -> Self {
         // Clients keep generations over a restart of the gateway: new ones must be higher.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let registry = Self {
             groups: RwLock::default(),
             bandwidth,
+            kept,
             next: AtomicU64::new(1),
             first_generation: since.as_secs().saturating_mul(GENERATIONS_EACH_SECOND),
             turn: AtomicUsize::new(0),

@@ -2,10 +2,14 @@
 //!
 //! A client that is killed, or whose host loses its power, says nothing. QUIC notices after its idle
 //! time-out, a WebSocket whose TCP connection vanished too. Until then the session looks as good as
-//! any, and connections that go there wait. So whoever opens one watches: the client's transport
-//! acknowledges an Open within a round trip, whatever the target does. When nothing at all has come
+//! any, and connections that go there wait. So whoever opens one watches, or sends a request over one
+//! that was kept: the client's transport answers within a round trip, whatever the target does (QUIC
+//! acknowledges all that is sent; over a WebSocket a Ping goes along). When nothing at all has come
 //! for several, the session counts as silent until something comes: others are asked first, and what
 //! waits there is tried elsewhere too.
+//!
+//! A flow has no answers to wait for, and moving one to another session changes the address that its
+//! target sees. So who sends into one looks at the session alone, and takes more time.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -20,6 +24,9 @@ const LEAST: Duration = Duration::from_millis(250);
 
 /// Round trips of silence that say something.
 const ROUND_TRIPS: u32 = 4;
+
+/// The shortest silence that says something to a flow.
+pub(super) const LEAST_OF_FLOWS: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether something has come.
 const LOOKS: u32 = 16;
@@ -40,12 +47,22 @@ impl Pulse {
 
     /// See [`Session::silent`](super::Session::silent).
     pub(super) async fn silent(&self, tunnel: &Tunnel) {
-        let before = mark(tunnel);
-        tokio::time::sleep(patience(tunnel)).await;
-        if mark(tunnel) != before {
-            return std::future::pending().await;
+        if !self.stays_silent(tunnel, LEAST).await {
+            std::future::pending::<()>().await;
         }
-        self.silent_at.store(before, Ordering::Relaxed);
+    }
+
+    /// See [`Session::stays_silent`](super::Session::stays_silent).
+    pub(super) async fn stays_silent(&self, tunnel: &Tunnel, least: Duration) -> bool {
+        let before = mark(tunnel);
+        // Without it the only answer may be that of the target, which may take its time.
+        tunnel.probe();
+        tokio::time::sleep(least.max(patience(tunnel))).await;
+        let silent = mark(tunnel) == before;
+        if silent {
+            self.silent_at.store(before, Ordering::Relaxed);
+        }
+        silent
     }
 
     /// See [`Session::heard`](super::Session::heard).

@@ -65,10 +65,11 @@ impl Registry {
     }
 }
 
-async fn open_at(session: &Session, request: &OpenRequest) -> Result<Opened, Failed> {
+async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened, Failed> {
     let overloaded = |detail: String| OpenFailure::Refused { code: OpenCode::Overloaded, detail };
     let mut stream = session.open(&request.opening).await.map_err(|error| match error {
         Unopened::Full(full) => Failed::Everywhere(overloaded(full.to_string())),
+        Unopened::Flows => Failed::Here(overloaded(error.to_string())),
         Unopened::Tunnel(OpenError::Overloaded) => {
             let detail = "too many connections, or readers that rest, in this session";
             Failed::Here(overloaded(detail.into()))
@@ -83,7 +84,7 @@ async fn open_at(session: &Session, request: &OpenRequest) -> Result<Opened, Fai
         Failed::Everywhere(OpenFailure::Refused { code: OpenCode::Abandoned, detail })
     })?;
     if reply.code == OpenCode::Connected {
-        return Ok(Opened { stream, address: reply.address, departure: session.departure() });
+        return Ok(Opened { stream, address: reply.address, carrier: session.carrier() });
     }
     let refused = OpenFailure::Refused { code: reply.code, detail: reply.detail };
     if reply.code == OpenCode::Draining {

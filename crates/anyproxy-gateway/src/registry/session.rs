@@ -1,18 +1,20 @@
 //! One authenticated client instance.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
-use anyproxy_wire::codes::CloseCode;
-use tokio::sync::{Notify, watch};
+use anyproxy_wire::{codes::CloseCode, message::Protocol};
+use futures_util::future::{BoxFuture, FutureExt as _, pending};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{
+    GiveWay,
     load::{Candidate, Health},
-    pulse::Pulse,
+    pulse::{LEAST_OF_FLOWS, Pulse},
     roster::{ClientKey, Identity, Member},
-    share::{Full, Share},
+    share::{Full, Permit, Share},
 };
-use crate::ingress::Departure;
+use crate::ingress::{self, Carrier};
 
 /// A live session.
 #[derive(Debug)]
@@ -24,6 +26,9 @@ pub(crate) struct Session {
     pub(crate) tunnel: Tunnel,
     pub(super) identity: Identity,
     pub(super) share: Arc<Share>,
+    /// What is left of its streams for UDP flows; connections need none of it.
+    pub(super) flows: Arc<Semaphore>,
+    pub(super) kept: Arc<dyn GiveWay>,
     /// Whether it takes no new connections any more.
     pub(super) leaving: watch::Sender<bool>,
     pub(super) pulse: Pulse,
@@ -37,6 +42,9 @@ pub(crate) enum Unopened {
     /// The group has all it may have.
     #[error(transparent)]
     Full(#[from] Full),
+    /// The session has as many UDP flows as leave room for connections.
+    #[error("this session has all the UDP flows it may have (half of max_streams)")]
+    Flows,
     /// The tunnel takes no more, or is over.
     #[error(transparent)]
     Tunnel(#[from] OpenError),
@@ -44,19 +52,51 @@ pub(crate) enum Unopened {
 
 impl Session {
     /// Opens a data stream. Every user's connection and flow comes through here: it counts among its
-    /// group's, and takes part of its bandwidth, for as long as the stream lives.
+    /// group's, and takes part of its bandwidth, for as long as the stream lives. Where the group is
+    /// full, connections that it only keeps for later give way. Cancel safe.
     pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
-        let permit = self.share.permit(opening.protocol)?;
+        let permit = self.permit(opening.protocol).await?;
+        let flow = match opening.protocol {
+            Protocol::Tcp => None,
+            Protocol::Udp => {
+                let flows = Arc::clone(&self.flows);
+                Some(flows.try_acquire_owned().map_err(|_| Unopened::Flows)?)
+            }
+        };
         let mut stream = self.tunnel.open(opening).await?;
-        stream.keep(Box::new(permit));
+        stream.keep(Box::new((permit, flow)));
         stream.set_meters(self.share.meters().clone());
         Ok(stream)
+    }
+
+    /// Whether it opens no more flows.
+    pub(crate) fn is_full_of_flows(&self) -> bool {
+        self.flows.available_permits() == 0
+    }
+
+    async fn permit(&self, protocol: Protocol) -> Result<Permit, Full> {
+        match self.share.permit(protocol) {
+            Err(Full::Connections(_)) => {}
+            other => return other,
+        }
+        // One after the other: whoever finds nothing left to give way gets what an earlier one freed.
+        let _turn = self.share.turn().await;
+        match self.share.permit(protocol) {
+            Err(_) if self.kept.give_way(&self.group).await => self.share.permit(protocol),
+            other => other,
+        }
     }
 
     /// Waits until nothing at all has come from the client for long enough after now that it is
     /// taken for silent; for ever if something comes. Cancel safe.
     pub(crate) async fn silent(&self) {
         self.pulse.silent(&self.tunnel).await;
+    }
+
+    /// Whether nothing at all comes from the client for a while from now, within which something just
+    /// sent to it would have been acknowledged. Looks only once, at the end. Cancel safe.
+    pub(crate) async fn stays_silent(&self) -> bool {
+        self.pulse.stays_silent(&self.tunnel, LEAST_OF_FLOWS).await
     }
 
     /// Waits until something has come from the client. Cancel safe.
@@ -74,9 +114,9 @@ impl Session {
         *self.leaving.borrow()
     }
 
-    /// Tells when it takes no new connections any more.
-    pub(super) fn departure(&self) -> Departure {
-        Departure::of(self.leaving.subscribe())
+    /// What those whom it serves may know of it.
+    pub(super) fn carrier(self: &Arc<Self>) -> Carrier {
+        Carrier::new(self.leaving.subscribe(), Arc::new(Watched(Arc::downgrade(self))))
     }
 
     /// What its client proved is not valid any more.
@@ -95,6 +135,24 @@ impl Session {
     /// Waits until a port that it holds was taken away. Cancel safe.
     pub(crate) async fn ports_revoked(&self) {
         self.ports_revoked.notified().await;
+    }
+}
+
+/// A session whose pulse is watched; that does not keep it alive.
+#[derive(Debug)]
+struct Watched(Weak<Session>);
+
+impl ingress::Pulse for Watched {
+    fn is_silent(&self) -> bool {
+        self.0.upgrade().is_some_and(|session| session.pulse.is_silent(&session.tunnel))
+    }
+
+    fn silent(&self) -> BoxFuture<'_, ()> {
+        match self.0.upgrade() {
+            Some(session) => async move { session.silent().await }.boxed(),
+            // What it carried breaks by itself.
+            None => pending().boxed(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{
 
 use anyproxy_transport::Meters;
 use anyproxy_wire::message::Protocol;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::Bandwidth;
 use crate::config::GroupLimits;
@@ -17,6 +18,8 @@ pub(crate) struct Share {
     connections: Count,
     flows: Count,
     meters: Meters,
+    /// Whose turn it is to have others give way.
+    turn: Mutex<()>,
 }
 
 /// Live streams of one protocol.
@@ -54,6 +57,7 @@ impl Share {
                 send: bandwidth.to_targets.meter(limits.bandwidth),
                 recv: bandwidth.to_users.meter(limits.bandwidth),
             },
+            turn: Mutex::default(),
         };
         share.set_limits(limits);
         Arc::new(share)
@@ -78,6 +82,12 @@ impl Share {
             Protocol::Udp => Full::Flows(at_most),
         })?;
         Ok(Permit { share: Arc::clone(self), protocol })
+    }
+
+    /// Waits for its turn to have others give way. Only the holder that finds some takes time, and that
+    /// is [`MAKE_ROOM`](super::MAKE_ROOM) at most.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     pub(super) fn meters(&self) -> &Meters {

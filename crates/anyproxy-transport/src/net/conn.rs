@@ -96,6 +96,28 @@ impl Conn {
             Self::Proxy(tls) => tls.into_inner().0.abort(),
         }
     }
+
+    /// From now on a close sends RST, above all the one that the kernel does when this process is
+    /// killed: whoever is at the other end must not take what they have got for all there is. Ending
+    /// the write side still sends FIN. See [`Conn::let_close`].
+    pub(crate) fn hold_open(&self) {
+        match self {
+            Self::Tcp(tcp) => options::abort(tcp),
+            Self::Virtual(_) => {}
+            Self::Tls(tls) => tls.get_ref().0.get_ref().hold_open(),
+            Self::Proxy(tls) => tls.get_ref().0.hold_open(),
+        }
+    }
+
+    /// Undoes [`Conn::hold_open`]: a close delivers what is unsent, and then sends FIN.
+    pub(crate) fn let_close(&self) {
+        match self {
+            Self::Tcp(tcp) => options::close_gently(tcp),
+            Self::Virtual(_) => {}
+            Self::Tls(tls) => tls.get_ref().0.get_ref().let_close(),
+            Self::Proxy(tls) => tls.get_ref().0.let_close(),
+        }
+    }
 }
 
 impl AsyncRead for Conn {

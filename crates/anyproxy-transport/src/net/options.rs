@@ -74,9 +74,18 @@ pub(super) fn apply(tcp: &TcpStream, role: Role) {
     }
 }
 
-/// Makes the coming close send RST.
+/// Makes the coming close send RST, also the one that the kernel does for a process that died.
 pub(super) fn abort(tcp: &TcpStream) {
-    if let Err(error) = SockRef::from(tcp).set_linger(Some(Duration::ZERO)) {
+    set_linger(tcp, Some(Duration::ZERO));
+}
+
+/// Makes the coming close an orderly one again.
+pub(super) fn close_gently(tcp: &TcpStream) {
+    set_linger(tcp, None);
+}
+
+fn set_linger(tcp: &TcpStream, linger: Option<Duration>) {
+    if let Err(error) = SockRef::from(tcp).set_linger(linger) {
         tracing::debug!(%error, "SO_LINGER was not accepted");
     }
 }

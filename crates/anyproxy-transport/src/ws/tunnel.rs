@@ -146,6 +146,13 @@ impl WsTunnel {
         self.shared.state().lost.is_some()
     }
 
+    /// Several at once are one Ping.
+    pub(crate) fn probe(&self) {
+        let token = self.shared.ping_token();
+        self.shared.state().mux.ping(token);
+        self.shared.driver.wake();
+    }
+
     pub(crate) fn peer(&self) -> SocketAddr {
         self.shared.peer
     }

@@ -13,11 +13,13 @@ const VERIFIER: &str = "anyproxy1:";
 /// How Argon2id hashes start.
 const ARGON2ID: &str = "$argon2id$";
 
-/// The most memory that a hash may ask for, in KiB (1 GiB), and the most passes over it.
+/// The most memory that a hash may ask for, in KiB (64 MiB), the most passes over it, and lanes.
 ///
-/// A hash costs that at each check, so a mistyped one must not stop the gateway.
-const MOST_MEMORY: u32 = 1 << 20;
-const MOST_PASSES: u32 = 64;
+/// A hash costs that at each check, and the gateway keeps memory for two at once: a dear one must
+/// not stop it, and it refuses to run a dearer one.
+const MOST_MEMORY: u32 = 64 * 1024;
+const MOST_PASSES: u32 = 4;
+const MOST_LANES: u32 = 4;
 
 /// What a secret or a password is checked with.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,9 +95,13 @@ impl PasswordHash {
         if parsed.salt.is_none() || parsed.hash.is_none() {
             return Err(malformed());
         }
-        if params.m_cost() > MOST_MEMORY || params.t_cost() > MOST_PASSES {
+        if params.m_cost() > MOST_MEMORY
+            || params.t_cost() > MOST_PASSES
+            || params.p_cost() > MOST_LANES
+        {
             return Err(Problem::Refused {
-                what: "the hash asks for more than 1 GiB or 64 passes at each check".into(),
+                what: "the hash asks for more than 64 MiB, 4 passes or 4 lanes at each check"
+                    .into(),
                 fix: "make another: anyproxy hash-password".into(),
             });
         }
@@ -140,6 +146,14 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_may_ask_for_64_mib_4_passes_and_4_lanes() {
+        let dear = HASH.replace("m=19456,t=2,p=1", "m=65536,t=4,p=4");
+        assert!(matches!(Credential::from_hash(&dear), Ok(Credential::Password(_))));
+        let error = Credential::from_hash(&dear.replace("t=4", "t=5")).unwrap_err();
+        assert!(error.to_string().contains("64 MiB, 4 passes or 4 lanes"), "{error}");
+    }
+
+    #[test]
     fn other_texts_are_refused_and_not_repeated() {
         for text in [
             "hunter2",
@@ -148,8 +162,9 @@ mod tests {
             "$argon2id$hunter2",
             "$argon2id$v=19$m=19456,t=2,p=1$hunter2",
             &HASH.replace("argon2id", "argon2i"),
-            &HASH.replace("m=19456", "m=4194304"),
-            &HASH.replace("t=2", "t=65"),
+            &HASH.replace("m=19456", "m=65537"),
+            &HASH.replace("t=2", "t=5"),
+            &HASH.replace("p=1", "p=5"),
             "$2y$10$hunter2hunter2hunter2hunter2hunter2hunter2hunter2hunter",
         ] {
             let error = Credential::from_hash(text).unwrap_err();

@@ -16,7 +16,7 @@ use crate::{
     store::{Access, Set, Store, StoreError},
 };
 
-/// What is said after each change.
+/// What is said after a change that has an effect.
 const SOON: &str = "a running gateway follows within 2 seconds";
 
 /// Adds a group.
@@ -39,7 +39,7 @@ pub(super) fn add(
         limits: GroupLimits::default(),
     };
     apply(&args.share, &mut group);
-    place.hand_out(out, |secret| {
+    place.hand_out(out, &another_secret(premises, &args.name), |secret| {
         group.tunnel = Credential::of(&Secret::new(secret));
         Ok(store.add(&group)?)
     })?;
@@ -58,7 +58,7 @@ pub(super) fn secret(
 ) -> Result<(), ManageError> {
     let mut store = stored(premises, &args.name)?;
     let place = Place::choose(&args.out)?;
-    place.hand_out(out, |secret| {
+    place.hand_out(out, &another_secret(premises, &args.name), |secret| {
         let tunnel = Credential::of(&Secret::new(secret));
         store.change(&args.name, |group| {
             group.tunnel = tunnel;
@@ -66,6 +66,10 @@ pub(super) fn secret(
         })?;
         Ok(())
     })?;
+    if is_shadowed(premises, &args.name) {
+        let soon = effect(premises, &args.name, None);
+        return place.tell(out, &format!("group `{}` has another secret; {soon}", args.name));
+    }
     let told = format!("group `{}` has another secret, and the old one ends; {SOON}", args.name);
     place.tell(out, &told)?;
     place.tell(out, &client_command(premises, &args.name, &place))
@@ -84,7 +88,8 @@ pub(super) fn set(
         apply(&args.share, group);
         Ok(())
     })?;
-    say(out, &format!("group `{}` changed; {SOON}", args.name))
+    let soon = effect(premises, &args.name, None);
+    say(out, &format!("group `{}` changed; {soon}", args.name))
 }
 
 /// Gives a user a password, or removes one.
@@ -93,18 +98,23 @@ pub(super) fn passwd(
     args: &GroupPasswdArgs,
     out: &mut dyn Write,
 ) -> Result<(), ManageError> {
+    if args.out.secret_out.is_some() && !args.generate {
+        return Err(ManageError::NothingToWrite);
+    }
     let mut store = stored(premises, &args.name)?;
     let user = args.user.as_ref().unwrap_or(&args.name);
     if args.remove {
         store.remove_user(&args.name, user)?;
-        return say(out, &format!("user `{user}` of group `{}` removed; {SOON}", args.name));
+        let soon = effect(premises, &args.name, Some(user));
+        return say(out, &format!("user `{user}` of group `{}` removed; {soon}", args.name));
     }
     if Names::of(premises.groups.clone()).has_user(user) {
         return Err(ManageError::user_in_file(user, premises.config.as_deref()));
     }
     let (place, done) = if args.generate {
         let place = Place::choose(&args.out)?;
-        let done = place.hand_out(out, |secret| {
+        let again = format!("passwd {} --user {user} --generate", args.name);
+        let done = place.hand_out(out, &command(premises, &again), |secret| {
             let password = Credential::of(&Secret::new(secret));
             Ok(store.set_user(&args.name, user, password)?)
         })?;
@@ -117,7 +127,8 @@ pub(super) fn passwd(
         Set::Added => "added",
         Set::Changed => "has another password",
     };
-    place.tell(out, &format!("user `{user}` of group `{}` {done}; {SOON}", args.name))
+    let soon = effect(premises, &args.name, Some(user));
+    place.tell(out, &format!("user `{user}` of group `{}` {done}; {soon}", args.name))
 }
 
 /// Removes a group.
@@ -133,7 +144,29 @@ pub(super) fn remove(
         Err(StoreError::NoSuchGroup(_)) => return Err(absent(premises, name)),
         Err(error) => return Err(error.into()),
     }
-    say(out, &format!("group `{name}` removed with its users; {SOON}, and ends its sessions"))
+    let soon = match is_shadowed(premises, name) {
+        true => effect(premises, name, None),
+        false => format!("{SOON}, and ends its sessions"),
+    };
+    say(out, &format!("group `{name}` removed with its users; {soon}"))
+}
+
+fn is_shadowed(premises: &Premises, name: &str) -> bool {
+    premises.groups.iter().any(|group| group.name == name)
+}
+
+/// What a change of a stored group, or of a user of it, does to a gateway that runs.
+fn effect(premises: &Premises, name: &str, user: Option<&str>) -> String {
+    let file = || premises.config.as_deref().unwrap_or(Path::new("")).display();
+    if is_shadowed(premises, name) {
+        return format!("no gateway changes, since the group of that name in {} wins", file());
+    }
+    match user {
+        Some(user) if Names::of(premises.groups.clone()).has_user(user) => {
+            format!("no gateway changes, since the user of that name in {} wins", file())
+        }
+        Some(_) | None => SOON.into(),
+    }
 }
 
 fn say(out: &mut dyn Write, text: &str) -> Result<(), ManageError> {
@@ -156,8 +189,11 @@ fn stored(premises: &Premises, name: &str) -> Result<Store, ManageError> {
 }
 
 fn absent(premises: &Premises, name: &str) -> ManageError {
-    if premises.groups.iter().any(|group| group.name == name) {
+    if is_shadowed(premises, name) {
         return ManageError::group_in_file(name, premises.config.as_deref());
+    }
+    if let Some(error) = super::no_directory(premises) {
+        return error;
     }
     StoreError::NoSuchGroup(name.to_owned()).into()
 }
@@ -190,15 +226,23 @@ fn client_command(premises: &Premises, group: &str, place: &Place) -> String {
     };
     let pin = premises.certificate.as_ref().and_then(|path| fs::read(path).ok());
     let pin = pin.and_then(|chain| certs::authority_pin(&chain));
+    let port = match premises.tunnel_port {
+        0 => "PORT".into(),
+        port => port.to_string(),
+    };
     let mut text = format!(
         "\nNext, on a client, with the secret in {file}:\n  \
-         anyproxy client --gateway HOST:8443 --group {group} --secret-file {file}"
+         anyproxy client --gateway HOST:{port} --group {group} --secret-file {file}"
     );
     if let Some(pin) = pin {
         // Writing to a string cannot fail.
         let _always = write!(text, " \\\n    --pin {pin}");
     }
     text
+}
+
+fn another_secret(premises: &Premises, name: &str) -> String {
+    command(premises, &format!("secret {name}"))
 }
 
 /// The command line of another `group` command for the same gateway.

@@ -52,6 +52,21 @@ pub enum ManageError {
         #[source]
         cause: io::Error,
     },
+    /// A change was made, but the secret that belongs to it could not be handed out.
+    #[error("the secret is kept, but cannot be written to standard output, and is lost")]
+    Lost {
+        /// The command that makes another.
+        again: String,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// There is no such data directory.
+    #[error("the data directory {} does not exist", .0.display())]
+    NoDirectory(PathBuf),
+    /// A place was named for a secret that nobody generates.
+    #[error("--secret-out is for a generated password")]
+    NothingToWrite,
     /// Nothing was asked for.
     #[error("nothing to set")]
     NothingToSet,
@@ -89,6 +104,15 @@ impl ManageError {
             ),
             Self::FileExists(_) => Some("name another file, or move that one away".into()),
             Self::Write { .. } => Some("name another file with --secret-out".into()),
+            Self::Lost { again, .. } => Some(format!("make another: {again}")),
+            Self::NoDirectory(_) => Some(
+                "check the path; `anyproxy group add` makes it, and so does a gateway that starts \
+                 with it"
+                    .into(),
+            ),
+            Self::NothingToWrite => {
+                Some("add --generate, or leave --secret-out out and type the password".into())
+            }
             Self::NothingToSet => Some(
                 "use --forwards, --max-sessions, --max-connections, --max-flows or --bandwidth"
                     .into(),

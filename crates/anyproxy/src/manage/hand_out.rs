@@ -1,6 +1,7 @@
 //! Handing a generated secret to a person: once, and to nobody else.
 
 use std::{
+    fmt,
     fs::{self, OpenOptions},
     io::{self, IsTerminal as _, Write},
     path::{Path, PathBuf},
@@ -38,10 +39,11 @@ impl Place {
     }
 
     /// Generates a secret, lets `keep` store what checks it, and hands it out. When `keep` fails, no file
-    /// is left.
+    /// is left; when the secret cannot be shown, the error names the command that makes another, `again`.
     pub(super) fn hand_out<T>(
         &self,
         out: &mut dyn Write,
+        again: &str,
         keep: impl FnOnce(&str) -> Result<T, ManageError>,
     ) -> Result<T, ManageError> {
         let secret = crate::password::generate_secret().map_err(PasswordError::from)?;
@@ -50,17 +52,17 @@ impl Place {
             write_private(path, &secret)?;
         }
         let kept = keep(&secret);
+        let lost = |cause| ManageError::Lost { again: again.into(), cause };
         match (self, &kept) {
             (Self::File(path), Err(_)) => {
                 // It is of no use, and harmless if it stays.
                 let _stays = fs::remove_file(path);
             }
             (Self::Screen, Ok(_)) => {
-                writeln!(out, "secret (shown this once): {}", *secret)
-                    .map_err(ManageError::Output)?;
+                show(out, format_args!("secret (shown this once): {}", *secret)).map_err(lost)?;
             }
             (Self::Output, Ok(_)) => {
-                writeln!(out, "{}", *secret).map_err(ManageError::Output)?;
+                show(out, format_args!("{}", *secret)).map_err(lost)?;
             }
             (Self::File(_), Ok(_)) | (Self::Screen | Self::Output, Err(_)) => {}
         }
@@ -75,6 +77,12 @@ impl Place {
         }
         .map_err(ManageError::Output)
     }
+}
+
+/// Writes a line, and makes sure that it is out.
+fn show(out: &mut dyn Write, line: fmt::Arguments<'_>) -> io::Result<()> {
+    writeln!(out, "{line}")?;
+    out.flush()
 }
 
 /// Writes a file that must not be there yet, and that nobody else may read even while it is written.

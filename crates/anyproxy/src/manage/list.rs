@@ -117,6 +117,12 @@ pub(super) fn run(
     args: &GroupListArgs,
     out: &mut dyn Write,
 ) -> Result<(), ManageError> {
+    match super::no_directory(premises) {
+        Some(error) if premises.config.is_none() => return Err(error),
+        // The groups of the file are worth showing, and a gateway that starts makes the directory.
+        Some(error) => writeln!(io::stderr(), "note: {error}").map_err(ManageError::Output)?,
+        None => {}
+    }
     let store = Store::open(premises.data_dir.path(), Access::Read)?;
     let stored = store.map(|store| store.groups()).transpose()?.unwrap_or_default();
     let names = Names::of(premises.groups.clone());

@@ -24,6 +24,13 @@ use crate::{
     settings::{Outside, Premises},
 };
 
+/// The error, if a person named a data directory that is not there: a mistake in its path looks like
+/// an empty store.
+fn no_directory(premises: &Premises) -> Option<ManageError> {
+    let (named, path) = (premises.data_dir.is_named(), premises.data_dir.path());
+    (named && !path.exists()).then(|| ManageError::NoDirectory(path.into()))
+}
+
 /// Does what the command line asks for.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::input::Input;
+use super::{gateway::TUNNEL_PORT, input::Input};
 use crate::{
     cli::GroupArgs,
     config::{
@@ -13,6 +13,7 @@ use crate::{
     groups::{GroupOutline, GroupSettings},
     settings::{Outside, Warning},
     store::{Access, FILE, Store},
+    values::listen,
 };
 
 /// The directory that is used when none is named, beside the configuration file.
@@ -87,6 +88,8 @@ pub struct Premises {
     pub groups: Vec<GroupOutline>,
     /// The certificate chain that the file names, if it does.
     pub certificate: Option<PathBuf>,
+    /// The port at which clients connect, as far as the file tells; 0: the system chooses.
+    pub tunnel_port: u16,
 }
 
 impl Premises {
@@ -106,7 +109,9 @@ impl Premises {
                       its data directory with --data-dir (or ANYPROXY_DATA_DIR)",
             })
         })?;
+        let listening = input.pick(None, raw.listen.as_ref(), listen)?;
         Ok(Self {
+            tunnel_port: listening.map_or(TUNNEL_PORT, |addr| addr.port()),
             data_dir,
             config: args.config.clone(),
             groups: super::groups::outlines(&input, &raw.group)?,

@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::{
     DataDir, Loaded, LogSettings, Outside,
     behind::behind,
-    data,
+    data, doors,
     groups::groups,
     identity::{self, Files},
     input::Input,
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The port at which clients connect, for both transports.
-const TUNNEL_PORT: u16 = 8443;
+pub(super) const TUNNEL_PORT: u16 = 8443;
 /// The port of the HTTP proxy.
 const HTTP_PORT: u16 = 8088;
 /// The port of the SOCKS5 proxy.
@@ -99,6 +99,7 @@ impl GatewaySettings {
         let mut input = Input::open(args.config.as_deref(), outside)?;
         let raw: RawGateway = input.parse()?;
         let settings = Self::build(&mut input, args, log, &raw)?.with_stored(&mut input)?;
+        doors::check(&input, &settings)?;
         Ok(Loaded { settings, warnings: input.warnings })
     }
 

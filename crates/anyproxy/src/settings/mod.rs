@@ -14,6 +14,7 @@
 mod behind;
 mod client;
 mod data;
+mod doors;
 mod forwards;
 mod gateway;
 mod groups;
@@ -34,8 +35,8 @@ pub(crate) use input::Strength;
 pub use limits::{ClientLimits, GatewayLimits};
 pub(crate) use log::filter as log_filter;
 pub use log::{LogOutput, LogSettings};
-pub(crate) use outside::secret_from_bytes;
 pub use outside::{Outside, Process};
+pub(crate) use outside::{READ_FOR_SECRET, secret_from_bytes};
 pub use warning::Warning;
 
 /// Settings, and what a person should hear about them although they will do.

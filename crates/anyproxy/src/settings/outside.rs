@@ -11,14 +11,18 @@ use crate::config::Problem;
 pub(super) const SECRET_VARIABLE: &str = "ANYPROXY_SECRET";
 
 /// The longest secret that is read, in bytes.
-pub(super) const LONGEST_SECRET: u64 = 4_096;
+pub(crate) const LONGEST_SECRET: u64 = 4_096;
+
+/// How much of a stream is read for a secret: enough to see that it is too long, which a part of it must
+/// not hide.
+pub(crate) const READ_FOR_SECRET: u64 = LONGEST_SECRET + 3;
 
 /// The world outside of flags and files. `check` and tests have their own.
 pub trait Outside {
     /// The value of `ANYPROXY_SECRET`, if it is set and not empty.
     fn secret_variable(&self) -> Option<Vec<u8>>;
 
-    /// All of standard input, at most 4,096 bytes.
+    /// All of standard input, or as much as tells that it is longer than 4,096 bytes and a line end.
     ///
     /// # Errors
     ///
@@ -48,7 +52,7 @@ impl Outside for Process {
 
     fn standard_input(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        io::stdin().lock().take(LONGEST_SECRET).read_to_end(&mut bytes)?;
+        io::stdin().lock().take(READ_FOR_SECRET).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -77,7 +81,8 @@ fn host_name() -> Option<String> {
 ///
 /// # Errors
 ///
-/// A [`Problem::Refused`] that names `origin` when the line is empty or there is another one.
+/// A [`Problem::Refused`] that names `origin` when the line is empty or too long, or there is another
+/// one.
 pub(crate) fn secret_from_bytes(bytes: Vec<u8>, origin: &str) -> Result<Secret, Problem> {
     let bytes = Zeroizing::new(bytes);
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
@@ -86,6 +91,12 @@ pub(crate) fn secret_from_bytes(bytes: Vec<u8>, origin: &str) -> Result<Secret, 
         return Err(Problem::Refused {
             what: format!("{origin} holds no secret"),
             fix: "make one: anyproxy hash-password --generate".into(),
+        });
+    }
+    if u64::try_from(line.len()).is_ok_and(|length| length > LONGEST_SECRET) {
+        return Err(Problem::Refused {
+            what: format!("{origin} holds more than {LONGEST_SECRET} bytes"),
+            fix: "choose a shorter one".into(),
         });
     }
     if line.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) {
@@ -115,6 +126,17 @@ mod tests {
         for text in ["", "\n", "\r\n", "a\nb", "a\n\n", "a\0b"] {
             let error = secret_from_bytes(text.into(), "stdin").unwrap_err();
             assert!(error.to_string().starts_with("stdin holds"), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_cut() {
+        let longest = usize::try_from(LONGEST_SECRET).unwrap();
+        for end in ["", "\n", "\r\n"] {
+            let line = |length| ["a".repeat(length), end.to_owned()].concat().into_bytes();
+            assert_eq!(secret_from_bytes(line(longest), "x").unwrap().expose().len(), longest);
+            let error = secret_from_bytes(line(longest + 1), "x").unwrap_err();
+            assert!(error.to_string().contains("4096"), "{error}");
         }
     }
 

@@ -31,6 +31,9 @@ pub enum StoreError {
         #[source]
         cause: io::Error,
     },
+    /// The file is a link to nothing.
+    #[error("{} is a link to a file that does not exist", .0.display())]
+    Dangling(PathBuf),
     /// The file was removed while it was opened.
     #[error("{} is gone", .0.display())]
     Gone(PathBuf),
@@ -128,6 +131,9 @@ impl StoreError {
                 "let the user that runs anyproxy write there, or name another directory with \
                  --data-dir"
                     .into()
+            }
+            Self::Dangling(path) => {
+                format!("remove the link (`rm {}`), or bring back what it points to", path.display())
             }
             Self::Gone(_) => "run the command once more".into(),
             Self::Damaged { path, .. } => format!(

@@ -1,7 +1,7 @@
 //! Opening the file, and making it for nobody else to read.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     path::Path,
     time::Duration,
@@ -30,7 +30,11 @@ pub enum Access {
 pub(super) fn existing(path: &Path, access: Access) -> Result<Option<Connection>, StoreError> {
     match fs::metadata(path) {
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Not the same as no store: somebody meant there to be one.
+            let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+            return if is_link { Err(StoreError::Dangling(path.into())) } else { Ok(None) };
+        }
         Err(cause) => return Err(StoreError::Unreadable { path: path.into(), cause }),
     }
     let failed = |error| StoreError::of(path, error);
@@ -71,11 +75,12 @@ fn whole(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 pub(super) fn create(directory: &Path, path: &Path) -> Result<(), StoreError> {
     create_directory(directory)?;
     let mut options = OpenOptions::new();
+    // Nothing that is there is opened, no link either (open(2), O_EXCL).
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Ok(_) => give_to_owner(directory, path),
+        Ok(file) => give_to_owner(directory, &file),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
@@ -98,12 +103,15 @@ pub fn create_directory(directory: &Path) -> Result<(), StoreError> {
 }
 
 /// A command that root runs must not make a file that the gateway's own user cannot read.
+///
+/// The file is given away by its descriptor: whoever owns the directory may have put another one, or a
+/// link to one, in its place since, and must not get that.
 #[cfg(unix)]
-fn give_to_owner(directory: &Path, path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, chown};
-    let (directory, file) = (fs::metadata(directory)?, fs::metadata(path)?);
-    if file.uid() == 0 && directory.uid() != 0 {
-        chown(path, Some(directory.uid()), Some(directory.gid()))?;
+pub(super) fn give_to_owner(directory: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let (directory, made) = (fs::metadata(directory)?, file.metadata()?);
+    if made.uid() == 0 && directory.uid() != 0 {
+        fchown(file, Some(directory.uid()), Some(directory.gid()))?;
     }
     Ok(())
 }
@@ -111,6 +119,6 @@ fn give_to_owner(directory: &Path, path: &Path) -> io::Result<()> {
 /// Other systems inherit who may read it from the directory.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-fn give_to_owner(_directory: &Path, _path: &Path) -> io::Result<()> {
+pub(super) fn give_to_owner(_directory: &Path, _file: &File) -> io::Result<()> {
     Ok(())
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use crate::{
     config::Problem,
     groups::{Credential, GroupLimits, GroupSettings, UserSettings},
-    values::{ForwardRule, group_name, user_name},
+    values::{Bound, ForwardRule, bandwidth, count_bound, group_name, user_name},
 };
 
 const COLUMNS: &str = "name, tunnel, forwards, max_sessions, max_connections, max_flows, bandwidth";
@@ -79,18 +79,22 @@ fn check(raw: RawGroup, users: Vec<(String, String)>) -> Result<GroupSettings, P
         Ok(UserSettings { name: user_name(&name)?, password: Credential::from_hash(&password)? })
     };
     let forwards = raw.forwards.split(',').filter(|rule| !rule.is_empty());
-    let count = |limit: Option<i64>| limit.and_then(|limit| usize::try_from(limit).ok());
-    let [sessions, connections, flows, bandwidth] = raw.limits;
+    // Read as on a command line: a limit that makes no sense must not become none at all.
+    let count = |limit: Option<i64>| match limit {
+        Some(limit) => count_bound(&limit.to_string()).map(|Bound(limit)| limit),
+        None => Ok(None),
+    };
+    let [sessions, connections, flows, rate] = raw.limits;
     Ok(GroupSettings {
         name: group_name(&raw.name)?,
         tunnel: Credential::from_hash(&raw.tunnel)?,
         users: users.into_iter().map(user).collect::<Result<_, Problem>>()?,
         forwards: forwards.map(str::parse).collect::<Result<_, Problem>>()?,
         limits: GroupLimits {
-            max_sessions: count(sessions),
-            max_connections: count(connections),
-            max_flows: count(flows),
-            bandwidth: bandwidth.and_then(|bytes| u64::try_from(bytes).ok()),
+            max_sessions: count(sessions)?,
+            max_connections: count(connections)?,
+            max_flows: count(flows)?,
+            bandwidth: rate.map(|bytes| bandwidth(&bytes.to_string())).transpose()?,
         },
     })
 }

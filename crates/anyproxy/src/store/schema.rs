@@ -8,16 +8,17 @@ const APPLICATION: i64 = 0x4150_7879;
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = 1;
 
-/// Names are checked before they get here; `STRICT` keeps other programs from storing other types.
+/// Everything is checked before it gets here. `STRICT` and the checks keep what a person types into
+/// another program from being another limit than it seems, or none.
 const TABLES: &str = "
     CREATE TABLE groups (
         name TEXT NOT NULL PRIMARY KEY,
         tunnel TEXT NOT NULL,
         forwards TEXT NOT NULL,
-        max_sessions INTEGER,
-        max_connections INTEGER,
-        max_flows INTEGER,
-        bandwidth INTEGER
+        max_sessions INTEGER CHECK (max_sessions BETWEEN 1 AND 1000000),
+        max_connections INTEGER CHECK (max_connections BETWEEN 1 AND 1000000),
+        max_flows INTEGER CHECK (max_flows BETWEEN 1 AND 1000000),
+        bandwidth INTEGER CHECK (bandwidth >= 1000)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE users (
         name TEXT NOT NULL PRIMARY KEY,

@@ -270,3 +270,68 @@ fn what_is_removed_stays_nowhere_in_the_file() {
     store.remove("a").unwrap();
     assert!(!holds(&store, HASH) && !holds(&store, &group.tunnel.to_text()));
 }
+
+#[test]
+fn a_limit_that_makes_no_sense_is_neither_taken_nor_none() {
+    for (column, value) in [
+        ("max_connections", "-1"),
+        ("max_connections", "0"),
+        ("max_sessions", "1000001"),
+        ("max_flows", "-9223372036854775808"),
+        ("max_flows", "9223372036854775807"),
+        ("bandwidth", "999"),
+        ("bandwidth", "-1"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir);
+        store.add(&group("a", &[])).unwrap();
+        let update = format!("UPDATE groups SET {column} = {value}");
+        let refused = store.connection.execute_batch(&update).unwrap_err();
+        assert!(refused.to_string().contains("CHECK"), "{update}: {refused}");
+        // What a program that ignores the checks wrote.
+        store.connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
+        store.connection.execute_batch(&update).unwrap();
+        let error = store.groups().unwrap_err();
+        assert!(matches!(error, StoreError::Content { .. }), "{update}: {error}");
+        assert!(error.to_string().contains(&format!("`{value}`")), "{update}: {error}");
+        assert!(read(&dir).is_err(), "{update}");
+    }
+}
+
+/// The owner of the directory puts a link in the place of what root has just made.
+#[cfg(unix)]
+#[test]
+fn root_gives_the_file_that_it_made_and_nothing_else() {
+    use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+    let dir = TempDir::new().unwrap();
+    let (data, victim) = (dir.path().join("data"), dir.path().join("victim"));
+    fs::write(&victim, "").unwrap();
+    let uid = |path: &Path| fs::metadata(path).unwrap().uid();
+    if uid(&victim) != 0 {
+        // Only root may give a file away.
+        return;
+    }
+    fs::create_dir(&data).unwrap();
+    chown(&data, Some(4_711), Some(4_712)).unwrap();
+    let made = fs::File::create_new(data.join(FILE)).unwrap();
+    fs::rename(data.join(FILE), data.join("moved")).unwrap();
+    symlink(&victim, data.join(FILE)).unwrap();
+    open::give_to_owner(&data, &made).unwrap();
+    assert_eq!((uid(&victim), uid(&data.join("moved"))), (0, 4_711));
+    fs::remove_file(data.join(FILE)).unwrap();
+    let store = Store::create(&data).unwrap();
+    assert_eq!(uid(store.path()), 4_711);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_called_that() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), data.join(FILE)).unwrap();
+    let error = Store::create(&data).unwrap_err();
+    assert!(matches!(error, StoreError::Dangling(_)), "{error}");
+    assert!(error.fix().unwrap().contains("rm "), "{error}");
+    assert!(matches!(read(&dir), Err(StoreError::Dangling(_))));
+}

@@ -41,7 +41,10 @@ impl Directory {
     }
 
     pub(crate) fn command(&self, line: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_anyproxy"));
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_anyproxy")), line)
+    }
+
+    fn prepared(&self, mut command: Command, line: &[&str]) -> Command {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("ANYPROXY_") || name == "RUST_LOG" {
                 command.env_remove(name);
@@ -52,9 +55,21 @@ impl Directory {
         command
     }
 
+    /// Runs a line of the shell, in which `$0` is the program.
+    #[cfg(unix)]
+    #[allow(dead_code, reason = "not every test needs a shell")]
+    pub(crate) fn shell(&self, line: &str) -> Done {
+        let program = env!("CARGO_BIN_EXE_anyproxy");
+        Self::finished(self.prepared(Command::new("sh"), &["-c", line, program]), "")
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, line: &[&str], input: &str) -> Done {
-        let mut child = self.command(line).spawn().unwrap();
+        Self::finished(self.command(line), input)
+    }
+
+    fn finished(mut command: Command, input: &str) -> Done {
+        let mut child = command.spawn().unwrap();
         // It may have ended without reading.
         let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
@@ -77,7 +92,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service that runs.
 pub(crate) struct Running {
-    child: Child,
+    pub(crate) child: Child,
     /// Its log, line by line.
     log: Receiver<String>,
     seen: String,
@@ -181,6 +196,12 @@ impl Running {
     /// The same, with the connection.
     pub(crate) fn open(&self, user: &str, target: SocketAddr) -> (u16, BufReader<TcpStream>) {
         ask(TcpStream::connect(self.address("http=")).unwrap(), user, target)
+    }
+
+    /// The same, with the connection alone, of which nothing was read ahead.
+    pub(crate) fn tunnel(&self, user: &str, target: SocketAddr) -> (u16, TcpStream) {
+        let (status, conn) = self.open(user, target);
+        (status, conn.into_inner())
     }
 
     /// Ends the service and returns its whole log.

@@ -9,8 +9,7 @@
 //! connected, not along with the Open: the user then learns the true reason of a failure, and a
 //! request is never half sent to a target that was not there.
 //!
-//! A kept connection may have died unnoticed. A request that provably never left goes to a fresh
-//! one; any other only when it is idempotent and has no body (RFC 9110 section 9.2.2).
+//! Which connection carries them is decided in [`exchange`].
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
@@ -25,14 +24,14 @@ use hyper::{
 use super::{
     Answer, Proxy,
     body::{Download, Reply, Upload, UserBody},
+    exchange,
     expect::{self, Hold},
     headers,
     interim::{Informant, Interim},
-    kept::{Key, Lease, Reach, Reuse, Target},
+    kept::{Key, Lease, Reuse},
     pace::Author,
     response::Problem,
     target::Origin,
-    upstream::{connect, failed},
 };
 use crate::ingress::{Authenticate, Route, User};
 
@@ -52,6 +51,9 @@ pub(super) async fn forward<R: Route, A: Authenticate>(
 ) -> Result<Answer, Problem> {
     let Asking { mut head, body, informant } = asking;
     count_forwards(&mut head)?;
+    if headers::is_coded(&head.headers) {
+        return Err(Problem::not_implemented("only the transfer coding chunked is understood"));
+    }
     let version = head.version;
     let upgrade = headers::upgrade_of(&head);
     let authenticates = headers::authenticates_connection(&head.headers);
@@ -64,10 +66,10 @@ pub(super) async fn forward<R: Route, A: Authenticate>(
     listen(&mut request, informant, hold.clone());
     let key = Key { user, target: origin.target };
     let (response, mut target) = match (upgrade.is_some(), repeatable) {
-        (false, true) => repeatable_exchange(proxy, &key, request).await?,
-        (false, false) => exchange(proxy, &key, request).await?,
+        (false, true) => exchange::repeatable(proxy, &key, request).await?,
+        (false, false) => exchange::once(proxy, &key, request).await?,
         // A connection that becomes something else is not taken from the kept ones.
-        (true, _) => fresh(proxy, &key, request).await?,
+        (true, _) => exchange::fresh(proxy, &key, request).await?,
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return match upgrade {
@@ -77,6 +79,10 @@ pub(super) async fn forward<R: Route, A: Authenticate>(
                 format!("{} switched protocols without being asked", key.target),
             )),
         };
+    }
+    if headers::is_coded(response.headers()) {
+        let text = format!("{} answered in a transfer coding other than chunked", key.target);
+        return Err(Problem::bad_gateway("http_response_transfer_coding", text));
     }
     if authenticates || headers::challenges_connection(response.headers()) {
         target.reuse = Reuse::Line;
@@ -109,74 +115,13 @@ fn count_forwards(head: &mut request::Parts) -> Result<(), Problem> {
     let Some(value) = head.headers.get(MAX_FORWARDS) else { return Ok(()) };
     match value.to_str().ok().and_then(|text| text.trim().parse::<u32>().ok()) {
         None => Err(Problem::bad_request("Max-Forwards is not a number")),
-        Some(0) => Err(Problem {
-            status: StatusCode::NOT_IMPLEMENTED,
-            proxy_error: None,
-            text: "Max-Forwards ends at this proxy, which answers no such request itself".into(),
-        }),
+        Some(0) => Err(Problem::not_implemented(
+            "Max-Forwards ends at this proxy, which answers no such request itself",
+        )),
         Some(left) => {
             head.headers.insert(MAX_FORWARDS, (left - 1).into());
             Ok(())
         }
-    }
-}
-
-type Answered = (Response<Incoming>, Target);
-
-/// A request without a body that may be sent twice: over any kept connection, and once more over a
-/// fresh one if that breaks.
-async fn repeatable_exchange<R: Route, A: Authenticate>(
-    proxy: &Proxy<R, A>,
-    key: &Key,
-    request: Request<Upload>,
-) -> Result<Answered, Problem> {
-    let line = &proxy.line;
-    let Some(mut target) = line.kept.take(key, line.id, Reach::Everywhere).await else {
-        return fresh(proxy, key, request).await;
-    };
-    let (head, body) = request.into_parts();
-    let again = head.clone();
-    match target.sender.try_send_request(Request::from_parts(head, body)).await {
-        Ok(response) => return Ok((response, target)),
-        Err(unsent) if is_lost(unsent.error()) => {}
-        Err(unsent) => return Err(failed(key, unsent.error())),
-    }
-    tracing::debug!(to = %key.target, "a kept connection was dead; taking a fresh one");
-    fresh(proxy, key, Request::from_parts(again, Upload::empty(&line.pace))).await
-}
-
-/// Any other request: over a kept connection of its own line, and over a fresh one only if not a
-/// byte of it was sent.
-async fn exchange<R: Route, A: Authenticate>(
-    proxy: &Proxy<R, A>,
-    key: &Key,
-    request: Request<Upload>,
-) -> Result<Answered, Problem> {
-    let line = &proxy.line;
-    let Some(mut target) = line.kept.take(key, line.id, Reach::Line).await else {
-        return fresh(proxy, key, request).await;
-    };
-    match target.sender.try_send_request(request).await {
-        Ok(response) => Ok((response, target)),
-        Err(mut unsent) => match unsent.take_message() {
-            Some(whole) => {
-                tracing::debug!(to = %key.target, "a kept connection was dead; taking a fresh one");
-                fresh(proxy, key, whole).await
-            }
-            None => Err(failed(key, unsent.error())),
-        },
-    }
-}
-
-async fn fresh<R: Route, A: Authenticate>(
-    proxy: &Proxy<R, A>,
-    key: &Key,
-    request: Request<Upload>,
-) -> Result<Answered, Problem> {
-    let mut target = connect(proxy, key).await?;
-    match target.sender.send_request(request).await {
-        Ok(response) => Ok((response, target)),
-        Err(error) => Err(failed(key, &error)),
     }
 }
 
@@ -207,12 +152,6 @@ fn switch<R, A>(proxy: &Proxy<R, A>, mut response: Response<Incoming>) -> Answer
     headers::to_user(&mut head, &body, Version::HTTP_11);
     line.pace.answered_by(Author::Target);
     Answer::Switched(Response::from_parts(head, Reply::text("", &line.pace)), upgrade)
-}
-
-/// Whether the connection broke, as opposed to: the target sent nonsense, or the user's own body
-/// did not come.
-fn is_lost(error: &hyper::Error) -> bool {
-    !error.is_parse() && !error.is_user()
 }
 
 #[cfg(test)]

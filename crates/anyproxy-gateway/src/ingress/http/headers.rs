@@ -38,6 +38,19 @@ pub(super) fn upgrade_of(request: &request::Parts) -> Option<HeaderValue> {
     request.headers.get(UPGRADE).cloned()
 }
 
+/// Whether a message is coded in another way than `chunked`. Such a coding is of one hop (RFC 9112
+/// section 7): who passes the body on has to undo it, and nobody here can.
+pub(super) fn is_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|coding| !coding.is_empty());
+    let first = codings.next();
+    first.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
+}
+
 /// Turns a user's request into the one for the target.
 pub(super) fn to_target<B: Body>(
     request: &mut request::Parts,

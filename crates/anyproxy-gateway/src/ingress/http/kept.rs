@@ -24,11 +24,15 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use hyper::client::conn::http1::SendRequest;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{body::Upload, expect::Unasked};
-use crate::ingress::{Departure, User, target::TargetAddr};
+use crate::{
+    ingress::{Carrier, User, target::TargetAddr},
+    registry::{GiveWay, MAKE_ROOM},
+};
 
 /// Kept connections at most: in all, of one user, of one user to one target. The longest kept goes
 /// first.
@@ -82,8 +86,15 @@ pub(super) struct Target {
     pub(super) sender: SendRequest<Upload>,
     pub(super) reuse: Reuse,
     pub(super) ended: Ended,
-    /// Of the session that carries it.
-    pub(super) departure: Departure,
+    /// The session that carries it.
+    pub(super) carrier: Carrier,
+}
+
+impl Target {
+    /// Whether nothing can come of keeping it.
+    fn is_lost(&self) -> bool {
+        self.sender.is_closed() || self.carrier.has_departed() || self.carrier.is_silent()
+    }
 }
 
 /// The kept connections of one gateway, and the tasks of all its HTTP targets.
@@ -153,7 +164,7 @@ impl Kept {
     fn pop(&self, key: &Key, line: LineId, reach: Reach) -> Option<Target> {
         let mut state = self.lock();
         let idle = &mut state.idle;
-        idle.retain(|kept| !kept.target.sender.is_closed());
+        idle.retain(|kept| !kept.target.is_lost());
         let own = idle.iter().rposition(|kept| kept.key == *key && kept.line == line);
         let index = own.or_else(|| {
             let free = |kept: &Idle| {
@@ -191,15 +202,16 @@ impl Kept {
         any
     }
 
-    /// Closes the kept connections of sessions that want to leave: they wait for no others.
-    pub(super) fn release_departed(&self) {
-        self.lock().idle.retain(|kept| !kept.target.departure.has_come());
+    /// Closes the kept connections of sessions that want to leave, which wait for no others, and
+    /// those of sessions that are silent.
+    pub(super) fn release_lost(&self) {
+        self.lock().idle.retain(|kept| !kept.target.is_lost());
     }
 
     fn put(self: &Arc<Self>, key: Key, line: LineId, target: Target) {
         let mut state = self.lock();
-        // Looked at under the lock: whoever is told of the departure later finds it here.
-        if target.departure.has_come() {
+        // Looked at under the lock: whoever is told of a departure later finds it here.
+        if target.is_lost() {
             return;
         }
         let idle = &mut state.idle;
@@ -239,6 +251,12 @@ impl Kept {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is whole: a panic elsewhere leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl GiveWay for Kept {
+    fn give_way<'a>(&'a self, group: &'a str) -> BoxFuture<'a, bool> {
+        Self::give_way(self, group, MAKE_ROOM).boxed()
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod auth;
 mod body;
+mod exchange;
 mod expect;
 mod forward;
 mod h1;
@@ -54,6 +55,10 @@ use super::{Authenticate, Denied, Ends, Ingress, Outcome, Route, User, close, ta
 /// What is buffered at most of each HTTP/1 connection and direction, in bytes. It also bounds a
 /// head: a longer one is answered with 431.
 const MOST_BUFFERED: usize = 64 * 1024;
+
+/// Fields of a head at most, over HTTP/1. hyper takes 64 bytes for each while it parses, and for no
+/// longer.
+const MOST_FIELDS: usize = 1000;
 
 /// What belongs to one user's connection.
 #[derive(Debug)]

@@ -30,7 +30,7 @@ const MOST_DETAILS: usize = 300;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) status: StatusCode,
-    /// The `error` of `Proxy-Status`; `None` where no connection was tried.
+    /// The `error` of `Proxy-Status`; `None` where no type of error says it.
     pub(super) proxy_error: Option<&'static str>,
     /// One line for people.
     pub(super) text: String,
@@ -49,15 +49,29 @@ impl Problem {
     /// No login, or a wrong one.
     pub(super) fn login_needed(text: &str) -> Self {
         let status = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
-        Self { status, proxy_error: None, text: text.to_owned() }
+        Self { status, proxy_error: Some("http_request_denied"), text: text.to_owned() }
     }
 
     /// Log-ins are held back for now.
     pub(super) fn busy() -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
-            proxy_error: None,
+            proxy_error: Some("http_request_denied"),
             text: "too many log-in attempts; try again in a few seconds".to_owned(),
+        }
+    }
+
+    /// The request is legal, but asks for something that this proxy does not do.
+    pub(super) fn not_implemented(text: &str) -> Self {
+        Self { status: StatusCode::NOT_IMPLEMENTED, proxy_error: None, text: text.to_owned() }
+    }
+
+    /// The request did not come in time.
+    pub(super) fn too_slow() -> Self {
+        Self {
+            status: StatusCode::REQUEST_TIMEOUT,
+            proxy_error: Some("http_request_error"),
+            text: "the request did not come in time".to_owned(),
         }
     }
 
@@ -66,11 +80,26 @@ impl Problem {
         Self { status: StatusCode::BAD_GATEWAY, proxy_error: Some(proxy_error), text }
     }
 
+    /// The whole response as bytes, for connections that carry no HTTP yet, or no more; `name` is
+    /// this gateway's in `Proxy-Status`. The connection is to be closed behind it.
+    pub(super) fn last_words(&self, name: &str) -> String {
+        let line = one_line(&self.text);
+        let details = proxy_status(name, self.proxy_error, &line);
+        let details = details.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
+        format!(
+            "HTTP/1.1 {}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             X-Content-Type-Options: nosniff\r\nProxy-Status: {details}\r\n\
+             Content-Length: {}\r\n\r\n{line}\n",
+            self.status,
+            line.len() + 1,
+        )
+    }
+
     /// The response; `name` is this gateway's in `Proxy-Status`.
     pub(super) fn response(self, name: &str, pace: &Arc<Pace>) -> Response<Reply> {
         pace.answered_by(Author::Gateway);
         let mut line = one_line(&self.text);
-        let details = self.proxy_error.and_then(|error| proxy_status(name, error, &line));
+        let details = proxy_status(name, self.proxy_error, &line);
         line.push('\n');
         let mut response = Response::new(Reply::text(Bytes::from(line), pace));
         *response.status_mut() = self.status;
@@ -108,10 +137,11 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// `name; error=…; details="…"` (RFC 9209 section 2, with the strings of RFC 9651 section 3.3.3).
-fn proxy_status(name: &str, error: &str, details: &str) -> Option<HeaderValue> {
+/// `name; error=…; details="…"`, or without an error (RFC 9209 section 2, with the strings of RFC 9651 section 3.3.3).
+fn proxy_status(name: &str, error: Option<&str>, details: &str) -> Option<HeaderValue> {
     let name = if is_token(name) { name.to_owned() } else { quoted(name) };
-    HeaderValue::from_str(&format!("{name}; error={error}; details={}", quoted(details))).ok()
+    let error = error.map_or_else(String::new, |error| format!("; error={error}"));
+    HeaderValue::from_str(&format!("{name}{error}; details={}", quoted(details))).ok()
 }
 
 /// An sf-token (RFC 9651 section 3.3.4).

@@ -7,7 +7,8 @@
 //! ```
 
 use http::{
-    Method, Uri,
+    HeaderMap, Method, Uri, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
     request::Parts,
     uri::{PathAndQuery, Scheme},
 };
@@ -53,6 +54,10 @@ pub(super) enum NotAsked {
         "only http:// can be passed on; for anything else ask for a tunnel with CONNECT host:port"
     )]
     Scheme,
+    /// CONNECT with a body, which means nothing (RFC 9110 section 9.3.6): behind the head of a
+    /// CONNECT come bytes for the target, but not before the target is there.
+    #[error("CONNECT takes no body; send what is for the target behind the 200")]
+    Body,
     /// No usable target.
     #[error("the target {0}")]
     Target(#[from] BadTarget),
@@ -62,6 +67,9 @@ impl Asked {
     /// Reads the request line.
     pub(super) fn of(request: &Parts) -> Result<Self, NotAsked> {
         if request.method == Method::CONNECT {
+            if announces_body(&request.headers) {
+                return Err(NotAsked::Body);
+            }
             return tunnel(&request.uri).map(Self::Tunnel);
         }
         let (Some(scheme), Some(authority)) = (request.uri.scheme(), request.uri.authority())
@@ -77,7 +85,7 @@ impl Asked {
         // RFC 9110 section 4.2.4: user information is not passed on.
         let host = without_userinfo(authority.as_str());
         let target = TargetAddr::parse(host, Some(80))?;
-        Ok(Self::Forward(Origin { target, host: host.to_owned(), path: origin_form(&request.uri) }))
+        Ok(Self::Forward(Origin { target, host: host.to_owned(), path: origin_form(request) }))
     }
 }
 
@@ -89,14 +97,36 @@ fn tunnel(uri: &Uri) -> Result<TargetAddr, NotAsked> {
     }
 }
 
-/// Path and query. RFC 9112 section 3.2.1: an empty path is sent as `/`, also before a query.
-fn origin_form(uri: &Uri) -> PathAndQuery {
+fn announces_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0")
+}
+
+/// Path and query. RFC 9112 section 3.2.1: an empty path is sent as `/`, also before a query; but
+/// OPTIONS of the whole server as `*` (section 3.2.4).
+fn origin_form(request: &Parts) -> PathAndQuery {
     let root = || PathAndQuery::from_static("/");
-    match uri.path_and_query() {
+    if request.method == Method::OPTIONS && is_of_server(request) {
+        return PathAndQuery::from_static("*");
+    }
+    match request.uri.path_and_query() {
         Some(path) if path.as_str().starts_with('/') => path.clone(),
         Some(query) => format!("/{}", query.as_str()).parse().unwrap_or_else(|_| root()),
         None => root(),
     }
+}
+
+/// Whether a request names no path at all. HTTP/2 says so (RFC 9113 section 8.3.1).
+///
+/// An [`Uri`] from an HTTP/1 head shows an empty path as `/`, and `OPTIONS http://host/`, which asks
+/// about a page, must not become one about the server. But a path that was written is a piece of the
+/// text that was read, right behind the authority.
+fn is_of_server(request: &Parts) -> bool {
+    let Some(path) = request.uri.path_and_query() else { return true };
+    let Some(authority) = request.uri.authority() else { return false };
+    let behind = authority.as_str().as_bytes().as_ptr_range().end;
+    let is_written = request.version == Version::HTTP_2 || path.as_str().as_ptr() == behind;
+    path.as_str() == "*" || (path.as_str() == "/" && !is_written)
 }
 
 fn without_userinfo(authority: &str) -> &str {

@@ -159,7 +159,10 @@ async fn a_slow_head_gets_a_408_and_a_stranger_who_idles_is_just_closed() {
     let mut setup = start(refusal(OpenCode::Denied));
     let start = Instant::now();
     setup.send("GET http://db/ HT").await;
-    assert!(setup.rest().await.starts_with("HTTP/1.1 408 "));
+    let response = setup.rest().await;
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
+    assert!(response.contains("\r\nProxy-Status: anyproxy; error=http_request_error; "));
+    assert!(response.ends_with("\r\n\r\nthe request did not come in time\n"), "{response}");
     assert_eq!(start.elapsed(), Duration::from_secs(30));
     setup.close().await;
 

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! What the two ends settle on is what they get: HTTP/2 is offered because it is served, CONNECT
-//! and all. Up to the first request everything has to happen within one proxy deadline.
+//! and all. Up to the first request everything has to happen within one proxy deadline, and before a
+//! drain begins.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -15,13 +16,11 @@ use anyproxy_runtime::Scope;
 use anyproxy_transport::{Alpn, ProxyTls, net::Conn};
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Ingress, close, h1, h2, io};
-use crate::ingress::{Authenticate, Route, mixed};
+use super::{Ingress, close, h1, h2, io, response::Problem};
+use crate::ingress::{Authenticate, Route, mixed, unless_draining};
 
 /// For a user who speaks HTTP where TLS is expected.
-const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 72\r\n\r\n\
-    this port speaks TLS; use the proxy with https://, not with http://host\n";
+const PLAIN: &str = "this port speaks TLS; use the proxy with https://, not with http://host";
 
 /// Serves one user's connection to its end, as [`h1::serve`] does, behind TLS.
 pub async fn serve<R: Route, A: Authenticate>(
@@ -32,16 +31,22 @@ pub async fn serve<R: Route, A: Authenticate>(
     tls: ProxyTls,
 ) {
     let deadline = ingress.deadline();
-    let Ok(Ok(early)) = deadline.bound(mixed::begin(&mut conn)).await else {
+    let began = deadline.bound(mixed::begin(&mut conn));
+    let Some(Ok(Ok(early))) = unless_draining(&scope, began).await else {
         return tracing::debug!(%peer, "nothing came at the TLS port");
     };
     if early.first().is_some_and(|first| *first != io::TLS) {
         tracing::debug!(%peer, "a user speaks no TLS at the TLS port");
         // A few bytes into an empty send buffer: nothing to wait for.
-        let _ = conn.write(PLAIN).await;
+        let answer = Problem::bad_request(PLAIN).last_words(&ingress.name);
+        let _ = conn.write(answer.as_bytes()).await;
         return close::gently(conn).await;
     }
-    match deadline.bound(tls.accept(conn, early)).await {
+    let shaken = unless_draining(&scope, deadline.bound(tls.accept(conn, early))).await;
+    let Some(shaken) = shaken else {
+        return tracing::debug!(%peer, "a TLS handshake was under way when the drain began");
+    };
+    match shaken {
         Ok(Ok((conn, Alpn::Http2))) => h2::serve(conn, peer, ingress, scope).await,
         Ok(Ok((conn, Alpn::Http1))) => {
             h1::serve(conn, bytes::BytesMut::new(), peer, ingress, scope).await;

@@ -8,16 +8,16 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
 use super::{
-    MOST_BUFFERED, Proxy,
+    MOST_BUFFERED, MOST_FIELDS, Proxy,
     kept::{Ended, Kept, Key, Reuse, Target},
     response::Problem,
 };
-use crate::ingress::{
-    Authenticate, Departure, OpenFailure, Opened, Outcome, Route, User, target::TargetAddr,
+use crate::{
+    ingress::{
+        Authenticate, Carrier, OpenFailure, Opened, Outcome, Route, User, target::TargetAddr,
+    },
+    registry::MAKE_ROOM,
 };
-
-/// How long kept connections may take to end when they have to make room.
-const MAKE_ROOM: Duration = Duration::from_secs(1);
 
 /// Between the tries that follow, in milliseconds.
 const PAUSES: [u64; 7] = [5, 10, 20, 40, 80, 160, 320];
@@ -67,6 +67,7 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
         .max_buf_size(MOST_BUFFERED)
+        .max_headers(MOST_FIELDS)
         // RFC 9112 sections 5.1 and 5.2: a proxy repairs these rather than refusing them.
         .allow_spaces_after_header_name_in_responses(true)
         .allow_obsolete_multiline_headers_in_responses(true)
@@ -75,10 +76,10 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
         .map_err(|error| failed(key, &error))?;
     let target = key.target.clone();
     let (lives, ended) = oneshot::channel();
-    let (departure, kept) = (opened.departure.clone(), Arc::clone(&proxy.line.kept));
+    let (carrier, kept) = (opened.carrier.clone(), Arc::clone(&proxy.line.kept));
     proxy.line.kept.scope().spawn("http target", async move {
         let ended = tokio::select! {
-            ended = until_departure(connection.with_upgrades(), opened.departure, &kept) => ended,
+            ended = until_departure(connection.with_upgrades(), opened.carrier, &kept) => ended,
             // Dropping the connection resets the stream; the user gets a response that broke off.
             () = evicted.wait() => {
                 return tracing::debug!(to = %target, "a stalled response gave its buffers up");
@@ -89,20 +90,20 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
         }
         drop(lives);
     });
-    Ok(Target { sender, reuse: Reuse::Anybody, ended: Ended(ended), departure })
+    Ok(Target { sender, reuse: Reuse::Anybody, ended: Ended(ended), carrier })
 }
 
 /// Drives a connection; when its session wants to leave, it is not kept any longer.
 async fn until_departure<T>(
     connection: impl Future<Output = T>,
-    mut departure: Departure,
+    mut carrier: Carrier,
     kept: &Kept,
 ) -> T {
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
         ended = connection.as_mut() => return ended,
-        () = departure.come() => kept.release_departed(),
+        () = carrier.departed() => kept.release_lost(),
     }
     connection.await
 }

@@ -9,6 +9,8 @@
 //! Datagrams count only from the address that the TCP connection comes from, and from one port of
 //! it: the one that the request announced, or else the first from which something usable came.
 //! Nothing but silence answers others, and replies go nowhere else.
+//!
+//! A user who is removed, or has another password, opens no flow any more: the association ends.
 
 use std::{
     io,
@@ -25,7 +27,7 @@ use anyproxy_transport::{
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
 use bytes::Bytes;
-use tokio::io::AsyncReadExt as _;
+use tokio::{io::AsyncReadExt as _, sync::OwnedSemaphorePermit};
 
 use super::datagram::{self, Head, Unusable};
 use crate::{
@@ -47,6 +49,8 @@ pub(super) struct Association<R, A> {
     peer: Peer,
     table: Arc<Table<String>>,
     flows: FlowScope,
+    /// For the socket, which is one more descriptor of this user.
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Who may use it.
@@ -71,13 +75,16 @@ impl<R: Route, A: Authenticate> Association<R, A> {
     /// if that is not known.
     ///
     /// # Errors
-    /// What the system answered.
+    /// What the system answered, or that there are as many connections as there may be.
     pub(super) fn bind(
         ingress: Arc<Ingress<R, A>>,
         user: User,
         ends: Ends,
         port: u16,
     ) -> io::Result<(Self, SocketAddr)> {
+        let permit = Arc::clone(&ingress.permits)
+            .try_acquire_owned()
+            .map_err(|_| io::Error::other("all connections are in use (max_users)"))?;
         let local = any_port(ends.local.ok_or(io::ErrorKind::NotConnected)?);
         let socket = ingress.flows.net.datagrams(local, None)?;
         let bound = socket.local_addr()?;
@@ -85,6 +92,7 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         let association = Self {
             table: Table::new(Arc::clone(&ingress.flows), scope.clone(), BOUNDS),
             flows: FlowScope(scope),
+            _permit: permit,
             peer: Peer { ip: ends.peer.ip().to_canonical(), port },
             ingress,
             user,
@@ -130,7 +138,7 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         };
         self.peer.port = from.port();
         let key = head.target.to_string();
-        self.table.deliver(&key, &payload, || self.to_target(head, from));
+        self.table.deliver(&key, &payload, || false, || self.to_target(head, from));
     }
 
     fn to_target(&self, head: Head, from: SocketAddr) -> ToTarget<R, A> {
@@ -144,6 +152,8 @@ impl<R: Route, A: Authenticate> Association<R, A> {
         };
         ToTarget {
             ingress: Arc::clone(&self.ingress),
+            by: self.user.clone(),
+            association: self.flows.0.clone(),
             request: OpenRequest { group: Arc::clone(&self.user.group), opening },
             socket: Arc::clone(&self.socket),
             user: from,
@@ -171,6 +181,8 @@ impl Peer {
 /// The flow to one target.
 struct ToTarget<R, A> {
     ingress: Arc<Ingress<R, A>>,
+    by: User,
+    association: Scope,
     request: OpenRequest,
     socket: Arc<Datagrams>,
     user: SocketAddr,
@@ -181,6 +193,11 @@ struct ToTarget<R, A> {
 
 impl<R: Route, A: Authenticate> UserSide for ToTarget<R, A> {
     async fn open(&mut self, deadline: Deadline) -> Result<Flow, Unopened> {
+        if !self.ingress.credentials.is_still_valid(&self.by) {
+            tracing::info!(user = %self.by.name, peer = %self.user, "an association ends: its user is gone");
+            self.association.cancel();
+            return Err(Unopened("the user is gone".into()));
+        }
         match self.ingress.route.open(&self.request, deadline).await {
             Ok(opened) => {
                 self.header = self.head.reply(opened.address);

@@ -29,7 +29,7 @@ mod head;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use anyproxy_runtime::{Deadline, RelayTimeouts};
+use anyproxy_runtime::{Deadline, RelayTimeouts, Scope};
 use anyproxy_transport::{Near, Spliced, net::Conn, splice};
 use anyproxy_wire::{codes::StreamCode, message::Ingress as Entrance};
 use bytes::BytesMut;
@@ -42,7 +42,7 @@ use self::{
 };
 use super::{
     Authenticate, Ends, Ingress, OpenFailure, Opened, Outcome, Route, User, close, side,
-    target::TargetAddr,
+    target::TargetAddr, unless_draining,
 };
 
 /// Bytes read ahead at most: every message of the handshake fits, whatever comes behind.
@@ -63,26 +63,31 @@ enum Ended {
     /// The user took too long.
     #[error("the user was too slow")]
     Slow,
+    /// A drain began before the user had asked for anything.
+    #[error("the gateway is shutting down")]
+    Draining,
 }
 
 /// Serves one user's connection to its end. `early` is what was read from it already.
 ///
-/// Dropping it ends everything that belongs to the connection.
+/// Dropping it ends everything that belongs to the connection. So does a drain of `scope`, as long as
+/// there is no whole request.
 pub async fn serve<R: Route, A: Authenticate>(
     conn: Conn,
     early: BytesMut,
     peer: SocketAddr,
     ingress: Arc<Ingress<R, A>>,
+    scope: Scope,
 ) {
     let ends = Ends { peer, local: conn.local_addr().ok() };
     let mut visit = Visit { conn, ends, ahead: early, handshake: Handshake::default() };
-    match visit.begin(&ingress).await {
+    match visit.begin(&ingress, &scope).await {
         Ok(Begun::Connected(opened)) => visit.relay(opened).await,
         Ok(Begun::Associated(association)) => association.run(visit.conn).await,
         Err(ended) => {
             tracing::debug!(%peer, %ended, "a socks5 connection ended early");
             match ended {
-                Ended::Left(_) => {}
+                Ended::Left(_) | Ended::Draining => {}
                 Ended::Violation(_) | Ended::Refused(_) | Ended::Slow => {
                     close::gently(visit.conn).await;
                 }
@@ -114,9 +119,11 @@ impl Visit {
     async fn begin<R: Route, A: Authenticate>(
         &mut self,
         ingress: &Arc<Ingress<R, A>>,
+        scope: &Scope,
     ) -> Result<Begun<R, A>, Ended> {
-        let head = ingress.deadline();
-        let (user, asked) = head.bound(self.head(ingress)).await.unwrap_or(Err(Ended::Slow))?;
+        let within = ingress.deadline();
+        let head = unless_draining(scope, within.bound(self.head(ingress))).await;
+        let (user, asked) = head.ok_or(Ended::Draining)?.unwrap_or(Err(Ended::Slow))?;
         match asked {
             Asked::Target(target) => self.connect(ingress, &user, &target).await,
             Asked::Association(port) => self.associate(ingress, user, port).await,

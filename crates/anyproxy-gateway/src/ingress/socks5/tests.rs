@@ -21,7 +21,10 @@ fn start(script: Script) -> Setup {
     let (user, conn) = pair(4096);
     let gateway = ingress(script);
     let scope = Scope::root("test");
-    scope.spawn("user", serve(conn, BytesMut::new(), addr("192.0.2.1:1000"), gateway.clone()));
+    scope.spawn(
+        "user",
+        serve(conn, BytesMut::new(), addr("192.0.2.1:1000"), gateway.clone(), scope.clone()),
+    );
     Setup { user, gateway, scope }
 }
 

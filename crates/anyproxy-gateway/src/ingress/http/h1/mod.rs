@@ -28,19 +28,15 @@ use tokio::io::AsyncWriteExt as _;
 
 use self::after::After;
 use super::{
-    Answer, Ingress, Line, MOST_BUFFERED, Proxy,
+    Answer, Ingress, Line, MOST_BUFFERED, MOST_FIELDS, Proxy,
     body::{Reply, UserBody},
     close,
     interim::{self, Asks, Interim},
     io::{Desk, UserIo},
     pace::{Alarm, Busy, Pace, Requests},
-    response,
+    response::{self, Problem},
 };
 use crate::ingress::{Authenticate, Ends, Route};
-
-/// For a user whose request did not come.
-const TOO_SLOW: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// Serves one user's connection to its end; `early` is what was read from it already. Once `scope`
 /// drains, the response under way is the last one.
@@ -59,12 +55,14 @@ pub async fn serve<R: Route, A: Authenticate>(
     let line = Line::new(ends, pace, &ingress.kept);
     let io = UserIo::new(conn, early, line.pace.clone());
     let turns = Arc::new(Turns { desk: io.desk(), ..Turns::default() });
+    let name = ingress.name.clone();
     let service = InTurn { proxy: Proxy { ingress, line: line.clone() }, turns: turns.clone() };
     let mut http = http1::Builder::new()
         // The pace keeps this clock.
         .header_read_timeout(None)
         .preserve_header_case(true)
         .max_buf_size(MOST_BUFFERED)
+        .max_headers(MOST_FIELDS)
         .serve_connection(TokioIo::new(io), service);
     let end = drive(&mut http, &line, &scope).await;
     let cut = looks_complete_but_is_not(&line, &turns, &end);
@@ -82,7 +80,7 @@ pub async fn serve<R: Route, A: Authenticate>(
             tracing::debug!(%peer, "a response broke off");
             conn.abort();
         }
-        (end, _) => finish(&line, end, conn).await,
+        (end, _) => finish(&line, &name, end, conn).await,
     }
 }
 
@@ -105,7 +103,7 @@ fn looks_complete_but_is_not(line: &Line, turns: &Turns, end: &End) -> bool {
 }
 
 /// Ends a connection that stays HTTP to its end.
-async fn finish(line: &Line, end: End, mut conn: Conn) {
+async fn finish(line: &Line, name: &str, end: End, mut conn: Conn) {
     let peer = line.ends.peer;
     match &end {
         End::Http(Ok(())) => tracing::debug!(%peer, "an http connection ended"),
@@ -118,7 +116,7 @@ async fn finish(line: &Line, end: End, mut conn: Conn) {
         }
         if line.pace.is_in_head() {
             // A few bytes into an empty send buffer: nothing to wait for.
-            let _ = conn.write(TOO_SLOW).await;
+            let _ = conn.write(Problem::too_slow().last_words(name).as_bytes()).await;
         }
     }
     close::gently(conn).await;

@@ -14,13 +14,14 @@
 //!   somebody has logged in, each stream gets [`STREAM_WINDOW`] and the connection as much as all
 //!   streams together, so that a stream that nobody reads never holds up the others;
 //! - what the user does not take waits at the target: a stream is given bytes only when its window
-//!   and the connection's have room for them;
+//!   and the connection's have room for them, and heads, which no window holds up, are few ([`hints`]);
 //! - heads are as small as on HTTP/1, and streams that are opened and reset in masses (CVE-2023-44487)
 //!   or CONTINUATION frames without end close the connection (ENHANCE_YOUR_CALM).
 //!
 //! There is no PING of ours: TCP keep-alive finds peers that vanished, below any frame. Extended
 //! CONNECT (RFC 8441) is not offered, and a request that uses it all the same is a protocol error.
 
+mod hints;
 mod incoming;
 mod outgoing;
 mod stream;

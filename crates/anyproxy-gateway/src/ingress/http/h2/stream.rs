@@ -7,7 +7,7 @@ use h2::{RecvStream, server::SendResponse};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use hyper::body::Body as _;
 
-use super::{Incoming, outgoing, tunnel};
+use super::{Incoming, hints::Hints, outgoing, tunnel};
 use crate::ingress::{
     Authenticate, Route,
     http::{
@@ -33,12 +33,17 @@ pub(super) async fn serve<R: Route, A: Authenticate>(
         false => (UserBody::Http2(Incoming::new(&head.headers, recv)), None),
     };
     let (informant, mut interims) = interim::interims(Asks::Us);
+    let (pace, mut hints) = (proxy.line.pace.clone(), Hints::default());
     let answer = {
         let mut answer = pin!(proxy.answer(head, body, informant));
         loop {
             tokio::select! {
                 biased;
-                Some(interim) = interims.next() => tell(&mut respond, interim),
+                Some(interim) = interims.next() => {
+                    if hints.may_go(&interim, &pace) {
+                        tell(&mut respond, interim);
+                    }
+                }
                 reset = poll_fn(|cx| respond.poll_reset(cx)) => {
                     let reset = outgoing::gone(reset);
                     return tracing::debug!(%peer, %reset, "a request was given up");

@@ -173,3 +173,23 @@ fn an_upgrade_is_not_named_to_users_of_http_2() {
     assert!(parts.headers.is_empty(), "{:?}", parts.headers);
     assert_eq!(parts.version, Version::HTTP_2);
 }
+
+#[test]
+fn only_chunked_is_understood() {
+    for (codings, coded) in [
+        (&[][..], false),
+        (&["chunked"][..], false),
+        (&["Chunked, "], false),
+        (&["gzip, chunked"], true),
+        (&["gzip", "chunked"], true),
+        (&["chunked, chunked"], true),
+        (&["gzip"], true),
+        (&["identity"], true),
+    ] {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(TRANSFER_ENCODING, HeaderValue::from_static(coding));
+        }
+        assert_eq!(is_coded(&headers), coded, "{codings:?}");
+    }
+}

@@ -1,3 +1,6 @@
+use std::sync::atomic::AtomicBool;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
 use hyper::client::conn::http1::{Connection, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -6,12 +9,30 @@ use tokio::{
 };
 
 use super::*;
+use crate::ingress::Pulse;
 
 /// Keeps connections open without ever driving them.
 #[derive(Default)]
 struct Ends {
     kept: Vec<End>,
     leaving: watch::Sender<bool>,
+    pulse: Arc<Told>,
+}
+
+/// A pulse that does as it is told.
+#[derive(Debug, Default)]
+struct Told {
+    silent: AtomicBool,
+}
+
+impl Pulse for Told {
+    fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    fn silent(&self) -> BoxFuture<'_, ()> {
+        std::future::pending().boxed()
+    }
 }
 
 type End = (Connection<TokioIo<DuplexStream>, Upload>, DuplexStream, oneshot::Sender<()>);
@@ -26,13 +47,13 @@ impl Ends {
             sender,
             reuse,
             ended: Ended(ended),
-            departure: Departure::of(self.leaving.subscribe()),
+            carrier: Carrier::new(self.leaving.subscribe(), self.pulse.clone()),
         }
     }
 }
 
 fn key(group: &str, name: &str, target: u16) -> Key {
-    let user = User { group: group.into(), name: name.into() };
+    let user = User { group: group.into(), name: name.into(), credential: 1 };
     Key { user, target: TargetAddr::new("target.test", target).unwrap() }
 }
 
@@ -112,8 +133,24 @@ async fn nothing_is_kept_of_a_session_that_wants_to_leave() {
     }
     let in_use = leaver.target(Reuse::Anybody).await;
     leaver.leaving.send_replace(true);
-    kept.release_departed();
+    kept.release_lost();
     assert_eq!(of(&kept, |_| true), 1);
     kept.put(key("lab", "ann", 1), line, in_use);
     assert_eq!(of(&kept, |_| true), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_taken_from_a_session_that_is_silent() {
+    let kept = Kept::new(Scope::root("test"));
+    let (mut dead, mut alive, line) = (Ends::default(), Ends::default(), kept.line());
+    let wanted = key("lab", "ann", 1);
+    for ends in [&mut alive, &mut dead] {
+        kept.put(wanted.clone(), line, ends.target(Reuse::Anybody).await);
+    }
+    let in_use = dead.target(Reuse::Anybody).await;
+    dead.pulse.silent.store(true, Ordering::Relaxed);
+    kept.put(wanted.clone(), line, in_use);
+    let taken = kept.pop(&wanted, line, Reach::Line).unwrap();
+    assert!(!taken.carrier.is_silent());
+    assert_eq!(of(&kept, |_| true), 0);
 }

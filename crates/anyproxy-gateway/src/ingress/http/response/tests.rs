@@ -5,12 +5,15 @@ use crate::ingress::http::pace::Requests;
 
 #[test]
 fn proxy_status_is_a_legal_field() {
-    let line = proxy_status("anyproxy", "dns_error", "no \"db\" in C:\\ \u{1f4a9}\u{7}").unwrap();
+    let line =
+        proxy_status("anyproxy", Some("dns_error"), "no \"db\" in C:\\ \u{1f4a9}\u{7}").unwrap();
     let expected = r#"anyproxy; error=dns_error; details="no \"db\" in C:\\ ??""#;
     assert_eq!(line.to_str().unwrap(), expected);
-    let named = proxy_status("gate way", "dns_error", "").unwrap();
+    let named = proxy_status("gate way", Some("dns_error"), "").unwrap();
     assert_eq!(named.to_str().unwrap(), r#""gate way"; error=dns_error; details="""#);
-    let long = proxy_status("a", "dns_error", &"x".repeat(100_000)).unwrap();
+    let plain = proxy_status("anyproxy", None, "x").unwrap();
+    assert_eq!(plain.to_str().unwrap(), r#"anyproxy; details="x""#);
+    let long = proxy_status("a", Some("dns_error"), &"x".repeat(100_000)).unwrap();
     assert!(long.len() < MOST_DETAILS + 50);
 }
 
@@ -36,5 +39,16 @@ async fn a_407_challenges_and_a_429_names_a_time() {
     let response = Problem::busy().response("anyproxy", &pace);
     assert_eq!(response.status(), 429);
     assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "5");
-    assert!(response.headers().get("proxy-status").is_none());
+    let told = response.headers().get("proxy-status").unwrap().to_str().unwrap();
+    assert!(told.starts_with("anyproxy; error=http_request_denied; "), "{told}");
+}
+
+#[test]
+fn last_words_are_a_whole_response() {
+    let said = Problem::too_slow().last_words("anyproxy");
+    let (head, body) = said.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"), "{head}");
+    assert!(head.contains("\r\nProxy-Status: anyproxy; error=http_request_error; "), "{head}");
+    assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())), "{head}");
+    assert_eq!(body, "the request did not come in time\n");
 }

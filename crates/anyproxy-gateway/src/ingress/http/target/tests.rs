@@ -15,6 +15,45 @@ fn origin(uri: &str) -> (String, String, String) {
 }
 
 #[test]
+fn options_of_a_server_is_not_options_of_its_first_page() {
+    let path = |version: Version, uri: http::Uri| {
+        let request = http::Request::options(uri).version(version).body(()).unwrap();
+        match Asked::of(&request.into_parts().0).unwrap() {
+            Asked::Forward(origin) => origin.path.as_str().to_owned(),
+            Asked::Tunnel(target) => panic!("a tunnel to {target}"),
+        }
+    };
+    for (uri, expected) in [
+        ("http://example.com", "*"),
+        ("http://ann:secret@example.com:81", "*"),
+        ("http://example.com/", "/"),
+        ("http://example.com:81/", "/"),
+        ("http://example.com?q", "/?q"),
+        ("http://example.com/x", "/x"),
+    ] {
+        assert_eq!(path(Version::HTTP_11, uri.parse().unwrap()), expected, "{uri}");
+    }
+    for expected in ["*", "/", "/x"] {
+        let uri = http::Uri::builder().scheme("http").authority("example.com");
+        let uri = uri.path_and_query(expected).build().unwrap();
+        assert_eq!(path(Version::HTTP_2, uri), expected);
+    }
+}
+
+#[test]
+fn a_connect_with_a_body_is_refused() {
+    for (name, value, refused) in [
+        ("content-length", "5", true),
+        ("content-length", "0", false),
+        ("transfer-encoding", "chunked", true),
+    ] {
+        let request = http::Request::connect("example.com:443").header(name, value);
+        let asked = Asked::of(&request.body(()).unwrap().into_parts().0);
+        assert_eq!(asked == Err(NotAsked::Body), refused, "{name}: {value}");
+    }
+}
+
+#[test]
 fn connect_takes_host_and_port() {
     for text in ["example.com:443", "[2001:db8::1]:443", "10.0.0.1:22"] {
         let target = TargetAddr::parse(text, None).unwrap();
