@@ -57,7 +57,8 @@ async fn let_go(door: impl Fn(&Gateway) -> SocketAddr, words: &[(&[u8], usize)])
         };
         let (ended, ()) = tokio::join!(gateway.shutdown(60 * SECOND), left);
         assert_eq!(ended, Ended::Drained, "{word:?}");
-        assert!(began.elapsed() < SECOND, "{word:?}: {:?}", began.elapsed());
+        // A TLS handshake under way has a second.
+        assert!(began.elapsed() < 2 * SECOND, "{word:?}: {:?}", began.elapsed());
         assert_eq!(scope.tasks(), 0);
     }
 }

@@ -118,7 +118,7 @@ async fn users_change_without_disturbing_anybody(transport: Transport) {
     connected(&client).await;
     let doors = party.doors(&[]);
     let host = echo.ip().to_string();
-    let (target, wrong) = (echo.to_string(), Refusal::Http(407, String::new()));
+    let (target, wrong) = (echo.to_string(), Refusal::Http(407, "http_request_denied".into()));
     let mut open = doors.http_connect(&target, &RED).await.unwrap();
     ping(&mut open).await.unwrap();
     // A user of another group cannot use this one, nor can this one's client secret alone.

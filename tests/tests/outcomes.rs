@@ -91,8 +91,8 @@ async fn every_reason_is_told(site: Site, transport: Transport) {
     let lab = Lab::start(site, &options).await;
     let other = target::echo(&lab.site);
     let cases = [
-        Case::new(other, (407, ""), 0xff01).by(GROUP, "wrong"),
-        Case::new(other, (407, ""), 0xff01).by("nobody", SECRET),
+        Case::new(other, (407, "http_request_denied"), 0xff01).by(GROUP, "wrong"),
+        Case::new(other, (407, "http_request_denied"), 0xff01).by("nobody", SECRET),
         Case::new(nobody, (502, "connection_refused"), 0x05),
         Case::new(echo, (403, "http_request_denied"), 0x02),
         Case::new(other, (503, "destination_unavailable"), 0x01).by("empty", SECRET),

@@ -69,7 +69,7 @@ fn a_gateway_has_the_documented_defaults() {
         max_users_per_address: None,
         max_forwards: None,
         max_flows: 16_384,
-        max_port_flows: 4096,
+        max_port_flows: 1024,
         flow_idle: seconds(60),
         bandwidth: None,
         ping_interval: seconds(10),

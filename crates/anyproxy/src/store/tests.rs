@@ -217,7 +217,7 @@ fn a_row_that_nobody_could_have_typed_is_refused() {
         ("UPDATE groups SET name = 'a:b'", "`a:b`"),
         (
             "UPDATE users SET password = '$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21l$4yTPBAtTnmvb4zNh2yQKQrkzMmFUbLRBnOONhTSCWFk'",
-            "1 GiB",
+            "64 MiB",
         ),
     ] {
         let dir = TempDir::new().unwrap();

@@ -7,10 +7,11 @@
 //! ```
 //!
 //! What the two ends settle on is what they get: HTTP/2 is offered because it is served, CONNECT
-//! and all. Up to the first request everything has to happen within one proxy deadline, and before a
-//! drain begins.
+//! and all. Up to the first request everything has to happen within one proxy deadline. In a
+//! drain nobody is waited for who has sent nothing, and a handshake under way has to be quick; then the
+//! connection is ended as its protocol wants it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::Scope;
 use anyproxy_transport::{Alpn, ProxyTls, net::Conn};
@@ -21,6 +22,15 @@ use crate::ingress::{Authenticate, Route, mixed, unless_draining};
 
 /// For a user who speaks HTTP where TLS is expected.
 const PLAIN: &str = "this port speaks TLS; use the proxy with https://, not with http://host";
+
+/// How long a handshake may go on in a drain.
+const LAST_HANDSHAKE: Duration = Duration::from_secs(1);
+
+/// Ends a while after a drain begins. Cancel safe.
+async fn last_call(scope: &Scope) {
+    scope.draining().await;
+    tokio::time::sleep(LAST_HANDSHAKE).await;
+}
 
 /// Serves one user's connection to its end, as [`h1::serve`] does, behind TLS.
 pub async fn serve<R: Route, A: Authenticate>(
@@ -42,7 +52,11 @@ pub async fn serve<R: Route, A: Authenticate>(
         let _ = conn.write(answer.as_bytes()).await;
         return close::gently(conn).await;
     }
-    let shaken = unless_draining(&scope, deadline.bound(tls.accept(conn, early))).await;
+    let shaken = tokio::select! {
+        biased;
+        shaken = deadline.bound(tls.accept(conn, early)) => Some(shaken),
+        () = last_call(&scope) => None,
+    };
     let Some(shaken) = shaken else {
         return tracing::debug!(%peer, "a TLS handshake was under way when the drain began");
     };
