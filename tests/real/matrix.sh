@@ -38,7 +38,11 @@ backported_curl() {
     local options=(-o "Dir::Etc::sourcelist=$list" -o Dir::Etc::sourceparts=-
         -o "Dir::State::lists=$cache/lists" -o APT::Sandbox::User=root)
     mkdir -p "$cache/lists/partial" "$cache/curl"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main" >"$list"
+    # From wherever this machine has its Debian.
+    local mirror
+    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$1 == "bookworm" { print $2; exit }')
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm-backports main" >"$list"
     (
         cd "$cache/curl"
         apt-get -qq "${options[@]}" update
