@@ -37,10 +37,17 @@ start_engine() { # storage driver, whether to use iptables
         kill -0 "$engine" 2>/dev/null || break
         read -rt 0.2 <> <(:) || :
     done
-    kill -KILL "$engine" 2>/dev/null || true
+    end_engine
+    return 1
+}
+
+# Ends the first process of the namespaces, and with it every container, mount and network there. Its
+# parent, `unshare`, reaps it and ends too.
+end_engine() {
+    # shellcheck disable=SC2046 # there is one at most
+    kill -KILL $(pgrep -P "$engine") 2>/dev/null || kill -KILL "$engine" 2>/dev/null || true
     wait "$engine" 2>/dev/null || true
     engine=
-    return 1
 }
 
 # Puts a `docker` with BuildKit first in the path, and chooses between Compose 2 and 1.

@@ -4,7 +4,7 @@
 # Installs the commands that are absent. Their services are started by nobody: in runlevel 1 Debian's
 # packages start none.
 install_tools() {
-    local needed=(dockerd:docker.io iptables:iptables unshare:util-linux busybox:busybox-static nft:nftables
+    local needed=(dockerd:docker.io iptables:iptables unshare:util-linux pgrep:procps busybox:busybox-static nft:nftables
         ip:iproute2 ethtool:ethtool tinyproxy:tinyproxy-bin curl:curl) missing=() each
     for each in "${needed[@]}"; do
         command -v "${each%%:*}" >/dev/null || missing+=("${each##*:}")
