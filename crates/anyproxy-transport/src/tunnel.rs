@@ -8,23 +8,13 @@
 //! Both arms give the same: open or accept streams, control messages, datagrams (by `Flow`), close with a
 //! code, statistics. The arm is chosen once, at dial or accept.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+mod opening;
+mod transport;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::Deadline;
-use anyproxy_wire::{
-    codes::{CloseCode, OpenCode},
-    frame::Frame,
-    message::{Ingress, Open, Protocol, Target},
-};
+use anyproxy_wire::{codes::CloseCode, frame::Frame, message::Open};
 
 use crate::{
     budget::{Admission, StallBudget},
@@ -34,37 +24,9 @@ use crate::{
     ws::WsTunnel,
 };
 
-/// What carries a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// QUIC, RFC 9000.
-    Quic,
-    /// A WebSocket over TLS, RFC 6455.
-    WebSocket,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Quic => "quic",
-            Self::WebSocket => "ws",
-        })
-    }
-}
-
-impl FromStr for Transport {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "quic" => Ok(Self::Quic),
-            "ws" => Ok(Self::WebSocket),
-            other => Err(format!("unknown transport {other:?}; use quic or ws")),
-        }
-    }
-}
-
 pub use anyproxy_wire::mux::Side;
+pub use opening::{OpenError, Opening, StreamIds};
+pub use transport::Transport;
 
 /// What both ends agreed on in the handshake, and what this end allows itself.
 #[derive(Debug, Clone)]
@@ -89,78 +51,6 @@ pub(crate) struct Settings {
 
 /// Largest window of one stream, in bytes; see `docs/protocol.md`, 7.
 pub const STREAM_WINDOW: u64 = 16 * 1024 * 1024;
-
-/// Gives each data stream of a session its id; shared by all the session's tunnels.
-#[derive(Debug)]
-pub struct StreamIds(AtomicU64);
-
-impl StreamIds {
-    /// Ids of streams that `side` opens: the low bit is 1 for the gateway.
-    #[must_use]
-    pub fn new(side: Side) -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(match side {
-            Side::Gateway => 1,
-            Side::Client => 2,
-        })))
-    }
-
-    pub(crate) fn next(&self) -> u64 {
-        self.0.fetch_add(2, Ordering::Relaxed)
-    }
-}
-
-/// What a data stream is opened for.
-#[derive(Debug, Clone)]
-pub struct Opening {
-    /// Where the connection came in.
-    pub ingress: Ingress,
-    /// Where it shall go.
-    pub target: Target,
-    /// The user's address.
-    pub source: Option<SocketAddr>,
-    /// The address of the gateway at which the user arrived.
-    pub destination: Option<SocketAddr>,
-    /// Who authenticated at the ingress; empty for none.
-    pub user: String,
-    /// A TCP connection, or a flow.
-    pub protocol: Protocol,
-}
-
-impl Opening {
-    pub(crate) fn with_id(&self, stream: u64) -> Open {
-        Open {
-            stream,
-            ingress: self.ingress,
-            target: self.target.clone(),
-            source: self.source,
-            destination: self.destination,
-            user: self.user.clone(),
-            protocol: self.protocol,
-        }
-    }
-}
-
-/// Why no stream could be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// Stalled streams hold the session's whole budget, or it has too many streams.
-    #[error("the session is overloaded")]
-    Overloaded,
-    /// The tunnel is over.
-    #[error(transparent)]
-    Tunnel(#[from] TunnelError),
-}
-
-impl OpenError {
-    /// The open code that says the same.
-    #[must_use]
-    pub fn code(&self) -> OpenCode {
-        match self {
-            Self::Overloaded => OpenCode::Overloaded,
-            Self::Tunnel(_) => OpenCode::Abandoned,
-        }
-    }
-}
 
 /// Whether a datagram was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
