@@ -151,6 +151,13 @@ impl Registry {
         }
     }
 
+    /// Whether `group` has a session that was not tried.
+    fn has_others(&self, group: &str, tried: &[u64]) -> bool {
+        let groups = self.read();
+        let members = groups.get(group).map_or(&[][..], |group| group.roster.members());
+        members.iter().any(|session| !tried.contains(&session.number))
+    }
+
     /// The session of `group` with the fewest live streams that was not tried; ties take turns.
     fn pick(&self, group: &str, tried: &[u64]) -> Option<Arc<Session>> {
         let groups = self.read();

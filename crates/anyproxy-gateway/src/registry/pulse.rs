@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_transport::Tunnel;
+use anyproxy_transport::{Stats, Tunnel};
 
 /// The shortest silence that says something: acknowledgements may be held back for 25 ms
 /// (RFC 9000 section 13.2.1), and a busy host is slow.
@@ -42,7 +42,7 @@ impl Pulse {
     /// Whether it was found silent, and nothing has come since.
     pub(super) fn is_silent(&self, tunnel: &Tunnel) -> bool {
         let silent_at = self.silent_at.load(Ordering::Relaxed);
-        silent_at != 0 && silent_at == mark(tunnel)
+        silent_at != 0 && silent_at == mark(&tunnel.stats())
     }
 
     /// See [`Session::silent`](super::Session::silent).
@@ -54,11 +54,12 @@ impl Pulse {
 
     /// See [`Session::stays_silent`](super::Session::stays_silent).
     pub(super) async fn stays_silent(&self, tunnel: &Tunnel, least: Duration) -> bool {
-        let before = mark(tunnel);
+        let stats = tunnel.stats();
+        let before = mark(&stats);
         // Without it the only answer may be that of the target, which may take its time.
         tunnel.probe();
-        tokio::time::sleep(least.max(patience(tunnel))).await;
-        let silent = mark(tunnel) == before;
+        tokio::time::sleep(least.max(patience(&stats))).await;
+        let silent = mark(&tunnel.stats()) == before;
         if silent {
             self.silent_at.store(before, Ordering::Relaxed);
         }
@@ -67,18 +68,20 @@ impl Pulse {
 
     /// See [`Session::heard`](super::Session::heard).
     pub(super) async fn heard(&self, tunnel: &Tunnel) {
-        let before = mark(tunnel);
-        while mark(tunnel) == before {
-            tokio::time::sleep(patience(tunnel) / LOOKS).await;
+        let mut stats = tunnel.stats();
+        let before = mark(&stats);
+        while mark(&stats) == before {
+            tokio::time::sleep(patience(&stats) / LOOKS).await;
+            stats = tunnel.stats();
         }
     }
 }
 
-fn mark(tunnel: &Tunnel) -> u64 {
-    tunnel.stats().received.saturating_add(1)
+fn mark(stats: &Stats) -> u64 {
+    stats.received.saturating_add(1)
 }
 
 /// How long a silence has to be.
-fn patience(tunnel: &Tunnel) -> Duration {
-    LEAST.max(tunnel.stats().rtt.saturating_mul(ROUND_TRIPS))
+fn patience(stats: &Stats) -> Duration {
+    LEAST.max(stats.rtt.saturating_mul(ROUND_TRIPS))
 }

@@ -42,10 +42,12 @@ impl Registry {
             tried.push(session.number);
             let asked = Arc::clone(&session);
             attempts.push(async move { open_at(&asked, request).await });
+            // A session alone needs no watch: there is nobody to turn to.
+            let others = self.has_others(&request.group, &tried);
             let answered = tokio::select! {
                 biased;
                 answered = attempts.next() => answered,
-                () = session.silent() => None,
+                () = session.silent(), if others => None,
             };
             match answered {
                 Some(Ok(opened)) => return Ok(opened),
