@@ -1,10 +1,18 @@
 //! Groups with secrets of their own.
 
+use std::net::SocketAddr;
+
 use anyproxy_client::{Client, ClientConfig, State};
 use anyproxy_gateway::{Credential, GroupConfig, GroupLimits, PortRule, UserConfig};
+use anyproxy_transport::Transport;
 use anyproxy_wire::handshake::{Secret, Verifier};
 
-use crate::party::Party;
+use crate::{
+    lab::{Options, Site},
+    party::Party,
+    target,
+    user::As,
+};
 
 /// What is kept of a generated secret.
 #[must_use]
@@ -43,4 +51,31 @@ pub async fn refused(client: &Client) -> String {
     let waiting = state.wait_for(|state| matches!(state, State::Waiting(_))).await.unwrap().clone();
     let State::Waiting(reason) = waiting else { panic!("{waiting:?}") };
     reason
+}
+
+/// The user of group red in a [`town`].
+pub const RED: As = As { name: "red", password: "red secret" };
+/// The user of group blue.
+pub const BLUE: As = As { name: "blue", password: "blue secret" };
+
+/// Group red.
+#[must_use]
+pub fn red() -> GroupConfig {
+    group(RED.name, RED.password)
+}
+
+/// Group blue.
+#[must_use]
+pub fn blue() -> GroupConfig {
+    group(BLUE.name, BLUE.password)
+}
+
+/// A simulated gateway with groups red and blue, and an echo.
+#[must_use]
+pub fn town(transport: Transport) -> (Party, SocketAddr) {
+    let (site, _world) = Site::simulated();
+    let echo = target::echo(&site);
+    let party = Party::start(site, Options::new(transport));
+    party.gateway.set_groups(&[red(), blue()]);
+    (party, echo)
 }

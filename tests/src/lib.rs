@@ -8,6 +8,7 @@
     reason = "test support: a failure here shall stop the test, and tasks end with its runtime"
 )]
 
+pub mod cases;
 pub mod groups;
 pub mod lab;
 pub mod narrow;

@@ -8,39 +8,19 @@
     reason = "a failure is the test's result, and tasks end with its runtime"
 )]
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyproxy_gateway::{GroupConfig, GroupLimits};
 use anyproxy_tests::{
-    groups::{group, member, refused},
+    groups::{BLUE, RED, blue, member, red, refused, town},
     lab::{Options, Site, connected},
     party::{Party, ping},
-    target,
-    user::{As, Refusal, read_head},
+    user::{Refusal, read_head},
 };
 use anyproxy_transport::Transport;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const SECOND: Duration = Duration::from_secs(1);
-const RED: As = As { name: "red", password: "red secret" };
-const BLUE: As = As { name: "blue", password: "blue secret" };
-
-fn red() -> GroupConfig {
-    group("red", "red secret")
-}
-
-fn blue() -> GroupConfig {
-    group("blue", "blue secret")
-}
-
-/// A gateway with groups red and blue, and an echo.
-fn town(transport: Transport) -> (Party, SocketAddr) {
-    let (site, _world) = Site::simulated();
-    let echo = target::echo(&site);
-    let party = Party::start(site, Options::new(transport));
-    party.gateway.set_groups(&[red(), blue()]);
-    (party, echo)
-}
 
 fn limited(limits: GroupLimits) -> GroupConfig {
     GroupConfig { limits, ..red() }

@@ -13,34 +13,14 @@ use std::{net::SocketAddr, time::Duration};
 use anyproxy_client::{ForwardState, State};
 use anyproxy_gateway::{GroupConfig, PortRule, UserConfig};
 use anyproxy_tests::{
-    groups::{group, kept, member, refused},
-    lab::{Options, Site, connected},
-    party::{Party, forward, ping},
-    target,
+    groups::{BLUE, RED, blue, kept, member, red, refused, town},
+    lab::connected,
+    party::{forward, ping},
     user::{As, Refusal, eventually},
 };
 use anyproxy_transport::Transport;
 
 const SECOND: Duration = Duration::from_secs(1);
-const RED: As = As { name: "red", password: "red secret" };
-const BLUE: As = As { name: "blue", password: "blue secret" };
-
-fn red() -> GroupConfig {
-    group("red", "red secret")
-}
-
-fn blue() -> GroupConfig {
-    group("blue", "blue secret")
-}
-
-/// A gateway with groups red and blue, and an echo.
-fn town(transport: Transport) -> (Party, SocketAddr) {
-    let (site, _world) = Site::simulated();
-    let echo = target::echo(&site);
-    let party = Party::start(site, Options::new(transport));
-    party.gateway.set_groups(&[red(), blue()]);
-    (party, echo)
-}
 
 /// What is gone or has another secret is closed, and only that.
 async fn only_what_changed_is_closed(transport: Transport, after: Option<GroupConfig>) {

@@ -15,10 +15,12 @@
     reason = "a failure here is the test's, and tasks end with its runtime"
 )]
 
+#[macro_use]
+extern crate anyproxy_tests;
+
 use std::{net::SocketAddr, time::Duration};
 
 use anyproxy_gateway::{Gateway, GatewayConfig};
-use anyproxy_runtime::Deadline;
 use anyproxy_tests::{
     lab::{self, Certificates, GROUP, Lab, Options, SECRET, Site},
     target,
@@ -29,56 +31,6 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::mpsc,
 };
-
-/// Makes the tests of cases that take a simulated site and a transport.
-macro_rules! simulated {
-    ($($case:ident)+) => { $(
-        mod $case {
-            use anyproxy_tests::lab::Site;
-            use anyproxy_transport::Transport;
-
-            #[tokio::test(start_paused = true)]
-            async fn over_quic_simulated() {
-                crate::limited(crate::TOO_LONG_SIMULATED, super::$case(Site::simulated().0, Transport::Quic)).await;
-            }
-
-            #[tokio::test(start_paused = true)]
-            async fn over_websocket_simulated() {
-                crate::limited(crate::TOO_LONG_SIMULATED, super::$case(Site::simulated().0, Transport::WebSocket)).await;
-            }
-        }
-    )+ };
-}
-
-/// Makes the tests of cases that take any site and a transport.
-macro_rules! everywhere {
-    ($($case:ident)+) => { $(
-        mod $case {
-            use anyproxy_tests::lab::Site;
-            use anyproxy_transport::Transport;
-
-            #[tokio::test]
-            async fn over_quic() {
-                crate::limited(crate::TOO_LONG, super::$case(Site::loopback(), Transport::Quic)).await;
-            }
-
-            #[tokio::test]
-            async fn over_websocket() {
-                crate::limited(crate::TOO_LONG, super::$case(Site::loopback(), Transport::WebSocket)).await;
-            }
-
-            #[tokio::test(start_paused = true)]
-            async fn over_quic_simulated() {
-                crate::limited(crate::TOO_LONG_SIMULATED, super::$case(Site::simulated().0, Transport::Quic)).await;
-            }
-
-            #[tokio::test(start_paused = true)]
-            async fn over_websocket_simulated() {
-                crate::limited(crate::TOO_LONG_SIMULATED, super::$case(Site::simulated().0, Transport::WebSocket)).await;
-            }
-        }
-    )+ };
-}
 
 #[path = "http/bodies.rs"]
 mod bodies;
@@ -94,16 +46,6 @@ mod shared;
 mod strict;
 #[path = "http/switches.rs"]
 mod switches;
-
-/// Longer than anything that a test waits for on the paused clock, where it passes at once.
-const TOO_LONG_SIMULATED: Duration = Duration::from_secs(3600);
-/// Longer than any test takes on real sockets.
-const TOO_LONG: Duration = Duration::from_secs(60);
-
-/// Lets a test that waits in vain fail.
-async fn limited(limit: Duration, case: impl Future<Output = ()>) {
-    Deadline::after(limit).bound(case).await.expect("it waits in vain");
-}
 
 /// An installation, and a target whose connections the test gets.
 struct Scene {

@@ -12,10 +12,12 @@
     reason = "a failure here is the test's, and tasks end with its runtime"
 )]
 
+#[macro_use]
+extern crate anyproxy_tests;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_gateway::{Gateway, GatewayConfig, HttpsConfig};
-use anyproxy_runtime::Deadline;
 use anyproxy_tests::{
     lab::{self, Certificates, GROUP, Lab, Options, SECRET, Site},
     target,
@@ -34,56 +36,6 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// Makes the tests of cases that take a simulated site and a transport.
-macro_rules! simulated {
-    ($($case:ident)+) => { $(
-        mod $case {
-            use anyproxy_tests::lab::Site;
-            use anyproxy_transport::Transport;
-
-            #[tokio::test(start_paused = true)]
-            async fn over_quic_simulated() {
-                crate::limited(crate::TOO_LONG_SIMULATED, super::$case(Site::simulated().0, Transport::Quic)).await;
-            }
-
-            #[tokio::test(start_paused = true)]
-            async fn over_websocket_simulated() {
-                crate::limited(crate::TOO_LONG_SIMULATED, super::$case(Site::simulated().0, Transport::WebSocket)).await;
-            }
-        }
-    )+ };
-}
-
-/// Makes the tests of cases that take any site and a transport.
-macro_rules! everywhere {
-    ($($case:ident)+) => { $(
-        mod $case {
-            use anyproxy_tests::lab::Site;
-            use anyproxy_transport::Transport;
-
-            #[tokio::test]
-            async fn over_quic() {
-                crate::limited(crate::TOO_LONG, super::$case(Site::loopback(), Transport::Quic)).await;
-            }
-
-            #[tokio::test]
-            async fn over_websocket() {
-                crate::limited(crate::TOO_LONG, super::$case(Site::loopback(), Transport::WebSocket)).await;
-            }
-
-            #[tokio::test(start_paused = true)]
-            async fn over_quic_simulated() {
-                crate::limited(crate::TOO_LONG_SIMULATED, super::$case(Site::simulated().0, Transport::Quic)).await;
-            }
-
-            #[tokio::test(start_paused = true)]
-            async fn over_websocket_simulated() {
-                crate::limited(crate::TOO_LONG_SIMULATED, super::$case(Site::simulated().0, Transport::WebSocket)).await;
-            }
-        }
-    )+ };
-}
-
 #[path = "secure/bounds.rs"]
 mod bounds;
 #[path = "secure/mixed.rs"]
@@ -96,16 +48,6 @@ mod rotated;
 mod tls;
 #[path = "secure/tunnels.rs"]
 mod tunnels;
-
-/// Longer than anything that a test waits for on the paused clock, where it passes at once.
-const TOO_LONG_SIMULATED: Duration = Duration::from_secs(3600);
-/// Longer than any test takes on real sockets.
-const TOO_LONG: Duration = Duration::from_secs(60);
-
-/// Lets a test that waits in vain fail.
-async fn limited(limit: Duration, case: impl Future<Output = ()>) {
-    Deadline::after(limit).bound(case).await.expect("it waits in vain");
-}
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
 

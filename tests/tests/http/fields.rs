@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use anyproxy_tests::{
+    cases::{TOO_LONG_SIMULATED, limited},
     lab::{GROUP, SECRET, Site},
     net::World,
     user::{WAYS, base64, read_head},
@@ -10,9 +11,7 @@ use anyproxy_tests::{
 use anyproxy_transport::Transport;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::{
-    Scene, TOO_LONG_SIMULATED, answer, body_of, expect, limited, send, status, take, values,
-};
+use crate::{Scene, answer, body_of, expect, send, status, take, values};
 
 everywhere! {
     a_target_sees_nothing_that_is_for_the_proxy
