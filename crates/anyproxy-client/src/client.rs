@@ -95,6 +95,8 @@ impl Client {
                 instance,
                 replica: number,
                 intent: Intent::New,
+                join_key: None,
+                ping_within: None,
                 secret: config.secret.clone(),
                 method: config.method,
                 initial_credit: config.limits.initial_credit,

@@ -239,7 +239,7 @@ impl Port {
         tried: &mut Vec<u64>,
     ) -> Option<(Stream, Arc<Session>)> {
         while let Some((session, forward)) = self.pick(tried) {
-            tried.push(session.number);
+            tried.push(session.way());
             opening.target = Target::Forward(forward);
             match session.open(&opening).await {
                 Ok(stream) => return Some((stream, session)),
@@ -253,7 +253,7 @@ impl Port {
 
     /// Whether there is a holder that is not in `tried`.
     fn has_others(&self, tried: &[u64]) -> bool {
-        self.holders().iter().any(|holder| !tried.contains(&holder.session.number))
+        self.holders().iter().any(|holder| !tried.contains(&holder.session.way()))
     }
 
     fn pick(&self, tried: &[u64]) -> Option<(Arc<Session>, u64)> {
@@ -275,6 +275,20 @@ impl Drop for Hold {
         if holders.is_empty() {
             self.ports.close(&mut bound, &self.port);
         }
+    }
+}
+
+impl Hold {
+    /// Whether it is what `request` asks for.
+    pub(crate) fn is_for(&self, request: &ForwardRequest) -> bool {
+        let addr = parse(&request.listen);
+        let asked = Some(self.port.asked) == addr || Some(self.port.addr) == addr;
+        self.port.protocol == request.protocol && asked
+    }
+
+    /// Where it listens.
+    pub(crate) fn bound(&self) -> SocketAddr {
+        self.port.addr
     }
 }
 

@@ -4,10 +4,12 @@
 //! Hello ─ admit: limits, who supersedes whom ─▶ Admission ─ Welcome ─ join ─▶ Joined ─ leave
 //! ```
 //!
-//! A session is in the table from Welcome to the end of its tunnel. It is taken out by its own
+//! A session is in the table from Welcome to the end of its last tunnel. It is taken out by its own
 //! number, never by the client's name, so a late clean-up cannot remove its successor.
 
 mod admission;
+mod join;
+mod lanes;
 mod load;
 mod pulse;
 mod roster;
@@ -26,9 +28,12 @@ use std::{
 
 use anyproxy_runtime::Shaper;
 use anyproxy_wire::codes::CloseCode;
+use tokio::sync::watch;
 
 use crate::config::{Credential, GroupConfig};
 pub(crate) use admission::{Admission, Joined, NotAdmitted};
+pub(crate) use join::{JoinClaim, Joining, Keys};
+pub(crate) use lanes::Lane;
 pub(crate) use load::least_loaded;
 use roster::Roster;
 pub(crate) use session::Session;
@@ -45,6 +50,8 @@ pub struct Registry {
     next: AtomicU64,
     first_generation: u64,
     turn: AtomicUsize,
+    /// Counts the tunnels that came.
+    arrivals: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -80,6 +87,7 @@ impl Registry {
             next: AtomicU64::new(1),
             first_generation: since.as_secs().saturating_mul(GENERATIONS_EACH_SECOND),
             turn: AtomicUsize::new(0),
+            arrivals: watch::Sender::new(0),
         };
         registry.set_groups(groups);
         registry
@@ -130,14 +138,14 @@ impl Registry {
     pub fn stalled(&self) -> u64 {
         let groups = self.read();
         let sessions = groups.values().flat_map(|group| group.roster.members());
-        sessions.map(|session| session.tunnel.stats().stalled).sum()
+        sessions.map(|session| session.stalled()).sum()
     }
 
     /// Closes every tunnel.
     pub(crate) fn close_all(&self, code: CloseCode, reason: &str) {
         for group in self.read().values() {
             for session in group.roster.members() {
-                session.tunnel.close(code, reason);
+                session.close(code, reason);
             }
         }
     }
@@ -147,6 +155,16 @@ impl Registry {
         let groups = self.read();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         least_loaded(groups.get(group)?.roster.members().iter(), turn, tried)
+    }
+
+    /// A number for a session or a tunnel, ascending.
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells those who wait for a better session than they had that a tunnel came.
+    fn arrived(&self) {
+        self.arrivals.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// The tables stay whole whatever panics, so poisoning says nothing.

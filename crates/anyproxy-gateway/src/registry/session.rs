@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
-use anyproxy_wire::codes::CloseCode;
-use tokio::sync::{Notify, watch};
+use anyproxy_transport::{OpenError, Opening, Stream, TunnelError};
+use anyproxy_wire::{codes::CloseCode, frame::Frame};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
+    join::Keys,
+    lanes::{Lane, Lanes},
     load::{Candidate, Health},
-    pulse::Pulse,
     roster::{ClientKey, Identity, Member},
     share::{Full, Share},
 };
@@ -21,12 +22,14 @@ pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) group: Arc<str>,
     pub(crate) client: ClientKey,
-    pub(crate) tunnel: Tunnel,
+    pub(crate) keys: Keys,
+    pub(super) lanes: Lanes,
+    /// Where its tunnels' control messages go.
+    pub(crate) control: mpsc::Sender<(Arc<Lane>, Frame)>,
     pub(super) identity: Identity,
     pub(super) share: Arc<Share>,
     /// Whether it takes no new connections any more.
     pub(super) leaving: watch::Sender<bool>,
-    pub(super) pulse: Pulse,
     /// Told when a port that it holds was taken away.
     pub(super) ports_revoked: Notify,
 }
@@ -47,8 +50,12 @@ impl Session {
     /// group's, and takes part of its bandwidth, for as long as the stream lives.
     pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
         let permit = self.share.permit(opening.protocol)?;
-        let mut stream = self.tunnel.open(opening).await?;
-        stream.keep(Box::new(permit));
+        if self.load() >= self.keys.max_streams {
+            return Err(OpenError::Overloaded.into());
+        }
+        let lane = self.lanes.enter().ok_or(OpenError::Tunnel(TunnelError::PeerDead))?;
+        let mut stream = lane.lane().tunnel.open(opening).await?;
+        stream.keep(Box::new((permit, lane)));
         stream.set_meters(self.share.meters().clone());
         Ok(stream)
     }
@@ -56,12 +63,63 @@ impl Session {
     /// Waits until nothing at all has come from the client for long enough after now that it is
     /// taken for silent; for ever if something comes. Cancel safe.
     pub(crate) async fn silent(&self) {
-        self.pulse.silent(&self.tunnel).await;
+        match self.lanes.current() {
+            Some(lane) => lane.pulse.silent(&lane.tunnel).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits until something has come from the client. Cancel safe.
     pub(crate) async fn heard(&self) {
-        self.pulse.heard(&self.tunnel).await;
+        match self.lanes.current() {
+            Some(lane) => lane.pulse.heard(&lane.tunnel).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Its tunnels, in the order in which they joined.
+    pub(crate) fn lanes(&self) -> Vec<Arc<Lane>> {
+        self.lanes.all()
+    }
+
+    /// The tunnel for whatever is new, while there is one.
+    pub(crate) fn current(&self) -> Option<Arc<Lane>> {
+        self.lanes.current()
+    }
+
+    /// A tunnel is over.
+    pub(crate) fn lose(&self, lane: &Lane) {
+        self.lanes.leave(lane.number);
+    }
+
+    /// Waits until the session has moved away from `lane`, and nothing is left there. Cancel safe.
+    pub(crate) async fn spent(&self, lane: &Lane) {
+        self.lanes.spent(lane).await;
+    }
+
+    /// Waits until its last tunnel is over. Cancel safe.
+    pub(crate) async fn over(&self) {
+        self.lanes.gone().await;
+    }
+
+    /// Closes all its tunnels; none joins any more.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.lanes.close(code, reason);
+    }
+
+    /// What its client was told, and names when it comes back.
+    pub(crate) fn generation(&self) -> u64 {
+        self.identity.generation
+    }
+
+    /// Bytes that stalled connections may hold, as an upper bound.
+    pub(super) fn stalled(&self) -> u64 {
+        self.keys.budget.charged()
+    }
+
+    /// Where it would open a stream: another number once it has moved to another tunnel.
+    pub(crate) fn way(&self) -> u64 {
+        self.lanes.current().map_or(0, |lane| lane.number)
     }
 
     /// Takes no new connections from now on.
@@ -84,7 +142,7 @@ impl Session {
         tracing::info!(group = %self.group, client = %self.client.id, session = self.number, reason,
             "session closed");
         self.leave();
-        self.tunnel.close(CloseCode::Unauthorised, reason);
+        self.close(CloseCode::Unauthorised, reason);
     }
 
     /// Tells that a port which this session holds was taken away.
@@ -106,17 +164,20 @@ impl Member for Session {
 
 impl Candidate for Session {
     fn number(&self) -> u64 {
-        self.number
+        self.way()
     }
 
     fn health(&self) -> Health {
-        if self.is_leaving() || self.tunnel.is_closed() {
-            return Health::Gone;
+        match self.lanes.current() {
+            Some(lane) if !self.is_leaving() => {
+                let silent = lane.pulse.is_silent(&lane.tunnel);
+                if silent { Health::Silent } else { Health::Good }
+            }
+            Some(_) | None => Health::Gone,
         }
-        if self.pulse.is_silent(&self.tunnel) { Health::Silent } else { Health::Good }
     }
 
     fn load(&self) -> usize {
-        self.tunnel.streams()
+        self.lanes.all().iter().map(|lane| lane.tunnel.streams()).sum()
     }
 }
