@@ -262,7 +262,7 @@ pub fn client_config(
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
         },
-        transport: options.transport,
+        transport: options.transport.into(),
         group: GROUP.into(),
         client_id: "lab".into(),
         replicas: 1,

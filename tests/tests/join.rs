@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
     reason = "a failure here is the test's, and tasks end with its runtime"
 )]
 

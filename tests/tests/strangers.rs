@@ -116,8 +116,6 @@ fn hello() -> Hello {
         instance: [0x1d; 16],
         replica: 0,
         intent: Intent::New,
-        join_key: None,
-        ping_within: None,
         initial_credit: 262_144,
         software: String::new(),
     }

@@ -13,23 +13,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{
-    ClosedBy, DialError, Dialer, Login, LoginError, Transport, Tunnel, TunnelError,
-};
-use anyproxy_wire::{
-    backoff::Backoff,
-    codes::CloseCode,
-    message::{Intent, Welcome},
-};
+use anyproxy_runtime::Scope;
+use anyproxy_transport::LoginError;
+use anyproxy_wire::{backoff::Backoff, codes::CloseCode};
 use tokio::time::Instant;
 
 use crate::{
     chosen::ChosenPorts,
     config::Limits,
     connection::Exit,
+    failure::Failure,
     session::Session,
     state::{Reporter, State},
+    ways::{Event, Ways, shut_down},
 };
 
 /// A session that lasted this long was a good one: the next failure starts from the first pause.
@@ -55,30 +51,12 @@ pub(crate) struct Replica {
 /// Keeps the session of one replica up.
 pub(crate) struct Supervisor {
     replica: Replica,
-    dialer: Arc<Dialer>,
-    transport: Transport,
-    login: Login,
-}
-
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Dial(#[from] DialError),
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    #[error("the session ended: {0}")]
-    Over(TunnelError),
+    ways: Ways,
 }
 
 impl Supervisor {
-    pub(crate) fn new(
-        replica: Replica,
-        dialer: Arc<Dialer>,
-        transport: Transport,
-        login: Login,
-    ) -> Self {
-        Self { replica, dialer, transport, login }
+    pub(crate) fn new(replica: Replica, ways: Ways) -> Self {
+        Self { replica, ways }
     }
 
     /// Runs until the replica's scope drains.
@@ -95,6 +73,7 @@ impl Supervisor {
             self.replica.reporter.set(State::Connecting);
             let began = Instant::now();
             let failure = self.session().await;
+            self.ways.stop();
             if self.replica.scope.is_draining() {
                 break;
             }
@@ -102,11 +81,11 @@ impl Supervisor {
                 backoff.reset();
             }
             if failure.code() == Some(CloseCode::NoSuchSession) {
-                // The gateway knows nothing of the session to supersede.
-                self.login.intent = Intent::New;
+                // There is nothing to supersede.
+                self.ways.forget();
             }
             let pause = pause(&failure, &mut backoff, &limits);
-            let text = explain(&failure);
+            let text = failure.explain();
             tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?pause,
                 "not connected to the gateway");
             self.replica.reporter.set(State::Waiting(text));
@@ -118,51 +97,23 @@ impl Supervisor {
         self.replica.reporter.set(State::Ended);
     }
 
-    /// One session from dial to end.
+    /// One session from the first attempt to its end.
     async fn session(&mut self) -> Failure {
         let scope = self.replica.scope.clone();
-        let connecting = tokio::select! {
+        self.ways.start();
+        let event = tokio::select! {
             biased;
-            () = scope.draining() => Err(Failure::Over(shut_down())),
-            connected = self.connect() => connected,
+            () = scope.draining() => return shut_down(),
+            event = self.ways.next() => event,
         };
-        let (tunnel, welcome) = match connecting {
-            Ok(connected) => connected,
-            Err(failure) => return failure,
+        let tunnel = match event {
+            Event::Up(tunnel, _) => tunnel,
+            Event::Exhausted(failure) => return failure,
         };
-        self.login.intent = Intent::Supersede { generation: welcome.generation };
         tracing::info!(gateway = %tunnel.peer(), transport = %tunnel.transport(),
-            group = %self.login.group, replica = self.replica.number, "connected to the gateway");
-        let error = Session::new(tunnel.clone(), &self.replica).run().await;
-        if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
-            tunnel.farewell().await;
-        }
-        Failure::Over(error)
-    }
-
-    async fn connect(&self) -> Result<(Tunnel, Welcome), Failure> {
-        let deadline = Deadline::after(self.replica.exit.limits.proxy_timeout);
-        let connected = self.dialer.dial(self.transport, deadline).await?;
-        Ok(connected.log_in(&self.login, deadline, &self.replica.scope).await?)
-    }
-}
-
-fn shut_down() -> TunnelError {
-    TunnelError::Closed { by: ClosedBy::Us, code: CloseCode::Shutdown, reason: String::new() }
-}
-
-impl Failure {
-    /// What the gateway said, before or after Welcome.
-    fn code(&self) -> Option<CloseCode> {
-        match self {
-            Self::Login(LoginError::Refused(refuse)) => Some(refuse.code),
-            Self::Over(error) => error.code(),
-            Self::Login(_) | Self::Dial(_) => None,
-        }
-    }
-
-    fn is_superseded(&self) -> bool {
-        self.code() == Some(CloseCode::Superseded)
+            group = %self.ways.group(), replica = self.replica.number,
+            "connected to the gateway");
+        Failure::Over(Session::new(tunnel, &mut self.ways, &self.replica).run().await)
     }
 }
 
@@ -179,16 +130,4 @@ fn pause(failure: &Failure, backoff: &mut Backoff, limits: &Limits) -> Duration 
     // Without randomness the pause is merely not spread.
     let _ = getrandom::fill(&mut random);
     backoff.next(u64::from_le_bytes(random))
-}
-
-/// Names the fix where there is one.
-fn explain(failure: &Failure) -> String {
-    let fix = match failure {
-        Failure::Login(LoginError::Refused(refuse)) if refuse.code == CloseCode::Unauthorised => {
-            "; check group and secret on both sides"
-        }
-        _ if failure.is_superseded() => "; if two clients run at once, give each its own client_id",
-        Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) => "",
-    };
-    format!("{failure}{fix}")
 }

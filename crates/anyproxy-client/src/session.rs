@@ -12,15 +12,27 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     chosen::{Ask, Slot},
+    lanes::{Lanes, News},
     replica::Replica,
     state::ForwardState,
+    ways::{Event, Ways},
 };
 
 /// Ports asked for and not yet answered, at most.
 const REQUESTS: usize = 32;
 
+/// How far the session's end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    /// It takes no new connections.
+    Leaving,
+    Closing,
+}
+
 pub(crate) struct Session<'a> {
-    tunnel: Tunnel,
+    lanes: Lanes,
+    ways: &'a mut Ways,
     replica: &'a Replica,
     /// Forwards that were asked for and are not answered yet.
     asked: BTreeSet<usize>,
@@ -32,41 +44,49 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(tunnel: Tunnel, replica: &'a Replica) -> Self {
+    pub(crate) fn new(tunnel: Tunnel, ways: &'a mut Ways, replica: &'a Replica) -> Self {
         let now = Instant::now();
         let due = (0..replica.exit.forwards.len()).map(|index| (now, index)).collect();
         let chosen = replica.ports.changes();
-        Self { tunnel, replica, asked: BTreeSet::new(), due, later: BTreeSet::new(), chosen }
+        replica.reporter.connected(tunnel.transport(), replica.exit.forwards.len());
+        let connections = replica.connections.clone();
+        let lanes = Lanes::new(Arc::clone(&replica.exit), connections, tunnel);
+        let (asked, later) = (BTreeSet::new(), BTreeSet::new());
+        Self { lanes, ways, replica, asked, due, later, chosen }
     }
 
-    /// Serves until the tunnel is over and says why. Not cancel safe.
+    /// Serves until the last tunnel is over and says why. Not cancel safe.
     pub(crate) async fn run(mut self) -> TunnelError {
-        let Replica { exit, scope, connections, reporter, .. } = self.replica;
-        reporter.connected(self.tunnel.transport(), exit.forwards.len());
-        let mut leaving = false;
+        let scope = &self.replica.scope;
+        let mut stage = Stage::Serving;
         loop {
             let ask_at = self.next_request();
             tokio::select! {
                 biased;
-                error = self.tunnel.closed() => return error,
-                () = scope.cancelled() => {
-                    self.tunnel.close(CloseCode::Shutdown, "the client is shutting down");
+                () = scope.cancelled(), if stage != Stage::Closing => {
+                    stage = Stage::Closing;
+                    self.ways.stop();
+                    self.lanes.close(CloseCode::Shutdown, "the client is shutting down");
                 }
-                () = scope.draining(), if !leaving => {
-                    leaving = true;
+                news = self.lanes.next() => match news {
+                    News::Said(tunnel, frame) => self.handle(&tunnel, frame),
+                    News::FellBack(error) => self.fall_back(&error),
+                    News::Left(error) => {
+                        tracing::debug!(replica = self.replica.number, reason = %error,
+                            "the tunnel that was left is over");
+                    }
+                    News::Over(error) => return error,
+                },
+                () = scope.draining(), if stage == Stage::Serving => {
+                    stage = Stage::Leaving;
+                    self.ways.stop();
                     self.say_goodbye().await;
                 }
-                frame = self.tunnel.recv_control() => match frame {
-                    Ok(frame) => self.handle(frame),
-                    Err(error) => return error,
-                },
-                incoming = self.tunnel.accept() => match incoming {
-                    Ok(incoming) => {
-                        let serving = Arc::clone(exit).serve(self.tunnel.clone(), incoming);
-                        connections.spawn("connection", serving);
+                event = self.ways.next(), if stage == Stage::Serving => {
+                    if let Event::Up(tunnel, why) = event {
+                        self.move_to(tunnel, why.unwrap_or_default());
                     }
-                    Err(error) => return error,
-                },
+                }
                 Ok(()) = self.chosen.changed() => {
                     let now = Instant::now();
                     let later = std::mem::take(&mut self.later);
@@ -76,6 +96,33 @@ impl<'a> Session<'a> {
                     if ask_at.is_some() => self.request().await,
             }
         }
+    }
+
+    /// What is new goes there from now on; what is live stays where it is.
+    fn move_to(&mut self, tunnel: Tunnel, why: &str) {
+        let transport = tunnel.transport();
+        tracing::info!(gateway = %tunnel.peer(), %transport, reason = why,
+            replica = self.replica.number, "moved to another tunnel");
+        self.lanes.add(tunnel);
+        self.moved();
+    }
+
+    /// The tunnel that carried the session is over; one that was left before is not.
+    fn fall_back(&mut self, error: &TunnelError) {
+        let Some(tunnel) = self.lanes.current() else { return };
+        tracing::warn!(transport = %tunnel.transport(), reason = %error,
+            replica = self.replica.number, "back to the earlier tunnel");
+        self.ways.fell_back(tunnel);
+        self.moved();
+    }
+
+    /// Whether the gateway heard what was asked over the former tunnel is not known.
+    fn moved(&mut self) {
+        let Some(tunnel) = self.lanes.current() else { return };
+        self.replica.reporter.moved(tunnel.transport());
+        let now = Instant::now();
+        let asked = std::mem::take(&mut self.asked);
+        self.due.extend(asked.into_iter().map(|index| (now, index)));
     }
 
     /// When the next port is to be asked for; `None` while too many answers are outstanding.
@@ -101,24 +148,28 @@ impl<'a> Session<'a> {
         };
         self.asked.insert(index);
         // An error means that the tunnel is over, which the loop sees next.
-        let _ = self.tunnel.send_control(Frame::ForwardRequest(request)).await;
+        if let Some(tunnel) = self.lanes.current() {
+            let _ = tunnel.send_control(Frame::ForwardRequest(request)).await;
+        }
     }
 
-    async fn say_goodbye(&self) {
+    async fn say_goodbye(&mut self) {
         let goaway = Goaway {
             code: CloseCode::Shutdown,
             reconnect_after: Duration::ZERO,
             drain: self.replica.drain,
             reason: "the client is shutting down".into(),
         };
-        let _ = self.tunnel.send_control(Frame::Goaway(goaway)).await;
+        for tunnel in self.lanes.all() {
+            let _ = tunnel.send_control(Frame::Goaway(goaway.clone())).await;
+        }
     }
 
     #[allow(
         clippy::wildcard_enum_match_arm,
         reason = "only the gateway's messages are legal here, whatever else there is or will be"
     )]
-    fn handle(&mut self, frame: Frame) {
+    fn handle(&mut self, tunnel: &Tunnel, frame: Frame) {
         match frame {
             Frame::ForwardReply(reply) => self.answered(&reply),
             Frame::Goaway(goaway) => {
@@ -126,7 +177,7 @@ impl<'a> Session<'a> {
                     "the gateway takes no new connections");
             }
             other => {
-                self.tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
+                tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
             }
         }
     }

@@ -151,7 +151,7 @@ fn client(
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
         },
-        transport,
+        transport: transport.into(),
         group: transport.to_string(),
         client_id: "demo".into(),
         replicas: 1,
