@@ -422,6 +422,18 @@ async fn every_replica_moves() {
     assert_eq!(tcp(&capture), 0);
 }
 
+/// The question, or its answer, went down with the tunnel.
+#[tokio::test(start_paused = true)]
+async fn a_port_is_asked_for_again_over_the_new_tunnel() {
+    let pair = Pair::new();
+    let client = pair.client(1);
+    carried(&client, Transport::Quic).await;
+    pair.link().black_hole_udp(Switch::On);
+    let port = timeout(10 * SECOND, lab::connected(&client)).await.expect("not asked again")[0];
+    assert_eq!(transport(&client), Some(Transport::WebSocket));
+    pair.works(port).await;
+}
+
 /// The last winner starts first.
 #[tokio::test(start_paused = true)]
 async fn the_winner_is_remembered() {

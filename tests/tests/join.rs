@@ -14,7 +14,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_tests::{
     lab::{self, Options, SECRET, Site},
-    net::World,
+    net::{Switch, World},
     party::{Party, ping},
     wait,
 };
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A gateway, and a client that is only as clever as a test needs.
 struct Stage {
     party: Party,
-    _world: World,
+    world: World,
     scope: Scope,
     dialer: Dialer,
 }
@@ -47,7 +47,7 @@ impl Stage {
         let (site, world) = Site::simulated();
         let party = Party::start(site, Options::new(Transport::Quic));
         let dialer = Dialer::new(party.site.client.clone(), party.config("one").gateway).unwrap();
-        Self { party, _world: world, scope: Scope::root("test"), dialer }
+        Self { party, world, scope: Scope::root("test"), dialer }
     }
 
     fn login(intent: Intent, join_key: Option<JoinKey>) -> Login {
@@ -271,5 +271,30 @@ async fn tunnels_of_a_session_are_bounded() {
     let (user, first) = users.remove(0);
     drop(user);
     timeout(PATIENCE, first.closed()).await.unwrap();
+    stage.join(Transport::Quic, &welcome).await.unwrap();
+}
+
+/// A client gives a log-in up that hangs, and logs in over the other transport. What was on its way then
+/// arrives late.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_overtaken_takes_nobodys_place() {
+    let stage = Stage::new();
+    let link = stage.world.link([198, 18, 0, 2].into(), stage.party.site.gateway_ip);
+    let deadline = Deadline::after(PATIENCE);
+    let connected = stage.dialer.dial(Transport::Quic, deadline).await.unwrap();
+    let login = Stage::login(Intent::New, None);
+    let (late, scope) = (login.clone(), stage.scope.clone());
+    let late = tokio::spawn(async move { connected.log_in(&late, deadline, &scope).await });
+    // The Hello is there and its Challenge on the way; the Auth is lost.
+    sleep(Duration::from_millis(15)).await;
+    link.black_hole_udp(Switch::On);
+    let (tunnel, welcome) = stage.first(Transport::WebSocket).await;
+    link.black_hole_udp(Switch::Off);
+    match late.await.unwrap() {
+        Err(LoginError::Refused(refuse)) => assert_eq!(refuse.code, CloseCode::Superseded),
+        other => panic!("{other:?}"),
+    }
+    assert!(!tunnel.is_closed());
+    assert_eq!(stage.party.gateway.sessions(), 1);
     stage.join(Transport::Quic, &welcome).await.unwrap();
 }

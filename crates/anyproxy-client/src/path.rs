@@ -13,6 +13,7 @@
 //! whatever logs in joins it.
 
 mod health;
+mod jitter;
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use anyproxy_transport::Transport;
 use crate::config::Choice;
 use health::Health;
 pub(crate) use health::{PING_WITHIN, Sample};
+use jitter::Jitter;
 
 /// How much later the second transport starts.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -35,8 +37,10 @@ const LAST_PROBE: Duration = Duration::from_secs(5 * 60);
 /// QUIC that carried the session for so long was not up by chance: the next probe comes soon.
 const GOOD_QUIC: Duration = Duration::from_secs(60);
 
-/// The pause before the WebSocket is tried again while QUIC is in trouble.
+/// The pause before the WebSocket is tried again while QUIC is in trouble: after a failure, and when
+/// it came up and was not taken.
 const RESCUE_PAUSE: Duration = Duration::from_secs(1);
+const RESCUE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +67,9 @@ pub(crate) enum Obstacle {
 enum Attempt {
     Idle,
     Due(Instant),
-    Dialling,
-    /// It could log in.
-    Ready,
+    Dialling(Instant),
+    /// It could log in, and took so long to get there.
+    Ready(Duration),
     LoggingIn(Instant),
 }
 
@@ -79,8 +83,10 @@ pub(crate) struct Path {
     session: Option<(Transport, Instant)>,
     health: Option<Health>,
     next_probe: Duration,
+    /// The WebSocket failed a moment ago; and it came up, and was no better.
     rescue_from: Option<Instant>,
-    random: u64,
+    no_better_until: Option<Instant>,
+    jitter: Jitter,
 }
 
 impl Path {
@@ -94,7 +100,8 @@ impl Path {
             health: None,
             next_probe: FIRST_PROBE,
             rescue_from: None,
-            random: seed,
+            no_better_until: None,
+            jitter: Jitter::new(seed),
         }
     }
 
@@ -116,7 +123,8 @@ impl Path {
     /// The session is over, and all attempts are dropped.
     pub(crate) fn over(&mut self) {
         (self.quic, self.websocket) = (Attempt::Idle, Attempt::Idle);
-        (self.session, self.health, self.rescue_from) = (None, None, None);
+        (self.session, self.health) = (None, None);
+        (self.rescue_from, self.no_better_until) = (None, None);
     }
 
     /// What is to be done now; to be asked until there is nothing more.
@@ -125,23 +133,26 @@ impl Path {
             let may_log_in = self.may_log_in(transport);
             match *self.attempt(transport) {
                 Attempt::Due(at) if at <= now => {
-                    *self.attempt(transport) = Attempt::Dialling;
+                    *self.attempt(transport) = Attempt::Dialling(now);
                     return Some(Command::Dial(transport));
                 }
-                Attempt::Ready if may_log_in => {
+                Attempt::Ready(_) if may_log_in => {
                     *self.attempt(transport) = Attempt::LoggingIn(now);
                     return Some(Command::LogIn(transport));
                 }
                 Attempt::Idle
                 | Attempt::Due(_)
-                | Attempt::Dialling
-                | Attempt::Ready
+                | Attempt::Dialling(_)
+                | Attempt::Ready(_)
                 | Attempt::LoggingIn(_) => {}
             }
         }
         let spare = self.stuck().filter(|(_, until)| *until <= now).map(|(stuck, _)| stuck);
         let spare = spare.or_else(|| self.needless())?;
         *self.attempt(spare) = Attempt::Idle;
+        if self.health.as_ref().is_some_and(Health::is_bad) {
+            self.no_better_until = Some(now + RESCUE_AGAIN);
+        }
         Some(Command::GiveUp(spare))
     }
 
@@ -149,19 +160,22 @@ impl Path {
     pub(crate) fn wait_until(&self) -> Option<Instant> {
         let due = [self.quic, self.websocket].into_iter().filter_map(|attempt| match attempt {
             Attempt::Due(at) => Some(at),
-            Attempt::Idle | Attempt::Dialling | Attempt::Ready | Attempt::LoggingIn(_) => None,
+            Attempt::Idle | Attempt::Dialling(_) | Attempt::Ready(_) | Attempt::LoggingIn(_) => {
+                None
+            }
         });
         due.chain(self.stuck().map(|(_, until)| until)).min()
     }
 
-    /// Whether everything was tried, and there is no session.
+    /// Whether everything was tried, and there is no session. What may still run is to be dropped.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.session.is_none() && (self.quic, self.websocket) == (Attempt::Idle, Attempt::Idle)
     }
 
     /// The connection is made.
-    pub(crate) fn dialled(&mut self, transport: Transport) {
-        *self.attempt(transport) = Attempt::Ready;
+    pub(crate) fn dialled(&mut self, now: Instant, transport: Transport) {
+        let Attempt::Dialling(since) = *self.attempt(transport) else { return };
+        *self.attempt(transport) = Attempt::Ready(now.saturating_duration_since(since));
     }
 
     /// The attempt failed.
@@ -203,7 +217,10 @@ impl Path {
 
     fn carry(&mut self, now: Instant, transport: Transport) {
         self.session = Some((transport, now));
-        self.rescue_from = None;
+        (self.rescue_from, self.no_better_until) = (None, None);
+        if matches!(self.attempt(transport), Attempt::Due(_)) {
+            *self.attempt(transport) = Attempt::Idle;
+        }
         match transport {
             Transport::Quic => {
                 self.health = Some(Health::new(now));
@@ -232,8 +249,9 @@ impl Path {
         }
         let Some(health) = &mut self.health else { return };
         health.sample(now, sample);
-        let rested = self.rescue_from.is_none_or(|from| from <= now);
-        if !health.is_good() && self.websocket == Attempt::Idle && rested {
+        let past = |at: Option<Instant>| at.is_none_or(|at| at <= now);
+        let wanted = health.is_silent() || health.is_bad() && past(self.no_better_until);
+        if wanted && self.websocket == Attempt::Idle && past(self.rescue_from) {
             self.websocket = Attempt::Due(now);
         }
     }
@@ -249,7 +267,7 @@ impl Path {
             (None, Transport::WebSocket) => !matches!(self.quic, Attempt::LoggingIn(_)),
             (Some(Transport::WebSocket), Transport::Quic) => true,
             (Some(Transport::Quic), Transport::WebSocket) => {
-                self.health.as_ref().is_some_and(Health::is_bad)
+                matches!(self.websocket, Attempt::Ready(took) if self.is_better(took))
             }
             (Some(Transport::Quic), Transport::Quic)
             | (Some(Transport::WebSocket), Transport::WebSocket) => false,
@@ -259,10 +277,10 @@ impl Path {
     /// A log-in that another transport waits for, and until when it does.
     fn stuck(&self) -> Option<(Transport, Instant)> {
         match (self.session, self.quic, self.websocket) {
-            (None, Attempt::LoggingIn(since), Attempt::Ready) => {
+            (None, Attempt::LoggingIn(since), Attempt::Ready(_)) => {
                 Some((Transport::Quic, since + LOGIN_PATIENCE))
             }
-            (None, Attempt::Ready, Attempt::LoggingIn(since)) => {
+            (None, Attempt::Ready(_), Attempt::LoggingIn(since)) => {
                 Some((Transport::WebSocket, since + LOGIN_PATIENCE))
             }
             (Some(_) | None, _, _) => None,
@@ -272,30 +290,34 @@ impl Path {
     /// An attempt for which there is no reason any more. One that logs in already is let be: the
     /// gateway may have let it in.
     fn needless(&self) -> Option<Transport> {
-        let begun = matches!(self.websocket, Attempt::Dialling | Attempt::Ready);
-        let good = self.health.as_ref().is_some_and(Health::is_good);
-        (begun && good).then_some(Transport::WebSocket)
+        let (carrier, _) = self.session?;
+        let own = if carrier == Transport::Quic { self.quic } else { self.websocket };
+        if matches!(own, Attempt::Dialling(_) | Attempt::Ready(_)) {
+            return Some(carrier);
+        }
+        let health = self.health.as_ref()?;
+        let needless = match self.websocket {
+            Attempt::Dialling(_) => health.is_good(),
+            Attempt::Ready(took) => health.is_good() || health.is_bad() && !self.is_better(took),
+            Attempt::Idle | Attempt::Due(_) | Attempt::LoggingIn(_) => false,
+        };
+        needless.then_some(Transport::WebSocket)
+    }
+
+    /// Whether a WebSocket that came up in `took` does better than QUIC. Where QUIC is merely poor, the
+    /// network may be; TCP would fare worse still, and shows it by how long it takes.
+    fn is_better(&self, took: Duration) -> bool {
+        self.health
+            .as_ref()
+            .is_some_and(|health| health.is_dark() || health.is_bad() && took <= health.brisk())
     }
 
     fn probe_later(&mut self, now: Instant) {
         if self.choice != Choice::Auto {
             return;
         }
-        // Between three and five quarters of the pause.
-        let quarter = self.next_probe / 4;
-        let jitter = quarter.mul_f64(2.0 * self.unit());
-        self.quic = Attempt::Due(now + quarter * 3 + jitter);
+        self.quic = Attempt::Due(now + self.jitter.around(self.next_probe));
         self.next_probe = self.next_probe.saturating_mul(2).min(LAST_PROBE);
-    }
-
-    /// Between 0 and 1 (SplitMix64).
-    fn unit(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.random;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        f64::from(u32::try_from((bits ^ (bits >> 31)) >> 32).unwrap_or(u32::MAX))
-            / f64::from(u32::MAX)
     }
 
     fn attempt(&mut self, transport: Transport) -> &mut Attempt {

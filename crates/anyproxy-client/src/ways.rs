@@ -192,7 +192,7 @@ impl Ways {
     fn step(&mut self, transport: Transport, step: Step) -> Option<Event> {
         match step {
             Step::Dialled => {
-                self.path.dialled(transport);
+                self.path.dialled(now(), transport);
                 None
             }
             Step::LoggedIn(tunnel, welcome) => Some(self.up(tunnel, &welcome)),

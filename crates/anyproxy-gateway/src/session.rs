@@ -11,6 +11,7 @@
 //! What a client asks for (its ports) belongs to the session, and stays while it moves from one tunnel to
 //! another.
 
+mod join;
 mod lane;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -31,7 +32,7 @@ use crate::{
     handshakes,
     ingress::Denied,
     ports::{Hold, Ports},
-    registry::{Admission, JoinClaim, Joined, Joining, Keys, Lane, NotAdmitted, Registry, Session},
+    registry::{Admission, Joined, Keys, Lane, NotAdmitted, Registry, Session},
 };
 
 /// How long a client that was refused should wait: nothing it can do by itself will help.
@@ -92,13 +93,14 @@ impl Sessions {
             greeting.refuse(CloseCode::Shutdown, "the gateway is shutting down", RETRY_BUSY).await;
             return Err(refused(CloseCode::Shutdown));
         }
+        let number = self.registry.number();
         let client = greeting.challenge(Credentials::METHODS).await?;
         let (peer, group) = (client.peer(), client.hello().principal.clone());
         match self.credentials.check_client(&client).await {
             Ok(admitted) => match client.hello().intent {
                 Intent::Join { session } => self.join(client, admitted, session).await,
                 Intent::New | Intent::Supersede { .. } => {
-                    let placed = self.place(client, admitted).await;
+                    let placed = self.place(client, number, admitted).await;
                     placed.map(|(joined, lane)| Placed::First(joined, lane))
                 }
             },
@@ -120,10 +122,12 @@ impl Sessions {
     async fn place(
         &self,
         client: Challenged,
+        number: u64,
         admitted: Admitted,
     ) -> Result<(Joined, Arc<Lane>), TunnelError> {
         let proof = admitted.proof;
-        match self.registry.admit(admitted, client.hello(), self.limits.max_sessions) {
+        let hello = (client.hello(), number);
+        match self.registry.admit(admitted, hello, self.limits.max_sessions) {
             Ok(admission) => self.welcome(client, admission, proof).await,
             Err(error) => {
                 tracing::warn!(peer = %client.peer(), group = ?client.hello().principal,
@@ -155,47 +159,6 @@ impl Sessions {
         let welcome = self.consent(&keys, (0, proof), admission.generation());
         let tunnel = client.welcome(welcome, tunnel_limits(&keys), &self.scope).await?;
         admission.join(tunnel, keys).map_err(|error| refused(error.code()))
-    }
-
-    /// Lets one more tunnel into a live session.
-    async fn join(
-        &self,
-        client: Challenged,
-        admitted: Admitted,
-        session: [u8; 16],
-    ) -> Result<Placed, TunnelError> {
-        let claim = JoinClaim {
-            hello: client.hello(),
-            session,
-            proof: client.auth().join_proof,
-            gateway_nonce: client.nonce(),
-        };
-        match self.registry.join(&admitted, &claim) {
-            Ok(joining) => self.welcome_again(client, joining, admitted.proof).await,
-            Err(error) => {
-                tracing::debug!(peer = %client.peer(), group = ?client.hello().principal,
-                    reason = error.reason(), "a tunnel was refused");
-                client.refuse(error.code(), error.reason(), Duration::ZERO).await;
-                Err(refused(error.code()))
-            }
-        }
-    }
-
-    async fn welcome_again(
-        &self,
-        client: Challenged,
-        joining: Joining,
-        proof: Option<[u8; 32]>,
-    ) -> Result<Placed, TunnelError> {
-        let session = Arc::clone(&joining.session);
-        let keys = &session.keys;
-        let welcome = self.consent(keys, (joining.tunnel, proof), session.generation());
-        let tunnel = client.welcome(welcome, tunnel_limits(keys), &self.scope).await?;
-        let lane = joining.enter(tunnel).map_err(|error| refused(error.code()))?;
-        tracing::info!(group = %session.group, client = %session.client.id,
-            peer = %lane.tunnel.peer(), transport = %lane.tunnel.transport(),
-            session = session.number, "session moves to another tunnel");
-        Ok(Placed::Further(session, lane))
     }
 
     fn consent(

@@ -41,6 +41,10 @@ const LOST_OF: u64 = 4;
 const SLOW: Duration = Duration::from_secs(2);
 const SLOWER_THAN_BEST: u32 = 8;
 
+/// TCP, TLS and the upgrade take four round trips.
+const BRISK: Duration = Duration::from_secs(1);
+const BRISK_ROUND_TRIPS: u32 = 6;
+
 /// Bad windows in a row that make a collapse.
 const BAD_WINDOWS: u32 = 3;
 
@@ -124,8 +128,12 @@ impl Health {
 
     /// Nothing speaks against it.
     pub(super) fn is_good(&self) -> bool {
-        let doubtful = self.dark_after.saturating_sub(STAND_BY);
-        self.silence < doubtful && !self.has_collapsed()
+        !self.is_silent() && !self.has_collapsed()
+    }
+
+    /// It has said nothing for so long that the other transport should be at hand.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silence >= self.dark_after.saturating_sub(STAND_BY)
     }
 
     /// It is time to leave it.
@@ -133,9 +141,19 @@ impl Health {
         self.trouble().is_some()
     }
 
+    /// Nothing comes any more.
+    pub(super) fn is_dark(&self) -> bool {
+        self.silence >= self.dark_after
+    }
+
+    /// In how long a connection over TCP comes up on a network that is not to blame.
+    pub(super) fn brisk(&self) -> Duration {
+        BRISK.max(self.best_rtt.unwrap_or_default().saturating_mul(BRISK_ROUND_TRIPS))
+    }
+
     /// Why, for people.
     pub(super) fn trouble(&self) -> Option<&'static str> {
-        if self.silence >= self.dark_after {
+        if self.is_dark() {
             return Some("QUIC is silent");
         }
         self.has_collapsed().then_some("QUIC loses too much or is too slow")

@@ -278,20 +278,6 @@ impl Drop for Hold {
     }
 }
 
-impl Hold {
-    /// Whether it is what `request` asks for.
-    pub(crate) fn is_for(&self, request: &ForwardRequest) -> bool {
-        let addr = parse(&request.listen);
-        let asked = Some(self.port.asked) == addr || Some(self.port.addr) == addr;
-        self.port.protocol == request.protocol && asked
-    }
-
-    /// Where it listens.
-    pub(crate) fn bound(&self) -> SocketAddr {
-        self.port.addr
-    }
-}
-
 /// An IP address and port; names are not looked up for listening, but for `localhost`.
 fn parse(listen: &str) -> Option<SocketAddr> {
     match listen.strip_prefix("localhost:") {

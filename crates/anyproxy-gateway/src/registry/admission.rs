@@ -58,14 +58,14 @@ pub(crate) struct Admission {
 }
 
 impl Registry {
-    /// Reserves a place for a client that proved itself.
+    /// Reserves a place for a client that proved itself. `number` was drawn when it said Hello: of two
+    /// log-ins of one client the later one counts, however long its proof took.
     pub(crate) fn admit(
         self: &Arc<Self>,
         admitted: Admitted,
-        hello: &Hello,
+        (hello, number): (&Hello, u64),
         max_sessions: usize,
     ) -> Result<Admission, NotAdmitted> {
-        let number = self.number();
         let identity = Identity {
             client: ClientKey { id: hello.client_id.clone(), replica: hello.replica },
             instance: hello.instance,

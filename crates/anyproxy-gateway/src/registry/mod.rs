@@ -158,7 +158,7 @@ impl Registry {
     }
 
     /// A number for a session or a tunnel, ascending.
-    fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 

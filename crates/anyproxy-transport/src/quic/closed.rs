@@ -50,3 +50,31 @@ pub(crate) async fn closed(net: &dyn Net, gateway: SocketAddr) -> TunnelError {
     }
     std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::net::System;
+
+    #[tokio::test]
+    async fn a_port_that_is_closed_is_told_from_one_that_says_nothing() {
+        let net = System::default();
+        let open = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = open.local_addr().unwrap();
+        tokio::select! {
+            error = closed(&net, addr) => panic!("somebody is there: {error}"),
+            knocked = tokio::task::spawn_blocking(move || {
+                let mut buf = [0; 64];
+                // Had the knock been refused, it would be known by the second one.
+                for _ in 0..2 {
+                    assert_eq!(open.recv(&mut buf).unwrap(), KNOCK.len());
+                }
+            }) => knocked.unwrap(),
+        }
+        // The socket is gone now.
+        let error = closed(&net, addr).await;
+        assert!(matches!(error, TunnelError::Transport(_)), "{error}");
+    }
+}
