@@ -23,7 +23,7 @@ use crate::{
     attempts::{Attempts, Step},
     config::Choice,
     failure::Failure,
-    path::{Command, PING_WITHIN, Path, Sample},
+    path::{Command, Obstacle, PING_WITHIN, Path, Sample},
 };
 
 /// How often it is looked how the session's tunnel is.
@@ -195,6 +195,11 @@ impl Ways {
                 self.path.dialled(now(), transport);
                 None
             }
+            Step::LoggedIn(tunnel, welcome) if self.is_strange(&welcome) => {
+                tunnel.close(CloseCode::Protocol, "that is another session");
+                self.path.failed(now(), transport, Obstacle::Way);
+                None
+            }
             Step::LoggedIn(tunnel, welcome) => Some(self.up(tunnel, &welcome)),
             Step::Failed(failure) => {
                 tracing::debug!(%transport, reason = %failure, "no way to the gateway");
@@ -205,6 +210,11 @@ impl Ways {
                 None
             }
         }
+    }
+
+    /// Whether a tunnel that was to join the session has joined another.
+    fn is_strange(&self, welcome: &Welcome) -> bool {
+        self.session.as_ref().is_some_and(|(session, ..)| *session != welcome.session)
     }
 
     fn remember(&mut self, failure: Failure) {

@@ -182,7 +182,7 @@ impl Drop for Admission {
     }
 }
 
-/// A session's place in the table; dropping it leaves.
+/// A session's place in the table; dropping it leaves, and closes what tunnels there still are.
 #[derive(Debug)]
 pub(crate) struct Joined {
     registry: Arc<Registry>,
@@ -193,6 +193,7 @@ pub(crate) struct Joined {
 
 impl Drop for Joined {
     fn drop(&mut self) {
+        self.session.close(CloseCode::Internal, "the session is over");
         if let Some(group) = self.registry.write().get_mut(&self.session.group) {
             group.roster.leave(self.session.identity.generation);
         }
