@@ -216,7 +216,12 @@ impl Lanes {
 }
 
 impl State {
+    /// The only one may be closed already, which whoever uses it sees: to ask takes the lock of the
+    /// tunnel, and this is asked for several times for each stream.
     fn current(&self) -> Option<&Arc<Lane>> {
+        if let [only] = self.lanes.as_slice() {
+            return Some(only);
+        }
         self.lanes.iter().rev().find(|lane| !lane.tunnel.is_closed())
     }
 }

@@ -169,7 +169,7 @@ impl Candidate for Session {
 
     fn health(&self) -> Health {
         match self.lanes.current() {
-            Some(lane) if !self.is_leaving() => {
+            Some(lane) if !self.is_leaving() && !lane.tunnel.is_closed() => {
                 let silent = lane.pulse.is_silent(&lane.tunnel);
                 if silent { Health::Silent } else { Health::Good }
             }
