@@ -16,8 +16,8 @@ run-gateway: certs
 	$(BIN) gateway --config configs/gateway.toml
 
 # Starts before or after the gateway, but only once its certificates and secret are there.
-# TRANSPORT=ws takes the WebSocket.
-TRANSPORT ?= quic
+# TRANSPORT=quic and TRANSPORT=ws take only one.
+TRANSPORT ?= auto
 run-client: build
 	@until [ -f certs/demo.secret ]; do echo "waiting for certs/demo.secret (make run-gateway makes it)"; sleep 2; done
 	$(BIN) client --config configs/client.toml --transport $(TRANSPORT)

@@ -264,7 +264,7 @@ pub fn client_config(
             oldest_tls: OldestTls::Tls13,
             route: anyproxy_transport::Route::default(),
         },
-        transport: options.transport,
+        transport: options.transport.into(),
         group: GROUP.into(),
         client_id: "lab".into(),
         replicas: 1,

@@ -53,6 +53,8 @@ async fn log_in(party: &Party, transport: Transport, scope: &Scope) -> Tunnel {
         instance: [3; 16],
         replica: 0,
         intent: Intent::New,
+        join_key: None,
+        ping_within: None,
         secret: Secret::new("red secret"),
         method: Method::Secret,
         initial_credit: DEFAULT_CREDIT,

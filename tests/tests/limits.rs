@@ -202,6 +202,8 @@ fn login() -> Login {
         instance: [3; 16],
         replica: 0,
         intent: Intent::New,
+        join_key: None,
+        ping_within: None,
         secret: Secret::new(SECRET),
         method: Method::Secret,
         initial_credit: DEFAULT_CREDIT,

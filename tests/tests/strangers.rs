@@ -305,7 +305,6 @@ async fn wrong_first_words_are_answered_with_their_code() {
         (BytesMut::from(&[0x01, 0x00][..]), 2),
         (unknown_version, 7),
         (bytes(&Frame::Hello(Hello { methods: vec![77], ..hello() })), 7),
-        (bytes(&Frame::Hello(Hello { intent: Intent::Join { session: [9; 16] }, ..hello() })), 12),
     ] {
         for transport in BOTH {
             let door = Door::open().await;

@@ -21,6 +21,7 @@ use crate::{
     flow::Flows,
     replica::{Replica, Supervisor},
     state::{Reporter, State},
+    ways::{Ways, Winner},
 };
 
 /// How long cancelled tasks may take to end. They only drop what they hold.
@@ -77,6 +78,7 @@ impl Client {
         let dialer = Arc::new(Dialer::new(Arc::clone(&net), config.gateway)?);
         let ports = Arc::new(ChosenPorts::new(config.forwards.len()));
         let flows = Arc::new(Flows::default());
+        let winner = Arc::new(Winner::default());
         let exit = Arc::new(Exit {
             flows: Arc::clone(&flows),
             egress: Egress::new(net, Arc::new(config.policy)),
@@ -95,6 +97,8 @@ impl Client {
                 instance,
                 replica: number,
                 intent: Intent::New,
+                join_key: None,
+                ping_within: None,
                 secret: config.secret.clone(),
                 method: config.method,
                 initial_credit: config.limits.initial_credit,
@@ -113,7 +117,10 @@ impl Client {
             client.budgets.push(budget);
             client.connections.push(replica.connections.clone());
             let dialer = Arc::clone(&dialer);
-            Supervisor::new(replica, dialer, config.transport, login).start();
+            let ways = (config.transport, Arc::clone(&winner));
+            let patience = config.limits.proxy_timeout;
+            let ways = Ways::new(dialer, ways, login, replica.scope.clone(), patience);
+            Supervisor::new(replica, ways).start();
         }
         Ok(client)
     }

@@ -16,7 +16,7 @@ pub struct ClientConfig {
     /// Where its gateway is, and how to know it.
     pub gateway: DialConfig,
     /// What carries the tunnel.
-    pub transport: Transport,
+    pub transport: Choice,
     /// The group that it serves.
     pub group: String,
     /// Its stable name in the group.
@@ -33,6 +33,27 @@ pub struct ClientConfig {
     pub policy: Policy,
     /// Bounds.
     pub limits: Limits,
+}
+
+/// What carries a client's tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// QUIC where it passes, else the WebSocket; it moves between them while connected.
+    #[default]
+    Auto,
+    /// QUIC only.
+    Quic,
+    /// The WebSocket only.
+    WebSocket,
+}
+
+impl From<Transport> for Choice {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Quic => Self::Quic,
+            Transport::WebSocket => Self::WebSocket,
+        }
+    }
 }
 
 /// A port of the gateway whose users reach one target.

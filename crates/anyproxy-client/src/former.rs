@@ -1,18 +1,17 @@
 //! Sessions that take no new connections any more (Goaway), beside the one that takes them.
 //!
 //! ```text
-//! session ─ Goaway ─┬─ former: its tunnel stays until the gateway closes it, so that live connections finish
+//! session ─ Goaway ─┬─ former: its tunnels stay until the gateway closes them, so that live connections finish
 //!                   └─ pause: a random part of "reconnect after" ─ next session, perhaps at another gateway
 //! ```
 
 use std::{sync::Arc, time::Duration};
 
 use anyproxy_runtime::Scope;
-use anyproxy_transport::{ClosedBy, Tunnel};
 use anyproxy_wire::{backoff::Backoff, codes::CloseCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::connection::Exit;
+use crate::lanes::Lanes;
 
 /// Former sessions at once, at most; a gateway that says Goaway again and again gets no more tunnels.
 const MOST: usize = 4;
@@ -23,14 +22,8 @@ pub(crate) struct FormerSessions {
     room: Arc<Semaphore>,
 }
 
-/// A session on its way out.
-pub(crate) struct Former {
-    tunnel: Tunnel,
-    exit: Arc<Exit>,
-    /// Where its connections run.
-    connections: Scope,
-    _room: OwnedSemaphorePermit,
-}
+/// The place of one of them; given back on drop.
+pub(crate) struct Place(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 
 impl Default for FormerSessions {
     fn default() -> Self {
@@ -40,48 +33,27 @@ impl Default for FormerSessions {
 
 impl FormerSessions {
     /// Makes room for one more; `None` when there are too many.
-    pub(crate) fn add(
-        &self,
-        tunnel: Tunnel,
-        exit: &Arc<Exit>,
-        connections: &Scope,
-    ) -> Option<Former> {
-        let room = Arc::clone(&self.room).try_acquire_owned().ok()?;
-        let (exit, connections) = (Arc::clone(exit), connections.clone());
-        Some(Former { tunnel, exit, connections, _room: room })
+    pub(crate) fn enter(&self) -> Option<Place> {
+        Arc::clone(&self.room).try_acquire_owned().ok().map(Place)
     }
 }
 
-impl Former {
-    /// Serves what is left until the tunnel is over; `scope` ends it earlier. Run it to its end.
-    pub(crate) async fn run(self, scope: Scope) {
-        // For flows that crossed the Goaway; those from before have their own share.
-        let flows = Arc::new(Semaphore::new(self.tunnel.max_flows().min(Semaphore::MAX_PERMITS)));
-        let error = loop {
-            tokio::select! {
-                biased;
-                error = self.tunnel.closed() => break error,
-                () = scope.cancelled() => {
-                    self.tunnel.close(CloseCode::Shutdown, "the client is shutting down");
-                }
-                // Answers to what was asked before; nothing is asked any more.
-                frame = self.tunnel.recv_control() => if let Err(error) = frame { break error },
-                // Opens that crossed the Goaway.
-                incoming = self.tunnel.accept() => match incoming {
-                    Ok(incoming) => {
-                        let (exit, flows) = (Arc::clone(&self.exit), Arc::clone(&flows));
-                        let serving = exit.serve(self.tunnel.clone(), flows, incoming);
-                        self.connections.spawn("connection", serving);
-                    }
-                    Err(error) => break error,
-                },
-            }
-        };
-        if matches!(error, anyproxy_transport::TunnelError::Closed { by: ClosedBy::Us, .. }) {
-            self.tunnel.farewell().await;
+/// Serves what is left, and Opens that crossed the Goaway, until the last tunnel is over; `scope` ends it earlier.
+/// Nothing is asked any more. Run it to its end.
+pub(crate) async fn run(mut lanes: Lanes, scope: Scope, _place: Place) {
+    let error = tokio::select! {
+        biased;
+        error = lanes.finish() => Some(error),
+        () = scope.cancelled() => None,
+    };
+    let error = match error {
+        Some(error) => error,
+        None => {
+            lanes.close(CloseCode::Shutdown, "the client is shutting down");
+            lanes.finish().await
         }
-        tracing::debug!(reason = %error, "former session over");
-    }
+    };
+    tracing::debug!(reason = %error, "former session over");
 }
 
 /// The pause before the next session: a random part of what the gateway asks for; `random` is uniform over all of

@@ -7,18 +7,23 @@
 //! [`Client::start`] keeps one session with its gateway up for ever, or several (replicas); [`Client::shutdown`] ends it in
 //! order.
 
+mod attempts;
 mod chosen;
 mod client;
 mod config;
 mod connection;
 pub mod egress;
+mod failure;
 mod flow;
 mod former;
+mod lanes;
+mod path;
 mod proxy_header;
 mod replica;
 mod session;
 mod state;
+mod ways;
 
 pub use client::{Client, Ended, StartError};
-pub use config::{ClientConfig, Forward, Limits, ProxyHeader};
+pub use config::{Choice, ClientConfig, Forward, Limits, ProxyHeader};
 pub use state::{ForwardState, State};

@@ -6,7 +6,7 @@
 //!   └── pause: full jitter, capped ◀───┘
 //! ```
 //!
-//! A gateway that takes no new connections says so (Goaway). The session is then a [former](crate::former) one,
+//! A gateway that takes no new connections says so (Goaway). The session is then a [former] one,
 //! and the next is made beside it.
 //!
 //! The first log-in is *new*; after a Welcome each later one *supersedes* the session that the Welcome
@@ -16,24 +16,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{
-    ClosedBy, DialError, Dialer, Login, LoginError, Transport, Tunnel, TunnelError,
-};
-use anyproxy_wire::{
-    backoff::Backoff,
-    codes::CloseCode,
-    message::{Goaway, Intent, Welcome},
-};
+use anyproxy_runtime::Scope;
+use anyproxy_transport::LoginError;
+use anyproxy_wire::{backoff::Backoff, codes::CloseCode, message::Goaway};
 use tokio::time::Instant;
 
 use crate::{
     chosen::ChosenPorts,
     config::Limits,
     connection::Exit,
-    former::{FormerSessions, spread},
+    failure::Failure,
+    former::{self, FormerSessions, spread},
+    lanes::Lanes,
     session::{End, Session},
     state::{Reporter, State},
+    ways::{Event, Ways, shut_down},
 };
 
 /// A session that lasted this long was a good one: the next failure starts from the first pause.
@@ -59,33 +56,13 @@ pub(crate) struct Replica {
 /// Keeps the session of one replica up.
 pub(crate) struct Supervisor {
     replica: Replica,
-    dialer: Arc<Dialer>,
-    transport: Transport,
-    login: Login,
+    ways: Ways,
     former: FormerSessions,
 }
 
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Dial(#[from] DialError),
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    #[error("the session ended: {0}")]
-    Over(TunnelError),
-    #[error("the gateway takes no new connections: {}", .0.reason)]
-    Leaving(Goaway),
-}
-
 impl Supervisor {
-    pub(crate) fn new(
-        replica: Replica,
-        dialer: Arc<Dialer>,
-        transport: Transport,
-        login: Login,
-    ) -> Self {
-        Self { replica, dialer, transport, login, former: FormerSessions::default() }
+    pub(crate) fn new(replica: Replica, ways: Ways) -> Self {
+        Self { replica, ways, former: FormerSessions::default() }
     }
 
     /// Runs until the replica's scope drains.
@@ -102,15 +79,16 @@ impl Supervisor {
             self.replica.reporter.set(State::Connecting);
             let began = Instant::now();
             let failure = self.session().await;
+            self.ways.stop();
             if self.replica.scope.is_draining() {
                 break;
             }
             if failure.code() == Some(CloseCode::NoSuchSession) {
-                // The gateway knows nothing of the session to supersede.
-                self.login.intent = Intent::New;
+                // There is nothing to supersede.
+                self.ways.forget();
             }
             let pause = pauses.after(&failure, began.elapsed());
-            let text = explain(&failure);
+            let text = failure.explain();
             tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?pause,
                 "not connected to the gateway");
             self.replica.reporter.set(State::Waiting(text));
@@ -122,79 +100,44 @@ impl Supervisor {
         self.replica.reporter.set(State::Ended);
     }
 
-    /// One session from dial to end.
+    /// One session from the first attempt to its end.
     async fn session(&mut self) -> Failure {
         let scope = self.replica.scope.clone();
-        let connecting = tokio::select! {
+        self.ways.start();
+        let event = tokio::select! {
             biased;
-            () = scope.draining() => Err(Failure::Over(shut_down())),
-            connected = self.connect() => connected,
+            () = scope.draining() => return shut_down(),
+            event = self.ways.next() => event,
         };
-        let (tunnel, welcome) = match connecting {
-            Ok(connected) => connected,
-            Err(failure) => return failure,
+        let tunnel = match event {
+            Event::Up(tunnel, _) => tunnel,
+            Event::Exhausted(failure) => return failure,
         };
-        self.login.intent = Intent::Supersede { generation: welcome.generation };
         tracing::info!(gateway = %tunnel.peer(), transport = %tunnel.transport(),
-            group = %self.login.group, replica = self.replica.number, "connected to the gateway");
-        let error = match Session::new(tunnel.clone(), &self.replica).run().await {
-            End::Over(error) => error,
-            End::Leaving(goaway) => match self.leave(&tunnel) {
-                Ok(()) => return Failure::Leaving(goaway),
-                Err(error) => error,
-            },
-        };
-        if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
-            tunnel.farewell().await;
+            group = %self.ways.group(), replica = self.replica.number,
+            "connected to the gateway");
+        let Replica { exit, connections, .. } = &self.replica;
+        let mut lanes = Lanes::new(Arc::clone(exit), connections.clone(), tunnel);
+        match Session::new(&mut lanes, &mut self.ways, &self.replica).run().await {
+            End::Over(error) => Failure::Over(error),
+            End::Leaving(goaway) => leave(&self.replica, self.former.enter(), lanes, goaway).await,
         }
-        Failure::Over(error)
-    }
-
-    /// Lets what runs through the tunnel go on beside the next session. With too many of its like, it is closed.
-    fn leave(&self, tunnel: &Tunnel) -> Result<(), TunnelError> {
-        let Replica { exit, connections, scope, .. } = &self.replica;
-        let Some(former) = self.former.add(tunnel.clone(), exit, connections) else {
-            tunnel.close(CloseCode::OverLimit, "too many sessions that take no new connections");
-            let reason = "too many former sessions".to_owned();
-            return Err(TunnelError::Closed {
-                by: ClosedBy::Us,
-                code: CloseCode::OverLimit,
-                reason,
-            });
-        };
-        scope.spawn_to_end("former session", former.run(scope.clone()));
-        Ok(())
-    }
-
-    async fn connect(&self) -> Result<(Tunnel, Welcome), Failure> {
-        let deadline = Deadline::after(self.replica.exit.limits.proxy_timeout);
-        let connected = self.dialer.dial(self.transport, deadline).await?;
-        Ok(connected.log_in(&self.login, deadline, &self.replica.scope).await?)
     }
 }
 
-fn shut_down() -> TunnelError {
-    TunnelError::Closed { by: ClosedBy::Us, code: CloseCode::Shutdown, reason: String::new() }
-}
-
-impl Failure {
-    /// What the gateway said, before or after Welcome.
-    fn code(&self) -> Option<CloseCode> {
-        match self {
-            Self::Login(LoginError::Refused(refuse)) => Some(refuse.code),
-            Self::Over(error) => error.code(),
-            Self::Login(_) | Self::Dial(_) | Self::Leaving(_) => None,
-        }
+/// Lets what runs through the tunnels go on beside the next session. Without a place for it, they are closed.
+async fn leave(
+    Replica { scope, .. }: &Replica,
+    place: Option<former::Place>,
+    mut lanes: Lanes,
+    goaway: Goaway,
+) -> Failure {
+    if let Some(place) = place {
+        scope.spawn_to_end("former session", former::run(lanes, scope.clone(), place));
+        return Failure::Leaving(goaway);
     }
-
-    /// Whether there was a session before.
-    fn had_session(&self) -> bool {
-        matches!(self, Self::Over(_) | Self::Leaving(_))
-    }
-
-    fn is_superseded(&self) -> bool {
-        self.code() == Some(CloseCode::Superseded)
-    }
+    lanes.close(CloseCode::OverLimit, "too many sessions that take no new connections");
+    Failure::Over(lanes.finish().await)
 }
 
 /// How long to wait between two attempts.
@@ -234,7 +177,9 @@ impl Pauses {
                 // Whatever it asks for: a gateway that leaves at once each time must not make us spin.
                 self.backoff.next(random()).max(spread(goaway.reconnect_after, random()))
             }
-            Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) => self.backoff.next(random()),
+            Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) | Failure::Both(..) => {
+                self.backoff.next(random())
+            }
         }
     }
 
@@ -254,16 +199,4 @@ fn random() -> u64 {
     // Without randomness the pause is merely not spread.
     let _ = getrandom::fill(&mut random);
     u64::from_le_bytes(random)
-}
-
-/// Names the fix where there is one.
-fn explain(failure: &Failure) -> String {
-    let fix = match failure {
-        Failure::Login(LoginError::Refused(refuse)) if refuse.code == CloseCode::Unauthorised => {
-            "; check group and secret on both sides"
-        }
-        _ if failure.is_superseded() => "; if two clients run at once, give each its own client_id",
-        Failure::Dial(_) | Failure::Login(_) | Failure::Over(_) | Failure::Leaving(_) => "",
-    };
-    format!("{failure}{fix}")
 }

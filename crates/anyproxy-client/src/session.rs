@@ -1,6 +1,6 @@
 //! A live session at the client.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use anyproxy_transport::{Tunnel, TunnelError};
 use anyproxy_wire::{
@@ -8,15 +8,14 @@ use anyproxy_wire::{
     frame::Frame,
     message::{ForwardReply, ForwardRequest, Goaway},
 };
-use tokio::{
-    sync::{Semaphore, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     chosen::{Ask, Slot},
+    lanes::{Lanes, News},
     replica::Replica,
     state::ForwardState,
+    ways::{Event, Ways},
 };
 
 /// Ports asked for and not yet answered, at most.
@@ -24,16 +23,24 @@ const REQUESTS: usize = 32;
 
 /// How a session ends.
 pub(crate) enum End {
-    /// Its tunnel is over.
+    /// Its last tunnel is over.
     Over(TunnelError),
-    /// The gateway takes no new connections, while the tunnel and what runs through it go on.
+    /// The gateway takes no new connections, while the tunnels and what runs through them go on.
     Leaving(Goaway),
 }
 
+/// How far the session's end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    /// It takes no new connections.
+    Leaving,
+    Closing,
+}
+
 pub(crate) struct Session<'a> {
-    tunnel: Tunnel,
-    /// What is left of its streams for UDP flows.
-    flows: Arc<Semaphore>,
+    lanes: &'a mut Lanes,
+    ways: &'a mut Ways,
     replica: &'a Replica,
     /// Forwards that were asked for and are not answered yet.
     asked: BTreeSet<usize>,
@@ -45,44 +52,52 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(tunnel: Tunnel, replica: &'a Replica) -> Self {
+    pub(crate) fn new(lanes: &'a mut Lanes, ways: &'a mut Ways, replica: &'a Replica) -> Self {
         let now = Instant::now();
         let due = (0..replica.exit.forwards.len()).map(|index| (now, index)).collect();
         let chosen = replica.ports.changes();
-        let flows = Arc::new(Semaphore::new(tunnel.max_flows().min(Semaphore::MAX_PERMITS)));
-        Self { tunnel, flows, replica, asked: BTreeSet::new(), due, later: BTreeSet::new(), chosen }
+        if let Some(tunnel) = lanes.current() {
+            replica.reporter.connected(tunnel.transport(), replica.exit.forwards.len());
+        }
+        let (asked, later) = (BTreeSet::new(), BTreeSet::new());
+        Self { lanes, ways, replica, asked, due, later, chosen }
     }
 
-    /// Serves until the tunnel is over, or takes no new connections any more, and says why. Not cancel safe.
+    /// Serves until the last tunnel is over, or takes no new connections any more, and says why. Not cancel safe.
     pub(crate) async fn run(mut self) -> End {
-        let Replica { exit, scope, connections, reporter, .. } = self.replica;
-        reporter.connected(self.tunnel.transport(), exit.forwards.len());
-        let mut leaving = false;
+        let scope = &self.replica.scope;
+        let mut stage = Stage::Serving;
         loop {
             let ask_at = self.next_request();
             tokio::select! {
                 biased;
-                error = self.tunnel.closed() => return End::Over(error),
-                () = scope.cancelled() => {
-                    self.tunnel.close(CloseCode::Shutdown, "the client is shutting down");
+                () = scope.cancelled(), if stage != Stage::Closing => {
+                    stage = Stage::Closing;
+                    self.ways.stop();
+                    self.lanes.close(CloseCode::Shutdown, "the client is shutting down");
                 }
-                () = scope.draining(), if !leaving => {
-                    leaving = true;
+                news = self.lanes.next() => match news {
+                    News::Said(_, Frame::Goaway(goaway)) if stage == Stage::Serving => {
+                        return End::Leaving(goaway);
+                    }
+                    News::Said(tunnel, frame) => self.handle(&tunnel, frame),
+                    News::FellBack(error) => self.fall_back(&error),
+                    News::Left(error) => {
+                        tracing::debug!(replica = self.replica.number, reason = %error,
+                            "the tunnel that was left is over");
+                    }
+                    News::Over(error) => return End::Over(error),
+                },
+                () = scope.draining(), if stage == Stage::Serving => {
+                    stage = Stage::Leaving;
+                    self.ways.stop();
                     self.say_goodbye().await;
                 }
-                frame = self.tunnel.recv_control() => match frame {
-                    Ok(Frame::Goaway(goaway)) if !leaving => return End::Leaving(goaway),
-                    Ok(frame) => self.handle(frame),
-                    Err(error) => return End::Over(error),
-                },
-                incoming = self.tunnel.accept() => match incoming {
-                    Ok(incoming) => {
-                        let flows = Arc::clone(&self.flows);
-                        let serving = Arc::clone(exit).serve(self.tunnel.clone(), flows, incoming);
-                        connections.spawn("connection", serving);
+                event = self.ways.next(), if stage == Stage::Serving => {
+                    if let Event::Up(tunnel, why) = event {
+                        self.move_to(tunnel, why.unwrap_or_default());
                     }
-                    Err(error) => return End::Over(error),
-                },
+                }
                 Ok(()) = self.chosen.changed() => {
                     let now = Instant::now();
                     let later = std::mem::take(&mut self.later);
@@ -92,6 +107,33 @@ impl<'a> Session<'a> {
                     if ask_at.is_some() => self.request().await,
             }
         }
+    }
+
+    /// What is new goes there from now on; what is live stays where it is.
+    fn move_to(&mut self, tunnel: Tunnel, why: &str) {
+        let transport = tunnel.transport();
+        tracing::info!(gateway = %tunnel.peer(), %transport, reason = why,
+            replica = self.replica.number, "moved to another tunnel");
+        self.lanes.add(tunnel);
+        self.moved();
+    }
+
+    /// The tunnel that carried the session is over; one that was left before is not.
+    fn fall_back(&mut self, error: &TunnelError) {
+        let Some(tunnel) = self.lanes.current() else { return };
+        tracing::warn!(transport = %tunnel.transport(), reason = %error,
+            replica = self.replica.number, "back to the earlier tunnel");
+        self.ways.fell_back(tunnel);
+        self.moved();
+    }
+
+    /// Whether the gateway heard what was asked over the former tunnel is not known.
+    fn moved(&mut self) {
+        let Some(tunnel) = self.lanes.current() else { return };
+        self.replica.reporter.moved(tunnel.transport());
+        let now = Instant::now();
+        let asked = std::mem::take(&mut self.asked);
+        self.due.extend(asked.into_iter().map(|index| (now, index)));
     }
 
     /// When the next port is to be asked for; `None` while too many answers are outstanding.
@@ -117,30 +159,34 @@ impl<'a> Session<'a> {
         };
         self.asked.insert(index);
         // An error means that the tunnel is over, which the loop sees next.
-        let _ = self.tunnel.send_control(Frame::ForwardRequest(request)).await;
+        if let Some(tunnel) = self.lanes.current() {
+            let _ = tunnel.send_control(Frame::ForwardRequest(request)).await;
+        }
     }
 
-    async fn say_goodbye(&self) {
+    async fn say_goodbye(&mut self) {
         let goaway = Goaway {
             code: CloseCode::Shutdown,
             reconnect_after: Duration::ZERO,
             drain: self.replica.drain,
             reason: "the client is shutting down".into(),
         };
-        let _ = self.tunnel.send_control(Frame::Goaway(goaway)).await;
+        for tunnel in self.lanes.all() {
+            let _ = tunnel.send_control(Frame::Goaway(goaway.clone())).await;
+        }
     }
 
     #[allow(
         clippy::wildcard_enum_match_arm,
         reason = "only the gateway's messages are legal here, whatever else there is or will be"
     )]
-    fn handle(&mut self, frame: Frame) {
+    fn handle(&mut self, tunnel: &Tunnel, frame: Frame) {
         match frame {
             Frame::ForwardReply(reply) => self.answered(&reply),
             // Both sides leave.
             Frame::Goaway(_) => {}
             other => {
-                self.tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
+                tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
             }
         }
     }

@@ -16,7 +16,7 @@ pub enum State {
     Connecting,
     /// At least one session is up.
     Connected {
-        /// What carries the tunnel.
+        /// What carries the tunnel; of the first replica that has a session.
         transport: Transport,
         /// The forwards, in the order of the configuration; each as far as any replica got.
         forwards: Vec<ForwardState>,
@@ -110,6 +110,15 @@ impl Reporter {
     pub(crate) fn connected(&self, transport: Transport, forwards: usize) {
         let forwards = vec![ForwardState::Requested; forwards];
         self.set(State::Connected { transport, forwards, replicas: 1 });
+    }
+
+    /// The session moved to another tunnel.
+    pub(crate) fn moved(&self, to: Transport) {
+        self.change(|mine| {
+            if let State::Connected { transport, .. } = mine {
+                *transport = to;
+            }
+        });
     }
 
     pub(crate) fn set(&self, state: State) {

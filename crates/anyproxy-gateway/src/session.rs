@@ -2,29 +2,39 @@
 //!
 //! ```text
 //! Arrival ─ greet ─ challenge ─ check ─┬─ refuse
-//!                                      └─ welcome ─ join the registry ─ control loop ─ leave
+//!                                      ├─ welcome ─ enter the registry ─┬─ control loop ─ leave
+//!                                      │                                └─ tunnel
+//!                                      └─ welcome ─ join a session ────── tunnel
 //! ```
+//!
+//! Each tunnel has a task that hands its control messages to the one control loop of its session.
+//! What a client asks for (its ports) belongs to the session, and stays while it moves from one tunnel to
+//! another.
+
+mod join;
+mod lane;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::{
-    Arrival, Challenged, ClosedBy, Side, StallBudget, StreamIds, Tunnel, TunnelError, TunnelLimits,
+    Arrival, Challenged, ClosedBy, Side, StallBudget, StreamIds, TunnelError, TunnelLimits,
 };
 use anyproxy_wire::{
     codes::{CloseCode, ForwardCode},
     frame::Frame,
     message::{ForwardReply, ForwardRequest, Goaway, Intent, Welcome},
 };
+use futures_util::future::join_all;
 
 use crate::{
     config::Limits,
     credentials::{Admitted, Credentials},
-    goodbyes::Goodbyes,
+    goodbyes::{Goodbyes, Unsaid},
     handshakes,
     ingress::Denied,
     ports::{Hold, Ports},
-    registry::{Admission, Joined, NotAdmitted, Registry},
+    registry::{Admission, Joined, Keys, Lane, NotAdmitted, Registry, Session},
 };
 
 /// How long a client that another one keeps out should wait.
@@ -47,6 +57,14 @@ pub(crate) struct Sessions {
     pub(crate) goodbyes: Arc<Goodbyes>,
 }
 
+/// Where an arrival has its place.
+enum Placed {
+    /// In a session of its own.
+    First(Joined, Arc<Lane>),
+    /// In a session that was there.
+    Further(Arc<Session>, Arc<Lane>),
+}
+
 impl Sessions {
     /// Serves one arrival until its tunnel is over. `place` is its place among the handshakes.
     pub(crate) async fn serve(self: Arc<Self>, arrival: Arrival, place: handshakes::Place) {
@@ -62,27 +80,38 @@ impl Sessions {
         };
         drop(place);
         match admitted {
-            Ok(Ok(joined)) => self.control(joined).await,
+            Ok(Ok(Placed::First(joined, lane))) => {
+                let session = Arc::clone(&joined.session);
+                tracing::info!(group = %session.group, client = %session.client.id, %peer,
+                    transport = %lane.tunnel.transport(), session = session.number, "session up");
+                // Expected before its loop runs, or a shutdown might not wait for it.
+                let control = Arc::clone(&self).control(joined, self.goodbyes.expect());
+                self.scope.spawn_to_end("session control", control);
+                self.attend(&session, lane).await;
+            }
+            Ok(Ok(Placed::Further(session, lane))) => self.attend(&session, lane).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no session"),
             Err(_) => tracing::debug!(%peer, "no session: the handshake was too slow"),
         }
     }
 
-    async fn admit(&self, arrival: Arrival, deadline: Deadline) -> Result<Joined, TunnelError> {
+    async fn admit(&self, arrival: Arrival, deadline: Deadline) -> Result<Placed, TunnelError> {
         let greeting = arrival.greet(deadline).await?;
         if self.scope.is_draining() {
             greeting.refuse(CloseCode::Shutdown, "the gateway is shutting down", RETRY_BUSY).await;
             return Err(refused(CloseCode::Shutdown));
         }
-        if matches!(greeting.hello().intent, Intent::Join { .. }) {
-            // No session here takes a second tunnel; a client then makes a new one.
-            greeting.refuse(CloseCode::NoSuchSession, "no such session", Duration::ZERO).await;
-            return Err(refused(CloseCode::NoSuchSession));
-        }
+        let number = self.registry.number();
         let client = greeting.challenge(Credentials::METHODS).await?;
         let (peer, group) = (client.peer(), client.hello().principal.clone());
         match self.credentials.check_client(&client).await {
-            Ok(admitted) => self.place(client, admitted).await,
+            Ok(admitted) => match client.hello().intent {
+                Intent::Join { session } => self.join(client, admitted, session).await,
+                Intent::New | Intent::Supersede { .. } => {
+                    let placed = self.place(client, number, admitted).await;
+                    placed.map(|(joined, lane)| Placed::First(joined, lane))
+                }
+            },
             Err(Denied::Wrong) => {
                 // For the log of a flood there is one line for many.
                 tracing::debug!(%peer, ?group, "a client was refused: wrong group or secret");
@@ -99,9 +128,15 @@ impl Sessions {
     }
 
     /// Reserves the client's place before it is welcomed, so that it is told why there is none.
-    async fn place(&self, client: Challenged, admitted: Admitted) -> Result<Joined, TunnelError> {
+    async fn place(
+        &self,
+        client: Challenged,
+        number: u64,
+        admitted: Admitted,
+    ) -> Result<(Joined, Arc<Lane>), TunnelError> {
         let proof = admitted.proof;
-        match self.registry.admit(admitted, client.hello(), self.limits.max_sessions) {
+        let hello = (client.hello(), number);
+        match self.registry.admit(admitted, hello, self.limits.max_sessions) {
             Ok(admission) => self.welcome(client, admission, proof).await,
             Err(error) => {
                 tracing::warn!(peer = %client.peer(), group = ?client.hello().principal,
@@ -122,105 +157,112 @@ impl Sessions {
         client: Challenged,
         admission: Admission,
         proof: Option<[u8; 32]>,
-    ) -> Result<Joined, TunnelError> {
-        let (session, join_key) = (random()?, random()?);
-        let welcome = Welcome {
-            session,
-            tunnel: 0,
+    ) -> Result<(Joined, Arc<Lane>), TunnelError> {
+        let keys = Keys {
+            session: random()?,
+            join_key: random()?,
+            budget: StallBudget::new(self.limits.stall_budget),
+            ids: StreamIds::new(Side::Gateway),
+            max_streams: self.limits.max_streams,
+        };
+        let welcome = self.consent(&keys, (0, proof), admission.generation());
+        let tunnel = client.welcome(welcome, tunnel_limits(&keys), &self.scope).await?;
+        admission.join(tunnel, keys).map_err(|error| refused(error.code()))
+    }
+
+    fn consent(
+        &self,
+        keys: &Keys,
+        (tunnel, proof): (u64, Option<[u8; 32]>),
+        generation: u64,
+    ) -> Welcome {
+        Welcome {
+            session: keys.session,
+            tunnel,
             proof,
-            generation: admission.generation(),
+            generation,
             initial_credit: self.limits.initial_credit,
             max_streams: u64::try_from(self.limits.max_streams).unwrap_or(u64::MAX),
             ping_interval: self.limits.ping_interval,
             dead_after: self.limits.dead_after,
-            join_key,
+            join_key: keys.join_key,
             software: concat!("anyproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
-        };
-        let limits = TunnelLimits {
-            max_streams: self.limits.max_streams,
-            budget: StallBudget::new(self.limits.stall_budget),
-            ids: StreamIds::new(Side::Gateway),
-        };
-        let tunnel = client.welcome(welcome, limits, &self.scope).await?;
-        admission.join(tunnel).map_err(|error| refused(error.code()))
+        }
     }
 
-    /// Serves the control stream until the tunnel is over, then leaves the registry and lets go of
-    /// the ports. Not dropped at cancel: it closes the tunnel with a code.
-    async fn control(&self, joined: Joined) {
+    /// Serves the session until its last tunnel is over, then leaves the registry and lets go of
+    /// the ports. Not dropped at cancel, which its tunnels see to.
+    async fn control(self: Arc<Self>, mut joined: Joined, goodbye: Unsaid) {
         let session = Arc::clone(&joined.session);
-        let tunnel = &session.tunnel;
-        tracing::info!(group = %session.group, client = %session.client.id, peer = %tunnel.peer(),
-            transport = %tunnel.transport(), session = session.number, "session up");
         let mut holds = HashMap::new();
-        let mut goodbye = Some(self.goodbyes.expect());
-        let error = loop {
+        let mut goodbye = Some(goodbye);
+        loop {
             tokio::select! {
                 biased;
-                error = tunnel.closed() => break error,
-                () = self.scope.cancelled() => {
-                    tunnel.close(CloseCode::Shutdown, "the gateway is shutting down");
-                }
+                () = session.over() => break,
                 () = self.scope.draining(), if goodbye.is_some() => {
                     if !session.is_leaving() {
                         session.leave();
-                        self.say_goodbye(tunnel).await;
+                        self.say_goodbye(&session).await;
                     }
                     goodbye = None;
                 }
-                frame = tunnel.recv_control() => match frame {
-                    Ok(frame) => self.handle(&joined, frame, &mut holds).await,
-                    Err(error) => break error,
-                },
-                () = session.ports_revoked() => give_up_ports(tunnel, &mut holds).await,
+                Some((lane, frame)) = joined.control.recv() => {
+                    self.handle((&session, &lane), frame, &mut holds).await;
+                }
+                () = session.ports_revoked() => give_up_ports(&session, &mut holds).await,
             }
-        };
-        drop((joined, holds, goodbye));
-        if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
-            tunnel.farewell().await;
         }
+        drop((joined, holds, goodbye));
         tracing::info!(group = %session.group, client = %session.client.id,
-            session = session.number, reason = %error, "session down");
+            session = session.number, "session down");
     }
 
-    async fn say_goodbye(&self, tunnel: &Tunnel) {
+    async fn say_goodbye(&self, session: &Session) {
         let goaway = Goaway {
             code: CloseCode::Shutdown,
             reconnect_after: self.goodbyes.reconnect_after(),
             drain: self.drain,
             reason: "the gateway is shutting down".into(),
         };
-        // An error means that the tunnel is over, which the loop sees next.
-        let _ = tunnel.send_control(Frame::Goaway(goaway)).await;
+        let lanes = session.lanes();
+        // A tunnel that takes nothing does not hold the others up; an error means that it is over.
+        let saying = lanes.iter().map(|it| it.tunnel.send_control(Frame::Goaway(goaway.clone())));
+        join_all(saying).await;
     }
 
     #[allow(
         clippy::wildcard_enum_match_arm,
         reason = "only clients' messages are legal here, whatever else there is or will be"
     )]
-    async fn handle(&self, joined: &Joined, frame: Frame, holds: &mut HashMap<u64, Hold>) {
-        let session = &joined.session;
+    async fn handle(
+        &self,
+        (session, lane): (&Arc<Session>, &Lane),
+        frame: Frame,
+        holds: &mut HashMap<u64, Hold>,
+    ) {
         match frame {
             Frame::Goaway(goaway) => {
                 tracing::debug!(session = session.number, reason = %goaway.reason, "client leaves");
                 session.leave();
             }
             Frame::ForwardRequest(request) => {
-                let reply = self.forward(joined, &request, holds).await;
+                let reply = self.forward(session, &request, holds).await;
                 tracing::debug!(session = session.number, listen = %request.listen,
                     code = %reply.code, detail = %reply.detail, "forward requested");
-                let _ = session.tunnel.send_control(Frame::ForwardReply(reply)).await;
+                // The tunnel that asked may have been left meanwhile, or be lost.
+                answer(session, reply).await;
             }
             Frame::ForwardRelease(release) => drop(holds.remove(&release.id)),
             other => {
-                session.tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
+                lane.tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
             }
         }
     }
 
     async fn forward(
         &self,
-        joined: &Joined,
+        session: &Arc<Session>,
         request: &ForwardRequest,
         holds: &mut HashMap<u64, Hold>,
     ) -> ForwardReply {
@@ -231,20 +273,25 @@ impl Sessions {
             detail: detail.into(),
         };
         holds.retain(|_, hold| hold.is_live());
-        if holds.contains_key(&request.id) {
+        if let Some(hold) = holds.get(&request.id) {
+            if hold.is_for(request) {
+                // The answer went to a tunnel that is lost.
+                let (code, bound) = (ForwardCode::Bound, Some(hold.bound()));
+                return ForwardReply { id: request.id, code, bound, detail: String::new() };
+            }
             return refuse(ForwardCode::InvalidAddress, "this id is in use");
         }
         if holds.len() >= self.limits.max_forwards {
             return refuse(ForwardCode::Limit, "too many forwards in this session");
         }
-        let (reply, hold) = self.ports.request(&joined.session, request).await;
+        let (reply, hold) = self.ports.request(session, request).await;
         holds.extend(hold.map(|hold| (request.id, hold)));
         reply
     }
 }
 
 /// Tells a client which of its ports its group may not have any more.
-async fn give_up_ports(tunnel: &Tunnel, holds: &mut HashMap<u64, Hold>) {
+async fn give_up_ports(session: &Session, holds: &mut HashMap<u64, Hold>) {
     let revoked = holds.extract_if(|_, hold| !hold.is_live()).map(|(id, _)| id).collect::<Vec<_>>();
     for id in revoked {
         let reply = ForwardReply {
@@ -253,8 +300,24 @@ async fn give_up_ports(tunnel: &Tunnel, holds: &mut HashMap<u64, Hold>) {
             bound: None,
             detail: "the group may not have this port any more".into(),
         };
-        // An error means that the tunnel is over, which the loop sees next.
-        let _ = tunnel.send_control(Frame::ForwardReply(reply)).await;
+        answer(session, reply).await;
+    }
+}
+
+/// Sends it over the tunnel for whatever is new.
+async fn answer(session: &Session, reply: ForwardReply) {
+    if let Some(lane) = session.current() {
+        // An error means that the tunnel is over.
+        let _ = lane.tunnel.send_control(Frame::ForwardReply(reply)).await;
+    }
+}
+
+/// What each tunnel of a session shares with the others.
+fn tunnel_limits(keys: &Keys) -> TunnelLimits {
+    TunnelLimits {
+        max_streams: keys.max_streams,
+        budget: Arc::clone(&keys.budget),
+        ids: Arc::clone(&keys.ids),
     }
 }
 

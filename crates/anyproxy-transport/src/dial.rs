@@ -226,7 +226,10 @@ impl Dialer {
         };
         let connecting = async {
             match transport {
-                Transport::Quic => self.dial_quic(addr).await,
+                Transport::Quic => tokio::select! {
+                    pipe = self.dial_quic(addr) => pipe,
+                    error = quic::closed(&*self.net, addr) => Err(error.into()),
+                },
                 Transport::WebSocket => self.dial_websocket(addr).await,
             }
         };

@@ -30,7 +30,7 @@ pub use budget::{Admission, EVICT_AFTER, Eviction, StallBudget};
 pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer, Route};
 pub use error::{ClosedBy, StreamError, TunnelError};
 pub use flow::{Flow, Sent};
-pub use handshake::{Challenged, Greeting, Login, LoginError, Method, TunnelLimits};
+pub use handshake::{Challenged, Greeting, JoinKey, Login, LoginError, Method, TunnelLimits};
 pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};
 pub use proxy::{HttpProxy, ProxyError, ProxyLogin, ProxyScheme};
 pub use splice::{Near, NearSide, Spliced, SplicedEnd, splice};

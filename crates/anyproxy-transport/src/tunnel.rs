@@ -72,6 +72,8 @@ pub struct Stats {
     pub sent: u64,
     /// Bytes from the network.
     pub received: u64,
+    /// Packets sent (QUIC only).
+    pub sent_packets: u64,
     /// Packets found lost (QUIC only; TCP hides its own).
     pub lost_packets: u64,
     /// Live data streams.

@@ -116,6 +116,8 @@ async fn our_client(transport: Transport, golden: &Golden) -> (Raw, Tunnel, Scop
         instance: hello.instance,
         replica: 0,
         intent: hello.intent,
+        join_key: None,
+        ping_within: None,
         secret: golden.secret(),
         method: Method::Secret,
         initial_credit: hello.initial_credit,

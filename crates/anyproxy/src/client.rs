@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use anyproxy_client::{Client, ClientConfig, Ended, Forward, Limits, ProxyHeader};
-use anyproxy_transport::{DialConfig, Method, Transport, net::System};
+use anyproxy_client::{Choice, Client, ClientConfig, Ended, Forward, Limits, ProxyHeader};
+use anyproxy_transport::{DialConfig, Method, net::System};
 use anyproxy_wire::message::Protocol;
 
 use crate::{
@@ -73,8 +73,9 @@ fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
             route: settings.route,
         },
         transport: match settings.transport {
-            ClientTransport::Quic => Transport::Quic,
-            ClientTransport::Ws => Transport::WebSocket,
+            ClientTransport::Auto => Choice::Auto,
+            ClientTransport::Quic => Choice::Quic,
+            ClientTransport::Ws => Choice::WebSocket,
         },
         group: settings.group,
         client_id: settings.client_id,

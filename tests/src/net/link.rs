@@ -153,6 +153,15 @@ impl LinkHandle {
         }
     }
 
+    /// Answers datagrams with ICMP "port unreachable" while on, as a firewall that rejects. Only
+    /// sockets for proxied datagrams are told; QUIC's never are, because they are not connected.
+    pub fn refuse_udp(&self, switch: Switch) {
+        let mut state = self.inner.lock();
+        for (from, to) in self.paths() {
+            state.path(from, to).udp_refused = switch;
+        }
+    }
+
     /// Holds TCP back while on. Bytes, FIN, RST and acknowledgements enter when it is switched off,
     /// as if they were retransmitted at that moment; SYN is lost and retried by the connecting side
     /// after 1, 2, 4 … s. What is under way still arrives.

@@ -20,6 +20,8 @@ pub(super) struct Path {
     pub(super) settings: Option<LinkSettings>,
     pub(super) udp_hole: Switch,
     pub(super) tcp_hole: Switch,
+    /// Whether datagrams are answered with ICMP "port unreachable".
+    pub(super) udp_refused: Switch,
     pub(super) connects: Connects,
     pub(super) taps: Vec<Capture>,
     pub(super) stats: Stats,
@@ -43,6 +45,7 @@ impl Path {
             settings: None,
             udp_hole: Switch::Off,
             tcp_hole: Switch::Off,
+            udp_refused: Switch::Off,
             connects: Connects::Pass,
             taps: Vec::new(),
             stats: Stats::default(),

@@ -65,7 +65,16 @@ enum Driver {
 #[derive(Debug)]
 pub(super) enum Arrival {
     Datagram(Datagram),
-    Tcp { connection: u64, to: End, packet: Packet },
+    /// ICMP "port unreachable", about a datagram from there.
+    Refusal {
+        host: usize,
+        port: u16,
+    },
+    Tcp {
+        connection: u64,
+        to: End,
+        packet: Packet,
+    },
 }
 
 #[derive(Debug)]
@@ -215,6 +224,7 @@ impl State {
             let Some(Reverse(delivery)) = self.heap.pop() else { return };
             match delivery.arrival {
                 Arrival::Datagram(datagram) => self.datagram_arrives(datagram),
+                Arrival::Refusal { host, port } => self.refusal_arrives(host, port),
                 Arrival::Tcp { connection, to, packet } => self.arrives(connection, to, packet),
             }
         }

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::{
     address::{covers, destination, shown},
+    link::Switch,
     path::Fate,
     state::{Arrival, Inner, State},
     tap::{Carrier, Record},
@@ -59,6 +60,8 @@ pub(super) struct SocketState {
     queue: VecDeque<Datagram>,
     queued: usize,
     reader: Option<Waker>,
+    /// ICMP came.
+    refused: bool,
 }
 
 impl State {
@@ -107,6 +110,13 @@ impl State {
         let path = self.path(from.ip(), to.ip());
         let bytes = &datagram.bytes;
         path.record(|| Record { at: now, carrier: Carrier::Udp, from, to, bytes: bytes.clone() });
+        if path.udp_refused == Switch::On {
+            if large == Large::Fragmented {
+                let refusal = Arrival::Refusal { host: sender, port: from.port() };
+                self.schedule(now + settings.delay * 2, refusal);
+            }
+            return;
+        }
         match path.datagram(now, bytes.len(), &settings) {
             Fate::Dropped => {}
             Fate::Arrives(at) => self.schedule(at, Arrival::Datagram(datagram)),
@@ -116,6 +126,17 @@ impl State {
                 self.schedule(again, Arrival::Datagram(copy));
             }
         }
+    }
+
+    /// Only sockets for proxied datagrams are connected, and so learn of it.
+    pub(super) fn refusal_arrives(&mut self, host: usize, port: u16) {
+        let connected = |socket: &&mut SocketState| {
+            socket.host == host && socket.bound.port() == port && socket.large == Large::Fragmented
+        };
+        let Some(socket) = self.sockets.values_mut().find(connected) else { return };
+        socket.refused = true;
+        let reader = socket.reader.take();
+        self.wake(reader);
     }
 
     /// The addresses count at this moment: what was sent to an address that moved away is lost.
@@ -185,8 +206,15 @@ impl Socket {
             state.sockets.values().filter(|s| s.host == host).map(|s| s.bound).collect();
         let bound = state.bind(host, addr, &taken)?;
         let id = state.number();
-        let socket =
-            SocketState { host, bound, large, queue: VecDeque::new(), queued: 0, reader: None };
+        let socket = SocketState {
+            host,
+            bound,
+            large,
+            queue: VecDeque::new(),
+            queued: 0,
+            reader: None,
+            refused: false,
+        };
         state.sockets.insert(id, socket);
         Ok(Self { inner: inner.clone(), id })
     }
@@ -225,6 +253,9 @@ impl AsyncUdpSocket for Socket {
         let Some(socket) = state.sockets.get_mut(&self.id) else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
+        if std::mem::take(&mut socket.refused) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionRefused.into()));
+        }
         if socket.queue.is_empty() {
             socket.reader = Some(cx.waker().clone());
             return Poll::Pending;

@@ -240,7 +240,7 @@ impl Port {
         tried: &mut Vec<u64>,
     ) -> Option<(Stream, Arc<Session>)> {
         while let Some((session, forward)) = self.pick(tried) {
-            tried.push(session.number);
+            tried.push(session.way());
             opening.target = Target::Forward(forward);
             match session.open(&opening).await {
                 Ok(stream) => return Some((stream, session)),
@@ -254,7 +254,7 @@ impl Port {
 
     /// Whether there is a holder that is not in `tried`.
     fn has_others(&self, tried: &[u64]) -> bool {
-        self.holders().iter().any(|holder| !tried.contains(&holder.session.number))
+        self.holders().iter().any(|holder| !tried.contains(&holder.session.way()))
     }
 
     /// Whether a holder other than the session of this number seems to be well.

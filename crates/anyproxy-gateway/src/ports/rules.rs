@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, PoisonError, RwLockReadGuard},
 };
 
-use super::{Hold, Key, Port, Ports};
+use anyproxy_wire::message::ForwardRequest;
+
+use super::{Hold, Key, Port, Ports, parse};
 use crate::config::{GroupConfig, PortRule};
 
 /// Ports by group.
@@ -67,5 +69,17 @@ impl Hold {
     /// Whether the port is still the group's.
     pub(crate) fn is_live(&self) -> bool {
         !self.port.accepting.is_cancelled()
+    }
+
+    /// Whether it is what `request` asks for.
+    pub(crate) fn is_for(&self, request: &ForwardRequest) -> bool {
+        let addr = parse(&request.listen);
+        let asked = Some(self.port.asked) == addr || Some(self.port.addr) == addr;
+        self.port.protocol == request.protocol && asked
+    }
+
+    /// Where it listens.
+    pub(crate) fn bound(&self) -> SocketAddr {
+        self.port.addr
     }
 }

@@ -1,23 +1,24 @@
 //! A session's way into the table and out of it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use anyproxy_transport::Tunnel;
 use anyproxy_wire::{
     codes::CloseCode,
+    frame::Frame,
     message::{Hello, Intent},
 };
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::{
-    Group, Registry, Session,
-    pulse::Pulse,
+    Group, Keys, Registry, Session,
+    lanes::{Lane, Lanes},
     roster::{Claim, ClientKey, Identity, KeptOut},
 };
 use crate::{config::Credential, credentials::Admitted};
+
+/// Control messages of all tunnels of a session that may wait for it.
+const CONTROL_QUEUE: usize = 16;
 
 /// Why a client that proved itself gets no session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,14 +58,14 @@ pub(crate) struct Admission {
 }
 
 impl Registry {
-    /// Reserves a place for a client that proved itself.
+    /// Reserves a place for a client that proved itself. `number` was drawn when it said Hello: of two
+    /// log-ins of one client the later one counts, however long its proof took.
     pub(crate) fn admit(
         self: &Arc<Self>,
         admitted: Admitted,
-        hello: &Hello,
+        (hello, number): (&Hello, u64),
         max_sessions: usize,
     ) -> Result<Admission, NotAdmitted> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let identity = Identity {
             client: ClientKey { id: hello.client_id.clone(), replica: hello.replica },
             instance: hello.instance,
@@ -127,15 +128,21 @@ impl Admission {
 
     /// Lets the session serve its group. One whose place it takes is out of the table before this
     /// returns, and its tunnel closes.
-    pub(crate) fn join(self, tunnel: Tunnel) -> Result<Joined, NotAdmitted> {
-        let joined = self.enter(&tunnel);
-        if let Err(error) = &joined {
+    pub(crate) fn join(
+        self,
+        tunnel: Tunnel,
+        keys: Keys,
+    ) -> Result<(Joined, Arc<Lane>), NotAdmitted> {
+        let entered = self.enter(&tunnel, keys);
+        if let Err(error) = &entered {
             tunnel.close(error.code(), &error.to_string());
         }
-        joined
+        entered
     }
 
-    fn enter(&self, tunnel: &Tunnel) -> Result<Joined, NotAdmitted> {
+    fn enter(&self, tunnel: &Tunnel, keys: Keys) -> Result<(Joined, Arc<Lane>), NotAdmitted> {
+        let lane = Lane::new(self.registry.number(), tunnel.clone());
+        let (frames, control) = mpsc::channel(CONTROL_QUEUE);
         let (session, superseded) = {
             let mut groups = self.registry.write();
             let group = groups.get_mut(&self.group).ok_or(NotAdmitted::Changed)?;
@@ -146,13 +153,14 @@ impl Admission {
                 number: self.number,
                 group: Arc::clone(&self.group),
                 client: self.identity.client.clone(),
-                tunnel: tunnel.clone(),
+                keys,
+                lanes: Lanes::new(Arc::clone(&lane)),
+                control: frames,
                 identity: self.identity.clone(),
                 share: Arc::clone(&group.share),
                 flows: Arc::new(Semaphore::new(tunnel.max_flows().min(Semaphore::MAX_PERMITS))),
                 kept: Arc::clone(&self.registry.kept),
                 leaving: watch::Sender::new(false),
-                pulse: Pulse::default(),
                 ports_revoked: Notify::new(),
             });
             let superseded = group.roster.enter(&session);
@@ -161,9 +169,10 @@ impl Admission {
         for older in superseded {
             tracing::info!(group = %older.group, client = %older.client.id, session = older.number,
                 by = session.number, "session superseded");
-            older.tunnel.close(CloseCode::Superseded, "the same client connected again");
+            older.close(CloseCode::Superseded, "the same client connected again");
         }
-        Ok(Joined { registry: Arc::clone(&self.registry), session })
+        self.registry.arrived();
+        Ok((Joined { registry: Arc::clone(&self.registry), session, control }, lane))
     }
 }
 
@@ -175,15 +184,18 @@ impl Drop for Admission {
     }
 }
 
-/// A session's place in the table; dropping it leaves.
+/// A session's place in the table; dropping it leaves, and closes what tunnels there still are.
 #[derive(Debug)]
 pub(crate) struct Joined {
     registry: Arc<Registry>,
     pub(crate) session: Arc<Session>,
+    /// What its tunnels' clients say.
+    pub(crate) control: mpsc::Receiver<(Arc<Lane>, Frame)>,
 }
 
 impl Drop for Joined {
     fn drop(&mut self) {
+        self.session.close(CloseCode::Internal, "the session is over");
         if let Some(group) = self.registry.write().get_mut(&self.session.group) {
             group.roster.leave(self.session.identity.generation);
         }

@@ -4,11 +4,13 @@
 //! Hello ─ admit: limits, who supersedes whom ─▶ Admission ─ Welcome ─ join ─▶ Joined ─ leave
 //! ```
 //!
-//! A session is in the table from Welcome to the end of its tunnel. It is taken out by its own
+//! A session is in the table from Welcome to the end of its last tunnel. It is taken out by its own
 //! number, never by the client's name, so a late clean-up cannot remove its successor.
 
 mod admission;
 mod give_way;
+mod join;
+mod lanes;
 mod load;
 mod pulse;
 mod roster;
@@ -27,10 +29,13 @@ use std::{
 
 use anyproxy_runtime::Shaper;
 use anyproxy_wire::codes::CloseCode;
+use tokio::sync::watch;
 
 use crate::config::{Credential, GroupConfig};
 pub(crate) use admission::{Admission, Joined, NotAdmitted};
 pub(crate) use give_way::{GiveWay, MAKE_ROOM};
+pub(crate) use join::{JoinClaim, Joining, Keys};
+pub(crate) use lanes::Lane;
 pub(crate) use load::{Candidate, Health, least_loaded};
 use roster::Roster;
 pub(crate) use session::Session;
@@ -49,6 +54,8 @@ pub struct Registry {
     next: AtomicU64,
     first_generation: u64,
     turn: AtomicUsize,
+    /// Counts the tunnels that came.
+    arrivals: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -89,6 +96,7 @@ impl Registry {
             next: AtomicU64::new(1),
             first_generation: since.as_secs().saturating_mul(GENERATIONS_EACH_SECOND),
             turn: AtomicUsize::new(0),
+            arrivals: watch::Sender::new(0),
         };
         registry.set_groups(groups);
         registry
@@ -139,14 +147,14 @@ impl Registry {
     pub fn stalled(&self) -> u64 {
         let groups = self.read();
         let sessions = groups.values().flat_map(|group| group.roster.members());
-        sessions.map(|session| session.tunnel.stats().stalled).sum()
+        sessions.map(|session| session.stalled()).sum()
     }
 
     /// Closes every tunnel.
     pub(crate) fn close_all(&self, code: CloseCode, reason: &str) {
         for group in self.read().values() {
             for session in group.roster.members() {
-                session.tunnel.close(code, reason);
+                session.close(code, reason);
             }
         }
     }
@@ -155,7 +163,7 @@ impl Registry {
     fn has_others(&self, group: &str, tried: &[u64]) -> bool {
         let groups = self.read();
         let members = groups.get(group).map_or(&[][..], |group| group.roster.members());
-        members.iter().any(|session| !tried.contains(&session.number))
+        members.iter().any(|session| !tried.contains(&session.way()))
     }
 
     /// The session of `group` with the fewest live streams that was not tried; ties take turns.
@@ -163,6 +171,16 @@ impl Registry {
         let groups = self.read();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         least_loaded(groups.get(group)?.roster.members().iter(), turn, tried)
+    }
+
+    /// A number for a session or a tunnel, ascending.
+    pub(crate) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells those who wait for a better session than they had that a tunnel came.
+    fn arrived(&self) {
+        self.arrivals.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// The tables stay whole whatever panics, so poisoning says nothing.

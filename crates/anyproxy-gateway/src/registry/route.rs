@@ -38,38 +38,47 @@ impl Registry {
         let mut tried = Vec::new();
         let mut attempts = FuturesUnordered::new();
         let mut failure = OpenFailure::NoSession;
-        while let Some(session) = self.pick(&request.group, &tried) {
-            tried.push(session.number);
-            let asked = Arc::clone(&session);
-            attempts.push(async move { open_at(&asked, request).await });
-            // A session alone needs no watch: there is nobody to turn to.
-            let others = self.has_others(&request.group, &tried);
-            let answered = tokio::select! {
+        let mut arrivals = self.arrivals.subscribe();
+        loop {
+            while let Some(session) = self.pick(&request.group, &tried) {
+                tried.push(session.way());
+                let asked = Arc::clone(&session);
+                attempts.push(async move { open_at(&asked, request).await });
+                if !self.has_others(&request.group, &tried) {
+                    // Nobody to turn to: no watch for silence.
+                    break;
+                }
+                let answered = tokio::select! {
+                    biased;
+                    answered = attempts.next() => answered,
+                    () = session.silent() => None,
+                };
+                match answered {
+                    Some(Ok(opened)) => return Ok(opened),
+                    Some(Err(Failed::Everywhere(failure))) => return Err(failure),
+                    Some(Err(Failed::Here(here))) => failure = here,
+                    None => tracing::debug!(session = session.number, "silent; asking another"),
+                }
+            }
+            tokio::select! {
                 biased;
-                answered = attempts.next() => answered,
-                () = session.silent(), if others => None,
-            };
-            match answered {
-                Some(Ok(opened)) => return Ok(opened),
-                Some(Err(Failed::Everywhere(failure))) => return Err(failure),
-                Some(Err(Failed::Here(here))) => failure = here,
-                None => tracing::debug!(session = session.number, "silent; asking another"),
+                answered = attempts.next() => match answered {
+                    Some(Ok(opened)) => return Ok(opened),
+                    Some(Err(Failed::Everywhere(failure))) => return Err(failure),
+                    Some(Err(Failed::Here(here))) => failure = here,
+                    None => return Err(failure),
+                },
+                // A session that moved to another tunnel, or a new one.
+                Ok(()) = arrivals.changed() => {}
             }
         }
-        while let Some(answered) = attempts.next().await {
-            match answered {
-                Ok(opened) => return Ok(opened),
-                Err(Failed::Everywhere(failure)) => return Err(failure),
-                Err(Failed::Here(here)) => failure = here,
-            }
-        }
-        Err(failure)
     }
 }
 
 async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened, Failed> {
     let overloaded = |detail: String| OpenFailure::Refused { code: OpenCode::Overloaded, detail };
-    let mut stream = session.open(&request.opening).await.map_err(|error| match error {
+    let opened = session.open_in_lane(&request.opening).await;
+    let (mut stream, lane) = opened.map_err(|error| match error {
         Unopened::Full(full) => Failed::Everywhere(overloaded(full.to_string())),
         Unopened::Flows => Failed::Here(overloaded(error.to_string())),
         Unopened::Tunnel(OpenError::Overloaded) => {
@@ -86,7 +95,7 @@ async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened
         Failed::Everywhere(OpenFailure::Refused { code: OpenCode::Abandoned, detail })
     })?;
     if reply.code == OpenCode::Connected {
-        return Ok(Opened { stream, address: reply.address, carrier: session.carrier() });
+        return Ok(Opened { stream, address: reply.address, carrier: session.carrier(&lane) });
     }
     let refused = OpenFailure::Refused { code: reply.code, detail: reply.detail };
     if reply.code == OpenCode::Draining {

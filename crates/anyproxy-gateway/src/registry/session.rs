@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, Weak};
 
-use anyproxy_transport::{OpenError, Opening, Stream, Tunnel};
-use anyproxy_wire::{codes::CloseCode, message::Protocol};
+use anyproxy_transport::{OpenError, Opening, Stream, TunnelError};
+use anyproxy_wire::{codes::CloseCode, frame::Frame, message::Protocol};
 use futures_util::future::{BoxFuture, FutureExt as _, pending};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::{
     GiveWay,
+    join::Keys,
+    lanes::{Lane, Lanes},
     load::{Candidate, Health},
-    pulse::{LEAST_OF_FLOWS, Pulse},
+    pulse::LEAST_OF_FLOWS,
     roster::{ClientKey, Identity, Member},
     share::{Full, Permit, Share},
 };
@@ -23,7 +25,10 @@ pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) group: Arc<str>,
     pub(crate) client: ClientKey,
-    pub(crate) tunnel: Tunnel,
+    pub(crate) keys: Keys,
+    pub(super) lanes: Lanes,
+    /// Where its tunnels' control messages go.
+    pub(crate) control: mpsc::Sender<(Arc<Lane>, Frame)>,
     pub(super) identity: Identity,
     pub(super) share: Arc<Share>,
     /// What is left of its streams for UDP flows; connections need none of it.
@@ -31,7 +36,6 @@ pub(crate) struct Session {
     pub(super) kept: Arc<dyn GiveWay>,
     /// Whether it takes no new connections any more.
     pub(super) leaving: watch::Sender<bool>,
-    pub(super) pulse: Pulse,
     /// Told when a port that it holds was taken away.
     pub(super) ports_revoked: Notify,
 }
@@ -55,6 +59,14 @@ impl Session {
     /// group's, and takes part of its bandwidth, for as long as the stream lives. Where the group is
     /// full, connections that it only keeps for later give way. Cancel safe.
     pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
+        Ok(self.open_in_lane(opening).await?.0)
+    }
+
+    /// The same; and tells which tunnel carries it.
+    pub(super) async fn open_in_lane(
+        &self,
+        opening: &Opening,
+    ) -> Result<(Stream, Arc<Lane>), Unopened> {
         let permit = self.permit(opening.protocol).await?;
         let flow = match opening.protocol {
             Protocol::Tcp => None,
@@ -63,10 +75,15 @@ impl Session {
                 Some(flows.try_acquire_owned().map_err(|_| Unopened::Flows)?)
             }
         };
-        let mut stream = self.tunnel.open(opening).await?;
-        stream.keep(Box::new((permit, flow)));
+        if self.load() >= self.keys.max_streams {
+            return Err(OpenError::Overloaded.into());
+        }
+        let used = self.lanes.enter().ok_or(OpenError::Tunnel(TunnelError::PeerDead))?;
+        let lane = Arc::clone(used.lane());
+        let mut stream = lane.tunnel.open(opening).await?;
+        stream.keep(Box::new((permit, flow, used)));
         stream.set_meters(self.share.meters().clone());
-        Ok(stream)
+        Ok((stream, lane))
     }
 
     /// Whether it opens no more flows.
@@ -90,18 +107,73 @@ impl Session {
     /// Waits until nothing at all has come from the client for long enough after now that it is
     /// taken for silent; for ever if something comes. Cancel safe.
     pub(crate) async fn silent(&self) {
-        self.pulse.silent(&self.tunnel).await;
+        match self.lanes.current() {
+            Some(lane) => lane.pulse.silent(&lane.tunnel).await,
+            None => pending().await,
+        }
     }
 
     /// Whether nothing at all comes from the client for a while from now, within which something just
     /// sent to it would have been acknowledged. Looks only once, at the end. Cancel safe.
     pub(crate) async fn stays_silent(&self) -> bool {
-        self.pulse.stays_silent(&self.tunnel, LEAST_OF_FLOWS).await
+        match self.lanes.current() {
+            Some(lane) => lane.pulse.stays_silent(&lane.tunnel, LEAST_OF_FLOWS).await,
+            // It is over.
+            None => true,
+        }
     }
 
     /// Waits until something has come from the client. Cancel safe.
     pub(crate) async fn heard(&self) {
-        self.pulse.heard(&self.tunnel).await;
+        match self.lanes.current() {
+            Some(lane) => lane.pulse.heard(&lane.tunnel).await,
+            None => pending().await,
+        }
+    }
+
+    /// Its tunnels, in the order in which they joined.
+    pub(crate) fn lanes(&self) -> Vec<Arc<Lane>> {
+        self.lanes.all()
+    }
+
+    /// The tunnel for whatever is new, while there is one.
+    pub(crate) fn current(&self) -> Option<Arc<Lane>> {
+        self.lanes.current()
+    }
+
+    /// A tunnel is over.
+    pub(crate) fn lose(&self, lane: &Lane) {
+        self.lanes.leave(lane.number);
+    }
+
+    /// Waits until the session has moved away from `lane`, and nothing is left there. Cancel safe.
+    pub(crate) async fn spent(&self, lane: &Lane) {
+        self.lanes.spent(lane).await;
+    }
+
+    /// Waits until its last tunnel is over. Cancel safe.
+    pub(crate) async fn over(&self) {
+        self.lanes.gone().await;
+    }
+
+    /// Closes all its tunnels; none joins any more.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.lanes.close(code, reason);
+    }
+
+    /// What its client was told, and names when it comes back.
+    pub(crate) fn generation(&self) -> u64 {
+        self.identity.generation
+    }
+
+    /// Bytes that stalled connections may hold, as an upper bound.
+    pub(super) fn stalled(&self) -> u64 {
+        self.keys.budget.charged()
+    }
+
+    /// Where it would open a stream: another number once it has moved to another tunnel.
+    pub(crate) fn way(&self) -> u64 {
+        self.lanes.current().map_or(0, |lane| lane.number)
     }
 
     /// Takes no new connections from now on.
@@ -114,9 +186,10 @@ impl Session {
         *self.leaving.borrow()
     }
 
-    /// What those whom it serves may know of it.
-    pub(super) fn carrier(self: &Arc<Self>) -> Carrier {
-        Carrier::new(self.leaving.subscribe(), Arc::new(Watched(Arc::downgrade(self))))
+    /// What those whom it serves over `lane` may know of it. What is live there stays when the session
+    /// moves to another tunnel, so that one's pulse says nothing of it.
+    pub(super) fn carrier(&self, lane: &Arc<Lane>) -> Carrier {
+        Carrier::new(self.leaving.subscribe(), Arc::new(Watched(Arc::downgrade(lane))))
     }
 
     /// What its client proved is not valid any more.
@@ -124,7 +197,7 @@ impl Session {
         tracing::info!(group = %self.group, client = %self.client.id, session = self.number, reason,
             "session closed");
         self.leave();
-        self.tunnel.close(CloseCode::Unauthorised, reason);
+        self.close(CloseCode::Unauthorised, reason);
     }
 
     /// Tells that a port which this session holds was taken away.
@@ -138,18 +211,18 @@ impl Session {
     }
 }
 
-/// A session whose pulse is watched; that does not keep it alive.
+/// A tunnel whose pulse is watched; that does not keep it alive.
 #[derive(Debug)]
-struct Watched(Weak<Session>);
+struct Watched(Weak<Lane>);
 
 impl ingress::Pulse for Watched {
     fn is_silent(&self) -> bool {
-        self.0.upgrade().is_some_and(|session| session.pulse.is_silent(&session.tunnel))
+        self.0.upgrade().is_some_and(|lane| lane.pulse.is_silent(&lane.tunnel))
     }
 
     fn silent(&self) -> BoxFuture<'_, ()> {
         match self.0.upgrade() {
-            Some(session) => async move { session.silent().await }.boxed(),
+            Some(lane) => async move { lane.pulse.silent(&lane.tunnel).await }.boxed(),
             // What it carried breaks by itself.
             None => pending().boxed(),
         }
@@ -164,17 +237,20 @@ impl Member for Session {
 
 impl Candidate for Session {
     fn number(&self) -> u64 {
-        self.number
+        self.way()
     }
 
     fn health(&self) -> Health {
-        if self.is_leaving() || self.tunnel.is_closed() {
-            return Health::Gone;
+        match self.lanes.current() {
+            Some(lane) if !self.is_leaving() && !lane.tunnel.is_closed() => {
+                let silent = lane.pulse.is_silent(&lane.tunnel);
+                if silent { Health::Silent } else { Health::Good }
+            }
+            Some(_) | None => Health::Gone,
         }
-        if self.pulse.is_silent(&self.tunnel) { Health::Silent } else { Health::Good }
     }
 
     fn load(&self) -> usize {
-        self.tunnel.streams()
+        self.lanes.all().iter().map(|lane| lane.tunnel.streams()).sum()
     }
 }

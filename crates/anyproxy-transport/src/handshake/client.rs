@@ -5,7 +5,7 @@
     reason = "what is not expected here is an error, also what a later version adds"
 )]
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_wire::{
@@ -14,7 +14,7 @@ use anyproxy_wire::{
     frame::Frame,
     handshake::{
         METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Transcript, VERSION, check_challenge,
-        check_gateway_proof, client_proof,
+        check_gateway_proof, client_proof, join_proof,
     },
     message::{Auth, Binding, Challenge, Hello, Intent, Refuse, SecretBytes, Welcome},
 };
@@ -56,8 +56,12 @@ pub struct Login {
     pub instance: [u8; 16],
     /// Which of several parallel sessions this is.
     pub replica: u64,
-    /// What the tunnel is for; a join is not offered, for want of its proof.
+    /// What the tunnel is for.
     pub intent: Intent,
+    /// With [`Intent::Join`]: the session's, from its Welcome.
+    pub join_key: Option<JoinKey>,
+    /// Silence after which this end pings, where that is sooner than the gateway asks for.
+    pub ping_within: Option<Duration>,
     /// The shared secret.
     pub secret: Secret,
     /// How to prove it.
@@ -66,6 +70,25 @@ pub struct Login {
     pub initial_credit: u64,
     /// The session's bound for stalled streams.
     pub budget: Arc<StallBudget>,
+}
+
+/// The key with which later tunnels join a session.
+#[derive(Clone, Copy)]
+pub struct JoinKey([u8; 32]);
+
+impl JoinKey {
+    /// What the gateway gave.
+    #[must_use]
+    pub fn of(welcome: &Welcome) -> Self {
+        Self(welcome.join_key)
+    }
+}
+
+/// It is a secret.
+impl fmt::Debug for JoinKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JoinKey")
+    }
 }
 
 /// Why a log-in failed.
@@ -162,7 +185,8 @@ async fn authenticate(pipe: &mut Pipe, login: &Login) -> Result<Welcome, LoginEr
         Method::Secret => SecretBytes::new(client_proof(&login.secret, &transcript).to_vec()),
         Method::Password => SecretBytes::new(login.secret.expose().to_vec()),
     };
-    pipe.send(&Frame::Auth(Auth { proof, join_proof: None })).await?;
+    let join_proof = prove_join(login, &hello, &challenge);
+    pipe.send(&Frame::Auth(Auth { proof, join_proof })).await?;
     let welcome = match pipe.receive().await?.frame {
         Frame::Welcome(welcome) => welcome,
         other => return Err(refusal(other)),
@@ -174,6 +198,12 @@ async fn authenticate(pipe: &mut Pipe, login: &Login) -> Result<Welcome, LoginEr
         }
     }
     Ok(welcome)
+}
+
+fn prove_join(login: &Login, hello: &Hello, challenge: &Challenge) -> Option<[u8; 32]> {
+    let Intent::Join { session } = login.intent else { return None };
+    let JoinKey(key) = login.join_key?;
+    Some(join_proof(&key, &session, &hello.nonce, &challenge.nonce))
 }
 
 fn bound_exporter(pipe: &Pipe, challenge: &Challenge) -> Result<Option<[u8; 32]>, TunnelError> {
@@ -214,7 +244,9 @@ fn settings(login: &Login, welcome: &Welcome) -> Settings {
         send_credit: welcome.initial_credit,
         recv_credit: login.initial_credit,
         max_streams: usize::try_from(welcome.max_streams).unwrap_or(usize::MAX),
-        ping_interval: welcome.ping_interval,
+        ping_interval: login
+            .ping_within
+            .map_or(welcome.ping_interval, |within| within.min(welcome.ping_interval)),
         dead_after: welcome.dead_after,
         budget: Arc::clone(&login.budget),
         ids: StreamIds::new(Side::Client),

@@ -35,6 +35,7 @@ pub struct Challenged {
     hello: Hello,
     auth: Auth,
     method: u64,
+    nonce: [u8; 32],
     transcript: Transcript,
 }
 
@@ -98,7 +99,7 @@ impl Greeting {
         match self.pipe.receive().await {
             Ok(Raw { frame: Frame::Auth(auth), .. }) => {
                 let Self { pipe, hello, .. } = self;
-                Ok(Challenged { pipe, hello, auth, method, transcript })
+                Ok(Challenged { pipe, hello, auth, method, nonce, transcript })
             }
             Ok(Raw { frame, .. }) => Err(misplaced(self.pipe, &frame).await),
             Err(error) => Err(give_up(self.pipe, error).await),
@@ -140,6 +141,12 @@ impl Challenged {
     #[must_use]
     pub fn method(&self) -> u64 {
         self.method
+    }
+
+    /// The nonce of our Challenge, which a join proof covers.
+    #[must_use]
+    pub fn nonce(&self) -> &[u8; 32] {
+        &self.nonce
     }
 
     /// What the proof covers.

@@ -13,6 +13,6 @@ mod client;
 mod gateway;
 mod pipe;
 
-pub use client::{Login, LoginError, Method};
+pub use client::{JoinKey, Login, LoginError, Method};
 pub use gateway::{Challenged, Greeting, TunnelLimits};
 pub(crate) use pipe::{Pipe, QuicPipe, WsPipe};

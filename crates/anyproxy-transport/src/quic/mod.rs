@@ -6,6 +6,7 @@
 //!             └─ DATAGRAM frames               flows                 (datagrams.rs)
 //! ```
 
+mod closed;
 mod config;
 mod control;
 mod datagrams;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use anyproxy_wire::codes::{CloseCode, StreamCode};
 use quinn::{ConnectionError, VarInt};
 
+pub(crate) use closed::closed;
 pub(crate) use config::{Limits, client_config, endpoint_config, server_config};
 pub(crate) use keys::{EndpointKeys, gateway_endpoint};
 pub(crate) use shared::Shared;

@@ -129,6 +129,7 @@ impl QuicTunnel {
             rtt: stats.path.rtt,
             sent: stats.udp_tx.bytes,
             received: stats.udp_rx.bytes,
+            sent_packets: stats.path.sent_packets,
             lost_packets: stats.path.lost_packets,
             streams: self.streams(),
             stalled: self.settings().budget.charged(),

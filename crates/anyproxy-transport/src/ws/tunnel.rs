@@ -171,6 +171,7 @@ impl WsTunnel {
             rtt: self.shared.rtt(),
             sent: self.shared.sent.load(Ordering::Relaxed),
             received: self.shared.received.load(Ordering::Relaxed),
+            sent_packets: 0,
             lost_packets: 0,
             streams: self.streams(),
             stalled: self.settings().budget.charged(),

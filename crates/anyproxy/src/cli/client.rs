@@ -24,7 +24,7 @@ pub struct ClientArgs {
         value_parser = with_fix(gateway)
     )]
     pub gateway: Option<HostPort>,
-    /// Which transport to use [default: quic]
+    /// Which transport to use [default: auto]
     #[arg(long, env = "ANYPROXY_TRANSPORT")]
     pub transport: Option<ClientTransport>,
     /// Trust the gateway if its certificate was issued by one of these authorities, PEM [default:

@@ -153,7 +153,7 @@ fn client(
             oldest_tls: OldestTls::Tls13,
             route: anyproxy_transport::Route::default(),
         },
-        transport,
+        transport: transport.into(),
         group: transport.to_string(),
         client_id: "demo".into(),
         replicas: 1,

@@ -20,10 +20,12 @@ pub enum GatewayTransport {
 /// Which transport a client dials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ClientTransport {
-    /// QUIC over UDP: best on lossy links.
+    /// QUIC where UDP passes, else the WebSocket; it moves between them while connected.
     #[default]
+    Auto,
+    /// QUIC over UDP only: best on lossy links.
     Quic,
-    /// WebSocket over TLS: where UDP does not pass.
+    /// WebSocket over TLS only.
     Ws,
 }
 

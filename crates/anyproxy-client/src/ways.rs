@@ -1,0 +1,266 @@
+//! The ways to the gateway: does what [`Path`] decides.
+//!
+//! ```text
+//! Path ── Dial, LogIn, GiveUp ──▶ Attempts ── dialled, tunnel, failure ──▶ Path
+//!   ▲                                 └──▶ the session: a tunnel is up
+//!   └── how the session's tunnel is, four times a second
+//! ```
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_transport::{Dialer, JoinKey, Login, LoginError, Transport, Tunnel, TunnelError};
+use anyproxy_wire::{
+    codes::CloseCode,
+    message::{Intent, Welcome},
+};
+use tokio::time::Instant;
+
+use crate::{
+    attempts::{Attempts, Step},
+    config::Choice,
+    failure::Failure,
+    path::{Command, Obstacle, PING_WITHIN, Path, Sample},
+};
+
+/// How often it is looked how the session's tunnel is.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How long an attempt may take beside a session.
+const ASIDE: Duration = Duration::from_secs(10);
+
+/// What carried the last session to the gateway, for all replicas.
+#[derive(Debug, Default)]
+pub(crate) struct Winner(Mutex<Option<Transport>>);
+
+impl Winner {
+    fn get(&self) -> Option<Transport> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, transport: Transport) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(transport);
+    }
+}
+
+/// What came of it.
+pub(crate) enum Event {
+    /// A tunnel is up, which carries the session from now on; and why there is another one, if there
+    /// was one before.
+    Up(Tunnel, Option<&'static str>),
+    /// Nothing led to the gateway.
+    Exhausted(Failure),
+}
+
+/// The ways of one replica.
+pub(crate) struct Ways {
+    dialer: Arc<Dialer>,
+    choice: Choice,
+    /// For a session of its own.
+    login: Login,
+    scope: Scope,
+    patience: Duration,
+    winner: Arc<Winner>,
+    path: Path,
+    attempts: Attempts,
+    /// The session's id and key, and the tunnel that carries it.
+    session: Option<([u8; 16], JoinKey, Tunnel)>,
+    failure: Option<Failure>,
+    look_at: Instant,
+}
+
+impl Ways {
+    /// Tasks of tunnels run in `scope`. An attempt without a session has `patience`.
+    pub(crate) fn new(
+        dialer: Arc<Dialer>,
+        (choice, winner): (Choice, Arc<Winner>),
+        login: Login,
+        scope: Scope,
+        patience: Duration,
+    ) -> Self {
+        let mut seed = [0; 8];
+        // Without randomness the probes are merely not spread.
+        let _ = getrandom::fill(&mut seed);
+        Self {
+            dialer,
+            choice,
+            login,
+            scope,
+            patience,
+            winner,
+            path: Path::new(choice, u64::from_le_bytes(seed)),
+            attempts: Attempts::default(),
+            session: None,
+            failure: None,
+            look_at: Instant::now(),
+        }
+    }
+
+    /// The group that it logs in to.
+    pub(crate) fn group(&self) -> &str {
+        &self.login.group
+    }
+
+    /// Sets out for a session.
+    pub(crate) fn start(&mut self) {
+        self.stop();
+        self.path.start(now(), self.winner.get());
+    }
+
+    /// The session is over, or nobody waits for it any more.
+    pub(crate) fn stop(&mut self) {
+        self.path.over();
+        (self.attempts, self.session, self.failure) = (Attempts::default(), None, None);
+    }
+
+    /// The gateway knows nothing of an earlier session.
+    pub(crate) fn forget(&mut self) {
+        self.login.intent = Intent::New;
+    }
+
+    /// The session goes on over a tunnel that was there before.
+    pub(crate) fn fell_back(&mut self, tunnel: &Tunnel) {
+        self.path.fell_back(now(), tunnel.transport());
+        if let Some((_, _, current)) = &mut self.session {
+            *current = tunnel.clone();
+        }
+    }
+
+    /// Waits for what comes of it. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            while let Some(command) = self.path.poll(now()) {
+                self.obey(command);
+            }
+            if self.path.is_exhausted()
+                && let Some(failure) = self.failure.take()
+            {
+                return Event::Exhausted(failure);
+            }
+            let look_at = self.path.watches().then_some(self.look_at);
+            let wake_at =
+                self.path.wait_until().map(Instant::from).into_iter().chain(look_at).min();
+            tokio::select! {
+                biased;
+                (transport, step) = self.attempts.next() => {
+                    if let Some(event) = self.step(transport, step) {
+                        return event;
+                    }
+                }
+                () = tokio::time::sleep_until(wake_at.unwrap_or_else(Instant::now)),
+                    if wake_at.is_some() => self.look(),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        tracing::trace!(?command, "way");
+        match command {
+            Command::Dial(transport) => {
+                let patience =
+                    if self.session.is_some() { ASIDE.min(self.patience) } else { self.patience };
+                self.attempts.dial(&self.dialer, transport, Deadline::after(patience));
+            }
+            Command::LogIn(transport) => {
+                let login = self.login(transport);
+                self.attempts.log_in(transport, login, &self.scope);
+            }
+            Command::GiveUp(transport) => {
+                self.attempts.give_up(transport);
+                if self.session.is_none() {
+                    // It is remembered for the case that nothing else leads there either.
+                    self.remember(LoginError::TimedOut.into());
+                }
+            }
+        }
+    }
+
+    fn login(&self, transport: Transport) -> Login {
+        let mut login = self.login.clone();
+        if let Some((session, key, _)) = &self.session {
+            (login.intent, login.join_key) = (Intent::Join { session: *session }, Some(*key));
+        }
+        if (self.choice, transport) == (Choice::Auto, Transport::Quic) {
+            login.ping_within = Some(PING_WITHIN);
+        }
+        login
+    }
+
+    fn step(&mut self, transport: Transport, step: Step) -> Option<Event> {
+        match step {
+            Step::Dialled => {
+                self.path.dialled(now(), transport);
+                None
+            }
+            Step::LoggedIn(tunnel, welcome) if self.is_strange(&welcome) => {
+                tunnel.close(CloseCode::Protocol, "that is another session");
+                self.path.failed(now(), transport, Obstacle::Way);
+                None
+            }
+            Step::LoggedIn(tunnel, welcome) => Some(self.up(tunnel, &welcome)),
+            Step::Failed(failure) => {
+                tracing::debug!(%transport, reason = %failure, "no way to the gateway");
+                self.path.failed(now(), transport, failure.obstacle());
+                if self.session.is_none() {
+                    self.remember(failure);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether a tunnel that was to join the session has joined another.
+    fn is_strange(&self, welcome: &Welcome) -> bool {
+        self.session.as_ref().is_some_and(|(session, ..)| *session != welcome.session)
+    }
+
+    fn remember(&mut self, failure: Failure) {
+        self.failure = Some(failure.after(self.failure.take()));
+    }
+
+    fn up(&mut self, tunnel: Tunnel, welcome: &Welcome) -> Event {
+        let transport = tunnel.transport();
+        let why = self.session.is_some().then(|| match transport {
+            Transport::Quic => "QUIC passes again",
+            Transport::WebSocket => self.path.trouble().unwrap_or("QUIC was silent"),
+        });
+        self.path.logged_in(now(), transport);
+        self.winner.set(transport);
+        self.login.intent = Intent::Supersede { generation: welcome.generation };
+        self.session = Some((welcome.session, JoinKey::of(welcome), tunnel.clone()));
+        (self.failure, self.look_at) = (None, Instant::now() + LOOK_EVERY);
+        Event::Up(tunnel, why)
+    }
+
+    fn look(&mut self) {
+        let Some((_, _, tunnel)) = &self.session else { return };
+        if !self.path.watches() || self.look_at > Instant::now() {
+            return;
+        }
+        self.look_at = Instant::now() + LOOK_EVERY;
+        let stats = tunnel.stats();
+        let sample = Sample {
+            received: stats.received,
+            sent: stats.sent_packets,
+            lost: stats.lost_packets,
+            rtt: stats.rtt,
+        };
+        self.path.sample(now(), &sample);
+    }
+}
+
+/// A session that was shut down before it was there.
+pub(crate) fn shut_down() -> Failure {
+    Failure::Over(TunnelError::Closed {
+        by: anyproxy_transport::ClosedBy::Us,
+        code: CloseCode::Shutdown,
+        reason: String::new(),
+    })
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

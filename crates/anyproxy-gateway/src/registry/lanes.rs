@@ -1,0 +1,233 @@
+//! The tunnels of one session: usually one, and two while it moves from one transport to another.
+//!
+//! ```text
+//! new streams ─▶ the lane that joined last, of those that are open
+//! older lanes    keep the streams that they have, and are closed when they have none
+//! no lane left   the session is over, and nothing joins it any more
+//! ```
+//!
+//! The gateway closes an older lane and not the client, because it alone opens streams: it knows
+//! that none is on its way.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyproxy_transport::Tunnel;
+use anyproxy_wire::codes::CloseCode;
+use tokio::sync::watch;
+
+use super::pulse::Pulse;
+
+/// Tunnels of one session at once: the old one, the new one, and those whose streams outlast two moves.
+const MAX_LANES: usize = 4;
+
+/// How often it is looked whether an older lane has any stream left. The last reset of one that
+/// ends has that long to leave.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// One of a session's tunnels.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// Unique among all sessions of this process, and ascending.
+    pub(crate) number: u64,
+    pub(crate) tunnel: Tunnel,
+    pub(super) pulse: Pulse,
+    /// Streams, and those that are about to be opened.
+    uses: AtomicUsize,
+}
+
+/// One use of a lane; it stays open until this is dropped.
+#[derive(Debug)]
+pub(crate) struct InUse(Arc<Lane>);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.uses.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Lane {
+    pub(super) fn new(number: u64, tunnel: Tunnel) -> Arc<Self> {
+        Arc::new(Self { number, tunnel, pulse: Pulse::default(), uses: AtomicUsize::new(0) })
+    }
+
+    fn is_unused(&self) -> bool {
+        self.uses.load(Ordering::Relaxed) == 0 && self.tunnel.streams() == 0
+    }
+}
+
+/// Why a tunnel does not join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotJoined {
+    /// The session is over.
+    Over,
+    /// It has as many as it may have.
+    Full,
+}
+
+/// All tunnels of a session.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    state: Mutex<State>,
+    /// Counts what came and went.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// In the order in which they joined.
+    lanes: Vec<Arc<Lane>>,
+    /// Welcomed, and not yet joined.
+    coming: usize,
+    /// Tunnels that were ever expected: the next one's number within the session.
+    next: u64,
+    end: End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// Nothing joins any more.
+    Over,
+}
+
+impl Lanes {
+    pub(super) fn new(first: Arc<Lane>) -> Self {
+        let state = State { lanes: vec![first], coming: 0, next: 1, end: End::Open };
+        Self { state: Mutex::new(state), changes: watch::Sender::new(0) }
+    }
+
+    /// The lane for new streams.
+    pub(super) fn current(&self) -> Option<Arc<Lane>> {
+        self.state().current().cloned()
+    }
+
+    /// The lane for a new stream, which stays open for it.
+    pub(super) fn enter(&self) -> Option<InUse> {
+        let state = self.state();
+        let lane = state.current()?;
+        lane.uses.fetch_add(1, Ordering::Relaxed);
+        Some(InUse(Arc::clone(lane)))
+    }
+
+    /// All that are there, in the order in which they joined.
+    pub(super) fn all(&self) -> Vec<Arc<Lane>> {
+        self.state().lanes.clone()
+    }
+
+    /// Expects one more; gives its number within the session. To be followed by
+    /// [`join`](Self::join) or [`give_up`](Self::give_up).
+    pub(super) fn expect(&self) -> Result<u64, NotJoined> {
+        let mut state = self.state();
+        if state.end == End::Over {
+            return Err(NotJoined::Over);
+        }
+        if state.lanes.len().saturating_add(state.coming) >= MAX_LANES {
+            return Err(NotJoined::Full);
+        }
+        state.coming = state.coming.saturating_add(1);
+        let number = state.next;
+        state.next = number.saturating_add(1);
+        Ok(number)
+    }
+
+    /// The one that was expected does not come.
+    pub(super) fn give_up(&self) {
+        let mut state = self.state();
+        state.coming = state.coming.saturating_sub(1);
+    }
+
+    /// The one that was expected is there: new streams go to it.
+    pub(super) fn join(&self, lane: Arc<Lane>) -> Result<(), NotJoined> {
+        {
+            let mut state = self.state();
+            state.coming = state.coming.saturating_sub(1);
+            if state.end == End::Over {
+                return Err(NotJoined::Over);
+            }
+            state.lanes.push(lane);
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// Takes one out; without any the session is over.
+    pub(super) fn leave(&self, number: u64) {
+        {
+            let mut state = self.state();
+            state.lanes.retain(|lane| lane.number != number);
+            if state.lanes.is_empty() {
+                state.end = End::Over;
+            }
+        }
+        self.changed();
+    }
+
+    /// Closes all, for good.
+    pub(super) fn close(&self, code: CloseCode, reason: &str) {
+        let lanes = {
+            let mut state = self.state();
+            state.end = End::Over;
+            state.lanes.clone()
+        };
+        for lane in lanes {
+            lane.tunnel.close(code, reason);
+        }
+    }
+
+    /// Waits until there is none. Cancel safe.
+    pub(super) async fn gone(&self) {
+        let mut changes = self.changes.subscribe();
+        while !self.state().lanes.is_empty() {
+            // The sender lives as long as this borrow.
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Waits until `lane` is not for new streams any more and has none left. Cancel safe.
+    pub(super) async fn spent(&self, lane: &Lane) {
+        let mut changes = self.changes.subscribe();
+        let is_current = || self.current().is_some_and(|current| current.number == lane.number);
+        let mut unused = 0;
+        while unused < 2 {
+            if is_current() {
+                unused = 0;
+                let _ = changes.changed().await;
+                continue;
+            }
+            unused = if lane.is_unused() { unused + 1 } else { 0 };
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The state stays whole whatever panics, so poisoning says nothing.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The only one may be closed already, which whoever uses it sees: to ask takes the lock of the
+    /// tunnel, and this is asked for several times for each stream.
+    fn current(&self) -> Option<&Arc<Lane>> {
+        if let [only] = self.lanes.as_slice() {
+            return Some(only);
+        }
+        self.lanes.iter().rev().find(|lane| !lane.tunnel.is_closed())
+    }
+}
+
+impl InUse {
+    pub(super) fn lane(&self) -> &Arc<Lane> {
+        &self.0
+    }
+}

@@ -1,0 +1,54 @@
+//! One more tunnel for a live session.
+
+use std::{sync::Arc, time::Duration};
+
+use anyproxy_transport::{Challenged, TunnelError};
+
+use super::{Placed, Sessions, refused, tunnel_limits};
+use crate::{
+    credentials::Admitted,
+    registry::{JoinClaim, Joining},
+};
+
+impl Sessions {
+    /// Lets a client that proved the group's secret into `session`, if it holds its key too.
+    pub(super) async fn join(
+        &self,
+        client: Challenged,
+        admitted: Admitted,
+        session: [u8; 16],
+    ) -> Result<Placed, TunnelError> {
+        let claim = JoinClaim {
+            hello: client.hello(),
+            session,
+            proof: client.auth().join_proof,
+            gateway_nonce: client.nonce(),
+        };
+        match self.registry.join(&admitted, &claim) {
+            Ok(joining) => self.welcome_again(client, joining, admitted.proof).await,
+            Err(error) => {
+                tracing::debug!(peer = %client.peer(), group = ?client.hello().principal,
+                    reason = error.reason(), "a tunnel was refused");
+                client.refuse(error.code(), error.reason(), Duration::ZERO).await;
+                Err(refused(error.code()))
+            }
+        }
+    }
+
+    async fn welcome_again(
+        &self,
+        client: Challenged,
+        joining: Joining,
+        proof: Option<[u8; 32]>,
+    ) -> Result<Placed, TunnelError> {
+        let session = Arc::clone(&joining.session);
+        let keys = &session.keys;
+        let welcome = self.consent(keys, (joining.tunnel, proof), session.generation());
+        let tunnel = client.welcome(welcome, tunnel_limits(keys), &self.scope).await?;
+        let lane = joining.enter(tunnel).map_err(|error| refused(error.code()))?;
+        tracing::info!(group = %session.group, client = %session.client.id,
+            peer = %lane.tunnel.peer(), transport = %lane.tunnel.transport(),
+            session = session.number, "session moves to another tunnel");
+        Ok(Placed::Further(session, lane))
+    }
+}
