@@ -2,6 +2,9 @@
 //!
 //! The read buffer exists only while there are bytes to hand on: it is allocated for a read and
 //! freed when that read finds nothing. A thousand idle connections hold no buffers.
+//!
+//! A TCP socket tells of a reset once: to the write that comes first, and then the next read finds nothing, as
+//! at EOF. So that a cut never passes for an end, a side remembers what its write was told.
 
 use std::fmt;
 use std::io;
@@ -26,17 +29,27 @@ pub struct IoSide<T> {
     buffer: Vec<u8>,
     /// How much of `buffer` has been consumed.
     start: usize,
+    peer: Peer,
+}
+
+/// What is known of the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    There,
+    /// A write was told that it has reset the connection before it ended its own direction: Linux calls a reset
+    /// after that a broken pipe.
+    Reset,
 }
 
 impl<T> IoSide<T> {
     /// A side that reads from and writes to `io`.
     pub const fn new(io: T) -> Self {
-        Self { io, prefix: Bytes::new(), buffer: Vec::new(), start: 0 }
+        Self { io, prefix: Bytes::new(), buffer: Vec::new(), start: 0, peer: Peer::There }
     }
 
     /// As [`IoSide::new`], for an `io` from which bytes have been taken already: they come first.
     pub const fn with_prefix(io: T, prefix: Bytes) -> Self {
-        Self { io, prefix, buffer: Vec::new(), start: 0 }
+        Self { io, prefix, buffer: Vec::new(), start: 0, peer: Peer::There }
     }
 
     /// The connection below.
@@ -62,6 +75,15 @@ impl<T> IoSide<T> {
         (self.io, unread)
     }
 
+    /// Remembers a reset.
+    fn heed<R>(&mut self, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if matches!(&result, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset)
+        {
+            self.peer = Peer::Reset;
+        }
+        result
+    }
+
     fn free_buffer(&mut self) {
         self.buffer = Vec::new();
         self.start = 0;
@@ -81,7 +103,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side for IoSide<T> {
             if self.buffer.is_empty() {
                 self.free_buffer();
             }
-            ready!(read)?;
+            if ready!(read)? == 0 && self.peer == Peer::Reset {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
         }
         Poll::Ready(Ok(&self.buffer[self.start..]))
     }
@@ -98,11 +122,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side for IoSide<T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.heed(written)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.heed(flushed)
     }
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

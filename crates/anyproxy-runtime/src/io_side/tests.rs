@@ -158,3 +158,37 @@ async fn a_prefix_comes_before_an_error() {
     assert_eq!(fill(&mut side).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert_eq!(side.buffer.capacity(), 0);
 }
+
+/// The system tells of a reset once, here to the write, and the reads after it find nothing.
+#[tokio::test]
+async fn a_reset_that_a_write_was_told_of_is_no_end() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (far, _) = listener.accept().await.unwrap();
+    let mut side = IoSide::new(near);
+    far.set_zero_linger().unwrap();
+    drop(far);
+
+    let told = poll_fn(|cx| side.poll_write(cx, b"into the void")).await.unwrap_err();
+    assert_eq!(told.kind(), io::ErrorKind::ConnectionReset);
+    let end = fill(&mut side).await.unwrap_err();
+    assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
+}
+
+/// Who ends their own direction and then wants nothing more has ended it all the same.
+#[tokio::test]
+async fn an_end_stays_one_when_a_reset_follows() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut far, _) = listener.accept().await.unwrap();
+    let mut side = IoSide::new(near);
+    far.write_all(b"answer").await.unwrap();
+    far.shutdown().await.unwrap();
+    far.set_zero_linger().unwrap();
+    drop(far);
+
+    poll_fn(|cx| side.poll_write(cx, b"into the void")).await.unwrap_err();
+    assert_eq!(fill(&mut side).await.unwrap(), b"answer");
+    side.consume(6);
+    assert_eq!(fill(&mut side).await.unwrap(), b"");
+}
