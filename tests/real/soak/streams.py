@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from contextlib import asynccontextmanager
 
 from .plan import pattern
 from .ways import BLOCK, STREAMS, Cut, Wrong
@@ -25,6 +26,27 @@ class Expected:
             raise Cut(f"{self.at} of {len(self.data)} bytes, then a proper end")
 
 
+def reset(writer):
+    """Ends a stream with a reset."""
+    sock = writer.get_extra_info("socket")
+    if not writer.transport.is_closing():
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@asynccontextmanager
+async def opened(way, group, small=False):
+    """A stream. Who gives it up leaves with a reset, so that the target does not take it for the end."""
+    reader, writer = await STREAMS[way](group, small)
+    try:
+        yield reader, writer
+    except BaseException:
+        reset(writer)
+        raise
+    finally:
+        writer.transport.abort()
+
+
 async def read_all(reader, expected, pause=0.0, block=BLOCK):
     """Checks everything up to the end."""
     while data := await reader.read(block):
@@ -36,9 +58,8 @@ async def read_all(reader, expected, pause=0.0, block=BLOCK):
 
 async def echo(way, group, key, size):
     """Sends bytes that have to come back, with the end of the one direction before that of the other."""
-    reader, writer = await STREAMS[way](group)
     data = pattern(key, size)
-    try:
+    async with opened(way, group) as (reader, writer):
         reading = asyncio.ensure_future(read_all(reader, Expected(data)))
         try:
             writer.write(f"echo {size}\n".encode())
@@ -50,16 +71,13 @@ async def echo(way, group, key, size):
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-        return 2 * size
-    finally:
-        writer.transport.abort()
+    return 2 * size
 
 
 async def rest(way, group, key, rounds, quiet):
     """A connection that mostly rests: `rounds` exchanges, with pauses that `quiet` (an event) cuts short."""
-    reader, writer = await STREAMS[way](group)
     data = pattern(key, rounds * 200)
-    try:
+    async with opened(way, group) as (reader, writer):
         writer.write(f"echo {len(data)}\n".encode())
         for at in range(0, len(data), 200):
             part = data[at : at + 200]
@@ -77,44 +95,34 @@ async def rest(way, group, key, rounds, quiet):
         writer.write_eof()
         if await reader.read(1):
             raise Wrong("bytes after the end")
-        return 2 * len(data)
-    finally:
-        writer.transport.abort()
+    return 2 * len(data)
 
 
 async def slow(way, group, key, size):
     """A reader that takes its time."""
-    reader, writer = await STREAMS[way](group, small=True)
-    try:
+    async with opened(way, group, small=True) as (reader, writer):
         writer.write(f"send {key} {size}\n".encode())
         await read_all(reader, Expected(pattern(key, size)), pause=0.05, block=size // 200)
-        return size
-    finally:
-        writer.transport.abort()
+    return size
 
 
 async def leave(way, group, key, size):
     """A user who goes away with a reset in the middle."""
-    reader, writer = await STREAMS[way](group)
     data = pattern(key, size)
-    try:
+    async with opened(way, group) as (reader, writer):
         writer.write(f"echo {size}\n".encode() + data[: size // 2])
         part = await reader.read(BLOCK)
         if not part:
             raise Cut("ended properly before anything came back")
         Expected(data).take(part)
-        linger = struct.pack("ii", 1, 0)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        return len(part)
-    finally:
-        writer.transport.abort()
+        reset(writer)
+    return len(part)
 
 
 async def left(way, group, key, size):
     """A target that goes away with a reset in the middle: the user has to see a reset."""
-    reader, writer = await STREAMS[way](group)
     expected = Expected(pattern(key, size))
-    try:
+    async with opened(way, group) as (reader, writer):
         writer.write(f"reset {key} {size}\n".encode())
         try:
             while data := await reader.read(BLOCK):
@@ -122,5 +130,3 @@ async def left(way, group, key, size):
         except ConnectionResetError:
             return expected.at
         raise Cut("the target's reset came as a proper end")
-    finally:
-        writer.transport.abort()

@@ -14,6 +14,7 @@ how many connections there are.
 
 import asyncio
 import json
+import logging
 import socket
 import struct
 import time
@@ -134,4 +135,6 @@ async def main():
 
 
 if __name__ == "__main__":
+    # It warns of writes to connections that are gone.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     asyncio.run(main())
