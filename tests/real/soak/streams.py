@@ -5,7 +5,7 @@ import socket
 import struct
 from contextlib import asynccontextmanager
 
-from .plan import pattern
+from .plan import HUNG_AFTER, pattern
 from .ways import BLOCK, STREAMS, Cut, Wrong
 
 
@@ -83,7 +83,8 @@ async def rest(way, group, key, rounds, quiet):
             part = data[at : at + 200]
             writer.write(part)
             try:
-                back = await reader.readexactly(len(part))
+                async with asyncio.timeout(HUNG_AFTER):
+                    back = await reader.readexactly(len(part))
             except asyncio.IncompleteReadError:
                 raise Cut("a resting stream ended properly") from None
             if back != part:

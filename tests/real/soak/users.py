@@ -96,7 +96,7 @@ class Crowd:
         except (ConnectionResetError, BrokenPipeError):
             what, why = "failed", "reset"
         except TimeoutError:
-            what, why = ("failed", f"nothing within {patience} s") if probe else ("hung", f"over {patience} s")
+            what, why = ("failed", f"nothing within {PROBE_PATIENCE} s") if probe else ("hung", f"over {plan.HUNG_AFTER} s")
         except OSError as error:
             what, why = "failed", error.strerror or repr(error)
         self.live -= 1
@@ -107,8 +107,8 @@ class Crowd:
         """One user, who makes one request after the other."""
         while not self.ended:
             await self.going.wait()
-            # `slow` and `rest` take their time by themselves.
-            await self.one(kind, group, make, plan.HUNG_AFTER, False)
+            # Who rests does so for long, and bounds each wait.
+            await self.one(kind, group, make, None if kind == "rest" else plan.HUNG_AFTER, False)
             await asyncio.sleep(self.random.uniform(0.05, 0.3))
 
     async def prober(self, kind, group, make):
