@@ -90,7 +90,8 @@ def catalogue():
         Fault("UDP rejected", rule("auto", ICMP), clear("auto"), 15),
     ]
     for place in ("auto", "ws"):
-        faults += [Fault(f"{name}, {place}", rule(place, text), clear(place), hold) for name, (text, hold) in RULES.items()]
+        for name, (text, hold) in RULES.items():
+            faults.append(Fault(f"{name}, {place}", rule(place, text), clear(place), hold))
         faults += [
             Fault(f"client killed, {place}", kill(place), start(place), 2, restart=True),
             Fault(f"client frozen, {place}", send(place, signal.SIGSTOP), send(place, signal.SIGCONT), 10),

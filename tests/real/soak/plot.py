@@ -115,8 +115,10 @@ def panels(stage, length):
 
     yield Panel(0, "Resident memory (MiB)", length, of("rss", 1 << 20))
     yield Panel(1, "Open descriptors", length, of("descriptors", 1))
-    yield Panel(2, "Requests that worked, each second", length, {"requests": [(one.at, one.worked) for one in samples]})
-    yield Panel(3, "Failures that users saw, each second", length, {"failures": [(one.at, one.failed) for one in samples]})
+    worked = [(one.at, one.worked) for one in samples]
+    failed = [(one.at, one.failed) for one in samples]
+    yield Panel(2, "Requests that worked, each second", length, {"requests": worked})
+    yield Panel(3, "Failures that users saw, each second", length, {"failures": failed})
 
 
 def numbers(bands, panel):
@@ -140,7 +142,7 @@ def legend(stage, bands, y):
         ("harmless", "reload: nothing may fail"),
         ("quiet", "users rest: a quiet point"),
     ):
-        yield f'<rect x="{x}" y="{y - 10}" width="14" height="12" fill="{BAND[kind]}" stroke="#999" stroke-width="0.5"/>'
+        yield f'<rect x="{x}" y="{y - 10}" width="14" height="12" fill="{BAND[kind]}" stroke="#999"/>'
         yield text(x + 20, y, words)
         x += 40 + 7 * len(words)
     per_column = (len(stage.met) + 2) // 3

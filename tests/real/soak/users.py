@@ -2,8 +2,8 @@
 
     python3 -m soak.users SEED
 
-Takes `rest`, `go` and `end` on standard input. Prints a line of JSON for each request that is over, and once a second how
-many are under way.
+Takes `rest`, `go` and `end` on standard input. Prints a line of JSON for each request that is over, and once a second
+how many are under way.
 """
 
 import asyncio
@@ -96,7 +96,9 @@ class Crowd:
         except (ConnectionResetError, BrokenPipeError):
             what, why = "failed", "reset"
         except TimeoutError:
-            what, why = ("failed", f"nothing within {PROBE_PATIENCE} s") if probe else ("hung", f"over {plan.HUNG_AFTER} s")
+            what, why = "hung", f"over {plan.HUNG_AFTER} s"
+            if probe:
+                what, why = "failed", f"nothing within {PROBE_PATIENCE} s"
         except OSError as error:
             what, why = "failed", error.strerror or repr(error)
         self.live -= 1
