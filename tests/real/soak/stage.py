@@ -116,8 +116,9 @@ class Stage:
         met = Met(len(self.met) + 1, fault, time.monotonic())
         self.met.append(met)
         self.sampler.fault = met.number
-        during = self.ledger.mark()
         met.note = fault.begin(self) or ""
+        # Not before: a probe could slip through while it begins.
+        during = self.ledger.mark()
         self.sleep(fault.hold)
         fault.clear(self)
         met.cleared = time.monotonic()
