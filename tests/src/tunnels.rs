@@ -15,7 +15,7 @@ use anyproxy_wire::{
 
 use crate::{
     lab::{Certificates, GROUP, SECRET, Site},
-    net::{LinkHandle, LinkSettings, World},
+    net::{Host, LinkHandle, LinkSettings, World},
 };
 
 /// How long anything here may take, in virtual time.
@@ -31,6 +31,8 @@ pub struct Tunnels {
     pub link: LinkHandle,
     /// The network.
     pub world: World,
+    /// Where the client's end is.
+    pub client_host: Host,
     /// Where the tunnel's tasks run.
     pub scope: Scope,
     /// The gateway's share of memory for those who do not keep up.
@@ -97,14 +99,16 @@ impl Tunnels {
 
     /// Dials; the gateway's end has so many bytes for those who do not keep up.
     pub async fn with_budget(transport: Transport, link: LinkSettings, budget: u64) -> Self {
-        let (site, world) = Site::simulated();
+        let (mut site, world) = Site::simulated();
+        let client_host = world.host("dialler", [198, 18, 0, 8].into());
+        site.client = client_host.net();
         world.set_default(link);
         let door = Door::with_budget(site, budget);
         let dialling = dial(&door, transport);
         let (gateway, client) = tokio::join!(door.welcome(), dialling);
         let link = world.link(door.site.gateway_ip, gateway.peer().ip());
         let (scope, budget) = (door.scope.clone(), Arc::clone(&door.budget));
-        Self { gateway, client, link, world, scope, budget, _door: door }
+        Self { gateway, client, link, world, client_host, scope, budget, _door: door }
     }
 
     /// Opens a stream that the other end has accepted and not yet answered.

@@ -81,7 +81,8 @@ impl Client {
         let winner = Arc::new(Winner::default());
         let exit = Arc::new(Exit {
             flows: Arc::clone(&flows),
-            egress: Egress::new(net, Arc::new(config.policy)),
+            egress: Egress::new(Arc::clone(&net), Arc::new(config.policy)),
+            net,
             forwards: config.forwards,
             limits: config.limits,
             scope: root.clone(),

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, sync::Arc};
 
 use anyproxy_runtime::{Deadline, IoSide, RelayTimeouts, Scope, Side as _};
-use anyproxy_transport::{Admission, Incoming, Near, Stream, Tunnel, splice};
+use anyproxy_transport::{Admission, Incoming, Near, Stream, Tunnel, net::Net, splice};
 use anyproxy_wire::{
     codes::OpenCode,
     message::{Open, Protocol, Target},
@@ -25,6 +25,8 @@ pub(crate) struct Exit {
     pub(crate) limits: Limits,
     pub(crate) scope: Scope,
     pub(crate) flows: Arc<Flows>,
+    /// For the clock that goes on while the machine sleeps.
+    pub(crate) net: Arc<dyn Net>,
 }
 
 /// Why the target was not reached, for the user.

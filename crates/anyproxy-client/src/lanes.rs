@@ -12,7 +12,7 @@ use anyproxy_wire::{codes::CloseCode, frame::Frame};
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::connection::Exit;
+use crate::{connection::Exit, place::Places, wake::Wake};
 
 /// Control messages that may wait for the session.
 const CONTROL_QUEUE: usize = 16;
@@ -42,6 +42,8 @@ pub(crate) struct Lanes {
     ended: Option<(u64, TunnelError)>,
     said: mpsc::Receiver<(Tunnel, Frame)>,
     say: mpsc::Sender<(Tunnel, Frame)>,
+    wake: Wake,
+    places: Places,
 }
 
 impl Lanes {
@@ -49,8 +51,21 @@ impl Lanes {
         let (say, said) = mpsc::channel(CONTROL_QUEUE);
         let flows = Arc::new(Semaphore::new(first.max_flows().min(Semaphore::MAX_PERMITS)));
         let (tunnels, attended, ended) = (Vec::new(), FuturesUnordered::new(), None);
-        let mut lanes =
-            Self { exit, connections, flows, tunnels, next: 0, attended, ended, said, say };
+        let wake = Wake::new(Arc::clone(&exit.net));
+        let places = Places::new(Arc::clone(&exit.net));
+        let mut lanes = Self {
+            exit,
+            connections,
+            flows,
+            tunnels,
+            next: 0,
+            attended,
+            ended,
+            said,
+            say,
+            wake,
+            places,
+        };
         lanes.add(first);
         lanes
     }
@@ -67,6 +82,11 @@ impl Lanes {
         let attending = attend(tunnel.clone(), serving, self.say.clone());
         self.attended.push(Box::pin(async move { (number, attending.await) }));
         self.tunnels.push((number, tunnel));
+        self.look_around();
+    }
+
+    fn look_around(&mut self) {
+        self.places.look(self.tunnels.iter().map(|(number, tunnel)| (*number, tunnel)));
     }
 
     /// The one for what is new.
@@ -96,12 +116,13 @@ impl Lanes {
 
     /// Serves until something is to be told. Cancel safe.
     pub(crate) async fn next(&mut self) -> News {
-        if self.ended.is_none() {
+        while self.ended.is_none() {
             tokio::select! {
                 biased;
                 Some((tunnel, frame)) = self.said.recv() => return News::Said(tunnel, frame),
                 Some(over) = self.attended.next() => self.ended = Some(over),
-                else => {}
+                slept = self.wake.woke() => self.all().for_each(|tunnel| tunnel.doubt(slept)),
+                () = self.places.due() => self.look_around(),
             }
         }
         // A tunnel may say why it ends, and end at once: that comes first.

@@ -18,10 +18,12 @@ mod flow;
 mod former;
 mod lanes;
 mod path;
+mod place;
 mod proxy_header;
 mod replica;
 mod session;
 mod state;
+mod wake;
 mod ways;
 
 pub use client::{Client, Ended, StartError};

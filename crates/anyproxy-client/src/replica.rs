@@ -30,6 +30,7 @@ use crate::{
     lanes::Lanes,
     session::{End, Session},
     state::{Reporter, State},
+    wake::Wake,
     ways::{Event, Ways, shut_down},
 };
 
@@ -92,22 +93,34 @@ impl Supervisor {
             tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?pause,
                 "not connected to the gateway");
             self.replica.reporter.set(State::Waiting(text));
+            let mut wake = self.wake();
             tokio::select! {
                 () = self.replica.scope.draining() => break,
                 () = tokio::time::sleep(pause) => {}
+                // It may wake up in another network.
+                _ = wake.woke() => {}
             }
         }
         self.replica.reporter.set(State::Ended);
     }
 
+    fn wake(&self) -> Wake {
+        Wake::new(Arc::clone(&self.replica.exit.net))
+    }
+
     /// One session from the first attempt to its end.
     async fn session(&mut self) -> Failure {
         let scope = self.replica.scope.clone();
+        let mut wake = self.wake();
         self.ways.start();
-        let event = tokio::select! {
-            biased;
-            () = scope.draining() => return shut_down(),
-            event = self.ways.next() => event,
+        let event = loop {
+            tokio::select! {
+                biased;
+                () = scope.draining() => return shut_down(),
+                event = self.ways.next() => break event,
+                // What was dialled before is of another time.
+                _ = wake.woke() => self.ways.start(),
+            }
         };
         let tunnel = match event {
             Event::Up(tunnel, _) => tunnel,

@@ -277,7 +277,7 @@ impl Dialer {
     async fn upgrade(&self, conn: Conn, peer: SocketAddr) -> Result<Pipe, TunnelError> {
         let tls = self
             .websocket
-            .connect(self.name.clone(), conn)
+            .connect(self.name.clone(), ws::Heard::new(conn))
             .await
             .map_err(|error| TunnelError::Transport(error.to_string()))?;
         let socket = ws::connect(tls.into(), &self.host_header(), &self.config.path).await?;

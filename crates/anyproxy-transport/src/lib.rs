@@ -9,6 +9,7 @@
 //! The rest of the product never sees quinn or tungstenite: which transport carries a tunnel is
 //! decided once, at dial or accept, and hidden in an enum. All sockets come from [`net::Net`].
 
+mod alarm;
 pub mod behind;
 mod budget;
 mod dial;

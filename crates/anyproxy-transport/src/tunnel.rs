@@ -9,6 +9,7 @@
 //! code, statistics. The arm is chosen once, at dial or accept.
 
 mod opening;
+mod stats;
 mod transport;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ use crate::{
 
 pub use anyproxy_wire::mux::Side;
 pub use opening::{OpenError, Opening, StreamIds};
+pub use stats::Stats;
 pub use transport::Transport;
 
 /// What both ends agreed on in the handshake, and what this end allows itself.
@@ -61,27 +63,6 @@ pub(crate) enum Datagram {
     TooLarge,
     /// There was no room, or the tunnel is over. It is counted for the tunnel.
     Dropped,
-}
-
-/// Figures of a tunnel at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stats {
-    /// Smoothed round-trip time; zero until measured.
-    pub rtt: Duration,
-    /// Bytes handed to the network (QUIC: UDP payload; WebSocket: messages).
-    pub sent: u64,
-    /// Bytes from the network.
-    pub received: u64,
-    /// Packets sent (QUIC only).
-    pub sent_packets: u64,
-    /// Packets found lost (QUIC only; TCP hides its own).
-    pub lost_packets: u64,
-    /// Live data streams.
-    pub streams: usize,
-    /// Bytes that stalled streams of the session may hold, as an upper bound.
-    pub stalled: u64,
-    /// Datagrams of flows, sent or received, that found no room or no flow at this end.
-    pub dropped_datagrams: u64,
 }
 
 /// A live tunnel; clones share it. When the last clone is dropped the tunnel closes as abandoned.
@@ -250,6 +231,26 @@ impl Tunnel {
         match &*self.arm {
             Arm::Quic(_) => {}
             Arm::WebSocket(tunnel) => tunnel.probe(),
+        }
+    }
+
+    /// Whether something that went out has been unanswered for so long that the peer may be gone: nothing has come
+    /// for max(3 s, 4 retransmission time-outs). What is live may well go on; what is new is better put elsewhere.
+    #[must_use]
+    pub fn is_suspected(&self) -> bool {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.is_suspected(),
+            Arm::WebSocket(tunnel) => tunnel.is_suspected(),
+        }
+    }
+
+    /// Asks the peer for a sign of life at once. If it gives none within max(3 s, 4 retransmission time-outs), `silence`
+    /// counts as silence before now: what the machine slept, for which the runtime's clock stood still; zero, if nothing is
+    /// known; [`Duration::MAX`], if no answer shall end the tunnel.
+    pub fn doubt(&self, silence: Duration) {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.doubt(silence),
+            Arm::WebSocket(tunnel) => tunnel.doubt(silence),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use super::state::State;
@@ -16,6 +17,7 @@ pub(super) struct HostState {
     pub(super) ips: Vec<IpAddr>,
     pub(super) lookups: Vec<String>,
     next_port: u16,
+    pub(super) slept: Duration,
 }
 
 /// What a look-up answers.
@@ -84,6 +86,7 @@ impl State {
             ips: Vec::new(),
             lookups: Vec::new(),
             next_port: FIRST_DYNAMIC_PORT,
+            slept: Duration::ZERO,
         };
         self.hosts.push(host);
         let host = self.hosts.len() - 1;

@@ -4,14 +4,17 @@ use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
-use anyproxy_transport::net::{AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, Role};
+use anyproxy_transport::net::{
+    AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, OutsideTime, Role,
+};
 
 use super::{
     address::Name,
     state::Inner,
-    tcp::{self, Accepting},
+    tcp::{self, Accepting, Vanished},
     udp::{Large, Socket},
 };
 
@@ -64,6 +67,31 @@ impl Host {
     /// When another host has it.
     pub fn set_ip(&self, ip: IpAddr) {
         self.inner.lock().set_ip(self.index, ip);
+    }
+
+    /// Gives the host other ports towards the world, as a NAT does that forgot it (RFC 4787, 4.3): datagrams leave from new
+    /// ports, and what arrives at the former ones is lost. A TCP connection that was there is dead:
+    /// what the host sends on it is answered with RST, and what is sent to the host is lost.
+    pub fn rebind(&self) {
+        self.inner.lock().rebind_udp(self.index);
+        self.rebind_tcp();
+    }
+
+    /// Only TCP: those at the other ends have forgotten it.
+    pub fn rebind_tcp(&self) {
+        self.inner.lock().vanish_tcp(self.index, Vanished::FarEnd);
+    }
+
+    /// Makes the host forget its TCP connections without a word, as when its power was cut and is back: what it sends on
+    /// them is lost, and what is sent to it is answered with RST.
+    pub fn lose_tcp(&self) {
+        self.inner.lock().vanish_tcp(self.index, Vanished::ThisEnd);
+    }
+
+    /// Makes the host have slept for `time`, of which the runtime's clock counts nothing. The rest of the world
+    /// does not live through that time.
+    pub fn sleep(&self, time: Duration) {
+        self.inner.lock().hosts[self.index].slept += time;
     }
 
     /// What only this host's resolver knows, such as a private name. Goes before
@@ -146,5 +174,15 @@ impl Net for HostNet {
             let found = self.look_up(host).await?;
             Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
         })
+    }
+
+    fn source(&self, peer: SocketAddr) -> Option<IpAddr> {
+        self.0.inner.lock().source(self.0.index, peer.ip())
+    }
+
+    fn outside_time(&self) -> Option<OutsideTime> {
+        let state = self.0.inner.lock();
+        let awake = state.born.elapsed();
+        Some(OutsideTime::Boot(awake + state.hosts[self.0.index].slept))
     }
 }

@@ -38,6 +38,7 @@ pub(super) struct Inner {
 #[derive(Debug)]
 pub(super) struct State {
     seed: u64,
+    pub(super) born: Instant,
     pub(super) hosts: Vec<HostState>,
     pub(super) unspecified: LinkSettings,
     pub(super) names: BTreeMap<(Option<usize>, String), Name>,
@@ -108,6 +109,7 @@ impl Inner {
     pub(super) fn new(seed: u64) -> Arc<Self> {
         let state = State {
             seed,
+            born: Instant::now(),
             hosts: Vec::new(),
             unspecified: LinkSettings::default(),
             names: BTreeMap::new(),

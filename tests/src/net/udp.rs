@@ -128,6 +128,18 @@ impl State {
         }
     }
 
+    /// Gives every socket of the host another port.
+    pub(super) fn rebind_udp(&mut self, host: usize) {
+        let own = |(id, socket): (&u64, &SocketState)| (socket.host == host).then_some(*id);
+        let ids: Vec<u64> = self.sockets.iter().filter_map(own).collect();
+        for id in ids {
+            let port = self.dynamic_port(host);
+            if let Some(socket) = self.sockets.get_mut(&id) {
+                socket.bound.set_port(port);
+            }
+        }
+    }
+
     /// Only sockets for proxied datagrams are connected, and so learn of it.
     pub(super) fn refusal_arrives(&mut self, host: usize, port: u16) {
         let connected = |socket: &&mut SocketState| {

@@ -1,7 +1,8 @@
 //! The tunnels of one session: usually one, and two while it moves from one transport to another.
 //!
 //! ```text
-//! new streams ─▶ the lane that joined last, of those that are open
+//! new streams ─▶ the lane that joined last, of those that are open; if it is suspected to be dead, the last
+//!                that is not
 //! older lanes    keep the streams that they have, and are closed when they have none
 //! no lane left   the session is over, and nothing joins it any more
 //! ```
@@ -107,10 +108,16 @@ impl Lanes {
         self.state().current().cloned()
     }
 
+    /// The lane that a new stream would take. An older one that answers goes before the current one if that does not;
+    /// it does not become the current one, since it may be about to be closed.
+    pub(super) fn best(&self) -> Option<Arc<Lane>> {
+        self.state().best().cloned()
+    }
+
     /// The lane for a new stream, which stays open for it.
     pub(super) fn enter(&self) -> Option<InUse> {
         let state = self.state();
-        let lane = state.current()?;
+        let lane = state.best()?;
         lane.uses.fetch_add(1, Ordering::Relaxed);
         Some(InUse(Arc::clone(lane)))
     }
@@ -223,6 +230,15 @@ impl State {
             return Some(only);
         }
         self.lanes.iter().rev().find(|lane| !lane.tunnel.is_closed())
+    }
+
+    fn best(&self) -> Option<&Arc<Lane>> {
+        let current = self.current()?;
+        if !current.tunnel.is_suspected() {
+            return Some(current);
+        }
+        let answers = |lane: &&Arc<Lane>| !lane.tunnel.is_suspected() && !lane.tunnel.is_closed();
+        Some(self.lanes.iter().rev().find(answers).unwrap_or(current))
     }
 }
 

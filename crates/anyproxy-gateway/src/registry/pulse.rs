@@ -8,6 +8,9 @@
 //! for several, the session counts as silent until something comes: others are asked first, and what
 //! waits there is tried elsewhere too.
 //!
+//! Beside that, a tunnel suspects its peer by itself when something has been unanswered for seconds
+//! ([`Tunnel::is_suspected`]): nobody need have asked lately for the session to be a last resort.
+//!
 //! A flow has no answers to wait for, and moving one to another session changes the address that its
 //! target sees. So who sends into one looks at the session alone, and takes more time.
 

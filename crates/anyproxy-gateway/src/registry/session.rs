@@ -107,7 +107,7 @@ impl Session {
     /// Waits until nothing at all has come from the client for long enough after now that it is
     /// taken for silent; for ever if something comes. Cancel safe.
     pub(crate) async fn silent(&self) {
-        match self.lanes.current() {
+        match self.lanes.best() {
             Some(lane) => lane.pulse.silent(&lane.tunnel).await,
             None => pending().await,
         }
@@ -116,7 +116,7 @@ impl Session {
     /// Whether nothing at all comes from the client for a while from now, within which something just
     /// sent to it would have been acknowledged. Looks only once, at the end. Cancel safe.
     pub(crate) async fn stays_silent(&self) -> bool {
-        match self.lanes.current() {
+        match self.lanes.best() {
             Some(lane) => lane.pulse.stays_silent(&lane.tunnel, LEAST_OF_FLOWS).await,
             // It is over.
             None => true,
@@ -125,7 +125,7 @@ impl Session {
 
     /// Waits until something has come from the client. Cancel safe.
     pub(crate) async fn heard(&self) {
-        match self.lanes.current() {
+        match self.lanes.best() {
             Some(lane) => lane.pulse.heard(&lane.tunnel).await,
             None => pending().await,
         }
@@ -173,7 +173,7 @@ impl Session {
 
     /// Where it would open a stream: another number once it has moved to another tunnel.
     pub(crate) fn way(&self) -> u64 {
-        self.lanes.current().map_or(0, |lane| lane.number)
+        self.lanes.best().map_or(0, |lane| lane.number)
     }
 
     /// Takes no new connections from now on.
@@ -241,9 +241,9 @@ impl Candidate for Session {
     }
 
     fn health(&self) -> Health {
-        match self.lanes.current() {
+        match self.lanes.best() {
             Some(lane) if !self.is_leaving() && !lane.tunnel.is_closed() => {
-                let silent = lane.pulse.is_silent(&lane.tunnel);
+                let silent = lane.tunnel.is_suspected() || lane.pulse.is_silent(&lane.tunnel);
                 if silent { Health::Silent } else { Health::Good }
             }
             Some(_) | None => Health::Gone,

@@ -11,7 +11,7 @@ use crate::{
     handshake::{Greeting, Pipe, QuicPipe, WsPipe},
     net::{Conn, LocalStream},
     quic::{self, ControlStreams},
-    ws::{self, Wire},
+    ws::{self, Heard, Wire},
 };
 
 /// A peer of which nothing was read yet.
@@ -95,13 +95,13 @@ async fn greet_websocket(wires: Wires, peer: Peer, door: &ws::Door) -> Result<Pi
             if header {
                 client = behind::read_header(&mut conn).await.map_err(transport)?;
             }
-            Wire::from(tls.accept(conn).await.map_err(transport)?)
+            Wire::from(tls.accept(Heard::new(conn)).await.map_err(transport)?)
         }
         Wires::Local(mut stream) => {
             if header {
                 client = behind::read_header(&mut stream).await.map_err(transport)?;
             }
-            Wire::Local(stream)
+            Wire::Local(Heard::new(stream))
         }
     };
     let asked = ws::accept(wire, door).await?;

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
@@ -94,6 +95,16 @@ impl Conn {
             Self::Virtual(mut conn) => conn.abort(),
             Self::Tls(tls) => tls.into_inner().0.into_inner().abort(),
             Self::Proxy(tls) => tls.into_inner().0.abort(),
+        }
+    }
+
+    /// How long sent bytes may stay unacknowledged before the connection has failed.
+    pub(crate) fn set_user_timeout(&self, timeout: Duration) {
+        match self {
+            Self::Tcp(tcp) => options::set_user_timeout(tcp, timeout),
+            Self::Virtual(_) => {}
+            Self::Tls(tls) => tls.get_ref().0.get_ref().set_user_timeout(timeout),
+            Self::Proxy(tls) => tls.get_ref().0.set_user_timeout(timeout),
         }
     }
 

@@ -9,6 +9,7 @@
 //! unchanged on a simulated network. The data path sees [`Conn`], an enum: its system arm costs a
 //! branch, not a virtual call.
 
+mod clock;
 mod conn;
 mod datagrams;
 mod inherited;
@@ -17,8 +18,17 @@ mod options;
 mod system;
 mod unix;
 
-use std::{fmt, future::Future, io, net::SocketAddr, path::Path, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+};
 
+pub use clock::OutsideTime;
 pub use conn::{Conn, Listener, VirtualConn, VirtualListener};
 pub use datagrams::{Datagrams, Received, is_icmp};
 pub use options::{Role, UdpBuffers};
@@ -83,4 +93,16 @@ pub trait Net: Send + Sync + fmt::Debug + 'static {
         host: &'a str,
         port: u16,
     ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
+
+    /// The address that packets to `peer` would leave from now; `None` where no route leads there, or where that is
+    /// not known. Sends nothing.
+    fn source(&self, peer: SocketAddr) -> Option<IpAddr> {
+        let _ = peer;
+        None
+    }
+
+    /// A clock that goes on while the machine sleeps, if there is one.
+    fn outside_time(&self) -> Option<OutsideTime> {
+        None
+    }
 }

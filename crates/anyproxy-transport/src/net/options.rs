@@ -13,15 +13,16 @@ use tokio::net::TcpStream;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Between gateway and client. A peer that acknowledges nothing for
-    /// [`TUNNEL_USER_TIMEOUT`] is gone (`TCP_USER_TIMEOUT`, RFC 5482), and little unsent data stays
-    /// in the kernel, so that control frames are never far from the wire.
+    /// [`TUNNEL_USER_TIMEOUT`] is gone (`TCP_USER_TIMEOUT`, RFC 5482; a live tunnel takes the time that both
+    /// ends agreed on), and little unsent data stays in the kernel, so that control frames are never far from
+    /// the wire.
     Tunnel,
     /// A user's or a target's. It may pause for as long as it likes, so there is no user time-out;
     /// keep-alive finds peers that vanished.
     Proxied,
 }
 
-/// How long sent bytes of a tunnel may stay unacknowledged.
+/// How long sent bytes of a tunnel may stay unacknowledged before both ends have agreed on a time.
 pub(super) const TUNNEL_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Unsent bytes that the kernel may hold for a tunnel (`TCP_NOTSENT_LOWAT`).
@@ -72,6 +73,22 @@ pub(super) fn apply(tcp: &TcpStream, role: Role) {
     for error in results.into_iter().filter_map(Result::err) {
         tracing::debug!(%error, ?role, "a socket option was not accepted");
     }
+}
+
+/// Replaces [`TUNNEL_USER_TIMEOUT`] once it is agreed when the peer counts as dead: the kernel must neither give up
+/// sooner nor hold what nobody waits for any more.
+pub(super) fn set_user_timeout(tcp: &TcpStream, timeout: Duration) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        // The kernel takes a positive int of milliseconds; zero would mean its own default.
+        let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
+        let timeout = Duration::from_millis(u64::try_from(millis).unwrap_or(1));
+        if let Err(error) = SockRef::from(tcp).set_tcp_user_timeout(Some(timeout)) {
+            tracing::debug!(%error, "TCP_USER_TIMEOUT was not accepted");
+        }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (tcp, timeout);
 }
 
 /// Makes the coming close send RST, also the one that the kernel does for a process that died.

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
     path::Path,
     sync::{
         Arc,
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, Role, UnixDoor,
+    AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, OutsideTime, Role, UnixDoor,
     inherited::Inherited, options,
 };
 
@@ -128,6 +128,21 @@ impl Net for System {
             looking.await.map_err(io::Error::other)?.map_err(classify)
         })
     }
+
+    fn source(&self, peer: SocketAddr) -> Option<IpAddr> {
+        let any: IpAddr = match peer {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        // To connect a UDP socket is to ask for a route (connect(2)).
+        let socket = std::net::UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+        socket.connect(peer).ok()?;
+        socket.local_addr().ok().map(|addr| addr.ip())
+    }
+
+    fn outside_time(&self) -> Option<OutsideTime> {
+        OutsideTime::now()
+    }
 }
 
 /// Tells "no such name" from "the look-up failed".
@@ -146,4 +161,16 @@ fn classify(error: io::Error) -> io::Error {
         return io::Error::new(io::ErrorKind::NotFound, text);
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_source_is_what_the_system_would_take() {
+        let source = |peer: &str| System::default().source(peer.parse().unwrap());
+        assert_eq!(source("127.0.0.1:443"), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_ne!(source("127.0.0.1:443"), source("[::1]:443"));
+    }
 }

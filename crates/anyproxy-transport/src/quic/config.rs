@@ -7,7 +7,7 @@ use quinn::{
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 
-use super::EndpointKeys;
+use super::{EndpointKeys, window::Windows};
 use crate::tunnel::STREAM_WINDOW;
 
 /// What a stranger may make the gateway hold before it has authenticated; see
@@ -52,6 +52,7 @@ fn transport(limits: Limits, dead_after: Duration) -> Arc<TransportConfig> {
         IdleTimeout::try_from(dead_after).unwrap_or_else(|_| VarInt::from_u32(30_000).into());
     config
         .max_idle_timeout(Some(idle))
+        .congestion_controller_factory(Arc::new(Windows))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u64(STREAM_WINDOW).unwrap_or(VarInt::MAX))
         .send_window(SEND_WINDOW)
@@ -78,6 +79,8 @@ pub(crate) fn server_config(
     let mut config = ServerConfig::new(crypto, keys.token());
     config
         .transport_config(transport(Limits::Stranger, dead_after))
+        // A client whose address changes keeps its connections (RFC 9000, 9).
+        .migration(true)
         .max_incoming(MAX_INCOMING)
         .incoming_buffer_size(INCOMING_BUFFER)
         .incoming_buffer_size_total(INCOMING_BUFFER_TOTAL);

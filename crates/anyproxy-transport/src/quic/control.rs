@@ -9,28 +9,22 @@
     reason = "what is not expected here is an error, also what a later version adds"
 )]
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use anyproxy_wire::{
     codes::CloseCode,
     frame::{self, Frame, Stage},
-    heartbeat::{Beat, Heartbeat},
+    heartbeat::Beat,
 };
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use quinn::{RecvStream, SendStream};
 use tokio::sync::mpsc;
 
-use super::shared::Shared;
-use crate::{error::TunnelError, tunnel::Settings};
+use super::{pulse::Pulse, shared::Shared};
+use crate::error::TunnelError;
 
 /// Above every data stream (1 at its start, then 0).
 const PRIORITY: i32 = 2;
-
-/// How often in a ping interval it is looked whether the peer has sent anything.
-const LOOKS: u32 = 5;
 
 /// Bytes taken from the stream at a time.
 const CHUNK: usize = 16 * 1024;
@@ -88,34 +82,40 @@ fn misplaced(frame: &Frame) -> TunnelError {
     anyproxy_wire::WireError::UnexpectedFrame(frame.name()).into()
 }
 
-/// Writes control frames, credit and heartbeats until the tunnel is over.
+/// Writes control frames, credit and heartbeats until the tunnel is over. The heartbeat goes on while
+/// nothing can be written, which is when it is needed most.
 pub(super) async fn write(
     shared: Arc<Shared>,
     mut send: SendStream,
     mut control: mpsc::Receiver<Frame>,
 ) {
     let _ = send.set_priority(PRIORITY);
-    let mut pulse = Pulse::new(&shared.settings);
+    let mut pulse = Pulse::new(&shared);
     let mut buffer = BytesMut::new();
     loop {
         tokio::select! {
             biased;
             _ = shared.conn.closed() => return,
-            () = shared.outgoing() => due(&shared, &mut buffer),
-            Some(frame) = control.recv() => frame.encode(&mut buffer),
+            silence = shared.alarm.doubt() => pulse.doubt(&shared, silence),
             () = tokio::time::sleep_until(pulse.next().into()) => {
                 shared.refresh_rtt();
                 match pulse.beat(&shared) {
-                    Beat::Idle => {}
-                    Beat::Ping => Frame::Ping([0; 8]).encode(&mut buffer),
+                    // What waits to be written is asked about just as well.
+                    Beat::Ping if buffer.is_empty() => Frame::Ping([0; 8]).encode(&mut buffer),
+                    Beat::Ping | Beat::Idle => {}
                     Beat::Dead => return shared.close(&TunnelError::PeerDead),
                 }
             }
+            written = send.write(&buffer), if !buffer.is_empty() => match written {
+                Ok(count) => buffer.advance(count),
+                Err(_) => return,
+            },
+            () = shared.outgoing(), if buffer.is_empty() => {
+                due(&shared, &mut buffer);
+                pulse.quicken(&shared);
+            }
+            Some(frame) = control.recv(), if buffer.is_empty() => frame.encode(&mut buffer),
         }
-        if send.write_all(&buffer).await.is_err() {
-            return;
-        }
-        buffer.clear();
     }
 }
 
@@ -127,41 +127,5 @@ fn due(shared: &Shared, buffer: &mut BytesMut) {
     if !out.credits.is_empty() {
         shared.refresh_rtt();
         Frame::Credit(out.credits.into_iter().collect()).encode(buffer);
-    }
-}
-
-/// The heartbeat, fed by quinn's count of received bytes: any byte proves life.
-///
-/// quinn does not tell when a packet comes, so it is asked several times in each ping interval;
-/// that much earlier a silent peer counts as dead, so that it is never later than agreed.
-struct Pulse {
-    heartbeat: Heartbeat,
-    received: u64,
-    look_every: Duration,
-    looked: Instant,
-}
-
-impl Pulse {
-    fn new(settings: &Settings) -> Self {
-        let now = tokio::time::Instant::now().into_std();
-        let look_every = settings.ping_interval / LOOKS;
-        let dead_after = settings.dead_after.saturating_sub(look_every);
-        let heartbeat = Heartbeat::new(now, settings.ping_interval, dead_after);
-        Self { heartbeat, received: 0, look_every, looked: now }
-    }
-
-    fn next(&self) -> Instant {
-        self.heartbeat.deadline().min(self.looked + self.look_every)
-    }
-
-    fn beat(&mut self, shared: &Shared) -> Beat {
-        let now = tokio::time::Instant::now().into_std();
-        let received = shared.conn.stats().udp_rx.bytes;
-        self.looked = now;
-        if received != self.received {
-            self.received = received;
-            self.heartbeat.received(now);
-        }
-        self.heartbeat.poll(now)
     }
 }

@@ -11,9 +11,11 @@ mod config;
 mod control;
 mod datagrams;
 mod keys;
+mod pulse;
 mod shared;
 mod stream;
 mod tunnel;
+mod window;
 
 use std::time::Duration;
 

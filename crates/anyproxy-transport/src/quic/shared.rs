@@ -15,8 +15,9 @@ use futures_util::task::AtomicWaker;
 use quinn::{Connection, ConnectionError};
 use tokio::sync::Notify;
 
-use super::{close_varint, lost};
+use super::{close_varint, lost, window};
 use crate::{
+    alarm::Alarm,
     error::TunnelError,
     flow::{Inboxes, Outbox},
     tunnel::Settings,
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Inboxes,
     pub(super) outbox: Outbox,
     rtt_micros: AtomicU64,
+    pub(super) alarm: Alarm,
     closed_here: OnceLock<TunnelError>,
 }
 
@@ -84,6 +86,7 @@ impl Shared {
             inboxes: Inboxes::default(),
             outbox: Outbox::default(),
             rtt_micros: AtomicU64::new(0),
+            alarm: Alarm::default(),
             closed_here: OnceLock::new(),
         };
         shared.refresh_rtt();
@@ -96,7 +99,15 @@ impl Shared {
             offset: AtomicU64::new(self.settings.send_credit),
             waker: AtomicWaker::new(),
         });
-        lock(&self.sends).insert(stream, Arc::clone(&limit));
+        let first = {
+            let mut sends = lock(&self.sends);
+            sends.insert(stream, Arc::clone(&limit));
+            sends.len() == 1
+        };
+        if first {
+            // It is looked more often for a sign of life from now on.
+            self.out_ready.notify_one();
+        }
         limit
     }
 
@@ -169,6 +180,7 @@ impl Shared {
             TunnelError::Reset => (CloseCode::Abandoned, ""),
         };
         let _ = self.closed_here.set(error.clone());
+        window::open(&self.conn);
         self.conn.close(close_varint(code), reason.as_bytes());
     }
 

@@ -115,6 +115,14 @@ impl QuicTunnel {
         let _ = Deadline::after(FAREWELL).bound(leaving).await;
     }
 
+    pub(crate) fn is_suspected(&self) -> bool {
+        self.shared.alarm.is_suspected()
+    }
+
+    pub(crate) fn doubt(&self, silence: Duration) {
+        self.shared.alarm.raise(silence);
+    }
+
     pub(crate) fn peer(&self) -> SocketAddr {
         self.shared.conn.remote_address()
     }

@@ -13,14 +13,14 @@ use anyproxy_wire::{
     WireError,
     codes::CloseCode,
     frame::{self, Stage},
-    heartbeat::{Beat, Heartbeat},
+    heartbeat::Beat,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::{Sink as _, SinkExt as _, Stream as _};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Socket, broken, close_frame, closed, shared::Shared};
+use super::{Socket, broken, close_frame, closed, pulse::Pulse, shared::Shared};
 use crate::error::{ClosedBy, TunnelError};
 
 /// Bytes of frames that go into one message: a few TLS records for one header and one mask.
@@ -31,9 +31,6 @@ const TURN: usize = 16;
 
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_millis(20);
-
-/// How often the round-trip time is measured while bytes move.
-const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until the tunnel is over.
 pub(super) async fn run(shared: Arc<Shared>, socket: Socket, ahead: Bytes) {
@@ -49,23 +46,25 @@ pub(super) async fn run(shared: Arc<Shared>, socket: Socket, ahead: Bytes) {
         driver.say_goodbye(code, &reason).await;
     } else if let Some(TunnelError::PeerDead) = reason {
         driver.say_goodbye(CloseCode::PeerDead, "").await;
+        // The kernel would go on sending what waits for as long again. One that still hears us learns more from
+        // RST than from a Close behind that.
+        driver.socket.into_inner().abort();
     }
 }
 
 struct Driver {
     shared: Arc<Shared>,
     socket: Socket,
-    heartbeat: Heartbeat,
+    pulse: Pulse,
     timer: Pin<Box<Sleep>>,
-    measured: Option<Instant>,
 }
 
 impl Driver {
     fn new(shared: Arc<Shared>, socket: Socket) -> Self {
-        let settings = &shared.settings;
-        let heartbeat = Heartbeat::new(now(), settings.ping_interval, settings.dead_after);
-        let timer = Box::pin(tokio::time::sleep_until(heartbeat.deadline().into()));
-        Self { shared, socket, heartbeat, timer, measured: None }
+        socket.get_ref().set_user_timeout(shared.settings.dead_after);
+        let pulse = Pulse::new(now(), &shared.settings);
+        let timer = Box::pin(tokio::time::sleep_until(pulse.next().into()));
+        Self { shared, socket, pulse, timer }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TunnelError> {
@@ -81,8 +80,9 @@ impl Driver {
             return Err(error);
         }
         let read = self.receive(cx)?;
-        self.beat(cx)?;
+        self.beat()?;
         let written = self.transmit(cx)?;
+        self.set_timer(cx);
         if read == Turn::Used || written == Turn::Used {
             cx.waker().wake_by_ref();
         }
@@ -102,7 +102,6 @@ impl Driver {
     }
 
     fn message(&mut self, message: Message) -> Result<(), TunnelError> {
-        self.heartbeat.received(now());
         match message {
             Message::Binary(bytes) => self.frames(bytes),
             Message::Close(frame) => Err(closed(frame.as_ref())),
@@ -125,33 +124,34 @@ impl Driver {
         Ok(())
     }
 
-    fn beat(&mut self, cx: &mut Context<'_>) -> Result<(), TunnelError> {
-        self.measure();
-        loop {
-            match self.heartbeat.poll(now()) {
-                Beat::Idle => {}
-                Beat::Ping => self.ping(),
-                Beat::Dead => return Err(TunnelError::PeerDead),
+    /// After reading, for what waited in the kernel is a sign of life too.
+    fn beat(&mut self) -> Result<(), TunnelError> {
+        let (now, heard) = (now(), self.socket.get_ref().heard());
+        if let Some(silence) = self.shared.alarm.take_doubt() {
+            self.pulse.doubt(now, heard, silence);
+        }
+        if self.shared.state().mux.wants_more_than_liveness() {
+            self.pulse.sent();
+        }
+        let beat = self.pulse.beat(now, heard, self.shared.rtt());
+        self.shared.alarm.follow(self.pulse.heartbeat());
+        match beat {
+            Beat::Idle => Ok(()),
+            Beat::Ping => {
+                let token = self.shared.ping_token();
+                self.shared.state().mux.ping(token);
+                Ok(())
             }
-            self.timer.as_mut().reset(self.heartbeat.deadline().into());
-            if self.timer.as_mut().poll(cx).is_pending() {
-                return Ok(());
-            }
+            Beat::Dead => Err(TunnelError::PeerDead),
         }
     }
 
-    /// TCP does not tell us its round-trip time, so a Ping now and then does.
-    fn measure(&mut self) {
-        let due = self.measured.is_none_or(|last| now().duration_since(last) >= MEASURE_EVERY);
-        if due {
-            self.ping();
+    /// Wakes this task when something is due. Last, for what was sent is to be answered.
+    fn set_timer(&mut self, cx: &mut Context<'_>) {
+        self.timer.as_mut().reset(self.pulse.next().into());
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
         }
-    }
-
-    fn ping(&mut self) {
-        self.measured = Some(now());
-        let token = self.shared.ping_token();
-        self.shared.state().mux.ping(token);
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Result<Turn, TunnelError> {
@@ -180,6 +180,9 @@ impl Driver {
         let mut state = self.shared.state();
         if !state.mux.wants_transmit() {
             return None;
+        }
+        if state.mux.wants_more_than_liveness() {
+            self.pulse.sent();
         }
         let mut message = BytesMut::with_capacity(MESSAGE + 1024);
         state.mux.transmit(&mut message, MESSAGE);

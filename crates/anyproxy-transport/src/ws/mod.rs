@@ -14,6 +14,8 @@
 )]
 
 mod driver;
+mod heard;
+mod pulse;
 mod shared;
 mod stream;
 mod tunnel;
@@ -32,6 +34,7 @@ use tokio_tungstenite::{
     },
 };
 
+pub(crate) use heard::Heard;
 pub(crate) use shared::Shared;
 pub(crate) use stream::WsStream;
 pub(crate) use tunnel::WsTunnel;

@@ -22,6 +22,7 @@ use futures_util::task::AtomicWaker;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    alarm::Alarm,
     error::TunnelError,
     flow::Inboxes,
     tunnel::{Datagram, STREAM_WINDOW, Settings},
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Inboxes,
     pub(super) sent: AtomicU64,
     pub(super) received: AtomicU64,
+    pub(super) alarm: Alarm,
     epoch: Instant,
     rtt_micros: AtomicU64,
 }
@@ -105,6 +107,7 @@ impl Shared {
             inboxes: Inboxes::default(),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            alarm: Alarm::default(),
             epoch: Instant::now(),
             rtt_micros: AtomicU64::new(0),
         })

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use anyproxy_runtime::Scope;
@@ -150,6 +151,15 @@ impl WsTunnel {
     pub(crate) fn probe(&self) {
         let token = self.shared.ping_token();
         self.shared.state().mux.ping(token);
+        self.shared.driver.wake();
+    }
+
+    pub(crate) fn is_suspected(&self) -> bool {
+        self.shared.alarm.is_suspected()
+    }
+
+    pub(crate) fn doubt(&self, silence: Duration) {
+        self.shared.alarm.raise(silence);
         self.shared.driver.wake();
     }
 

@@ -6,25 +6,57 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
+use super::heard::Heard;
 use crate::net::{Conn, LocalStream};
 
 /// A connection that nobody on the network can read.
 #[derive(Debug)]
 pub(crate) enum Wire {
     /// TLS over TCP.
-    Tls(Box<TlsStream<Conn>>),
+    Tls(Box<TlsStream<Heard<Conn>>>),
     /// From a reverse proxy on this machine.
-    Local(LocalStream),
+    Local(Heard<LocalStream>),
 }
 
-impl<S: Into<TlsStream<Conn>>> From<S> for Wire {
+impl<S: Into<TlsStream<Heard<Conn>>>> From<S> for Wire {
     fn from(tls: S) -> Self {
         Self::Tls(Box::new(tls.into()))
+    }
+}
+
+impl Wire {
+    /// Bytes that have come, TLS and all: on a slow link a record takes seconds, and each part of it shows that the
+    /// peer lives.
+    pub(crate) fn heard(&self) -> u64 {
+        match self {
+            Self::Tls(tls) => tls.get_ref().0.bytes(),
+            Self::Local(local) => local.bytes(),
+        }
+    }
+
+    /// How long sent bytes may stay unacknowledged. A reverse proxy on this machine has its own rules.
+    pub(crate) fn set_user_timeout(&self, timeout: Duration) {
+        match self {
+            Self::Tls(tls) => tls.get_ref().0.get_ref().set_user_timeout(timeout),
+            Self::Local(_) => {}
+        }
+    }
+
+    /// Closes with RST, and drops what is not sent.
+    pub(crate) fn abort(self) {
+        match self {
+            Self::Tls(tls) => match *tls {
+                TlsStream::Client(tls) => tls.into_inner().0.into_inner().abort(),
+                TlsStream::Server(tls) => tls.into_inner().0.into_inner().abort(),
+            },
+            Self::Local(_) => {}
+        }
     }
 }
 

@@ -47,9 +47,12 @@ pub(super) struct Queues {
 
 impl Queues {
     pub(super) fn is_empty(&self) -> bool {
-        self.pong.is_none()
-            && self.ping.is_none()
-            && self.credits.is_empty()
+        self.pong.is_none() && self.ping.is_none() && self.is_only_liveness()
+    }
+
+    /// Whether there is nothing but perhaps Ping and Pong.
+    pub(super) fn is_only_liveness(&self) -> bool {
+        self.credits.is_empty()
             && self.control.is_empty()
             && self.ends.is_empty()
             && self.heads.is_empty()

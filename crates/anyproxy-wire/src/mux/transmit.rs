@@ -15,6 +15,11 @@ impl Mux {
         !self.queues.is_empty()
     }
 
+    /// Whether that is more than Ping and Pong.
+    pub fn wants_more_than_liveness(&self) -> bool {
+        !self.queues.is_only_liveness()
+    }
+
     /// Appends whole frames to `out` until about `budget` bytes were appended, and returns how
     /// many. The last frame begins within the budget and may end beyond it, by up to a frame of
     /// 16 KiB, a configured Data frame or a datagram: with 64 KiB less than the largest message

@@ -28,6 +28,13 @@ impl End {
     }
 }
 
+/// Which end of a host's connections vanishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::net) enum Vanished {
+    ThisEnd,
+    FarEnd,
+}
+
 /// How far the handshake is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -50,6 +57,9 @@ pub(in crate::net) struct Connection {
     pub(super) connecting: Option<Waker>,
     /// The listener that answered.
     pub(super) listener: u64,
+    /// The end that the network has forgotten: what it sends is lost, and what is sent to it is answered
+    /// with RST.
+    pub(super) vanished: Option<End>,
 }
 
 impl Connection {
@@ -60,6 +70,7 @@ impl Connection {
             phase: Phase::Syn,
             connecting: None,
             listener: 0,
+            vanished: None,
         }
     }
 

@@ -27,6 +27,6 @@ mod packet;
 mod stream;
 
 pub(super) use connect::connect;
-pub(super) use connection::{Connection, End};
+pub(super) use connection::{Connection, End, Vanished};
 pub(super) use listener::{Accepting, ListenerState};
 pub(super) use packet::Packet;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    connection::{Connection, End, Held, Phase},
+    connection::{Connection, End, Held, Phase, Vanished},
     listener::BACKLOG,
 };
 use crate::net::{
@@ -74,6 +74,9 @@ impl State {
             }
             return;
         }
+        if let Some(vanished) = self.connections.get(&id).and_then(|found| found.vanished) {
+            return self.meets_a_void((id, from), vanished, &packet);
+        }
         let now = Instant::now();
         let settings = self.settings(source.ip(), target.ip());
         let rto = self.rto(source.ip(), target.ip());
@@ -95,6 +98,37 @@ impl State {
             self.path(source.ip(), target.ip()).record(|| record);
         }
         self.schedule(at, Arrival::Tcp { connection: id, to: from.other(), packet });
+    }
+
+    /// A packet of a connection of which one end knows nothing any more.
+    fn meets_a_void(&mut self, (id, from): (u64, End), vanished: End, packet: &Packet) {
+        if from == vanished || matches!(packet, Packet::Reset) {
+            return;
+        }
+        let Some(connection) = self.connections.get(&id) else { return };
+        let (ours, theirs) =
+            (connection.side(from).addr.ip(), connection.side(from.other()).addr.ip());
+        let round_trip = self.settings(ours, theirs).delay + self.settings(theirs, ours).delay;
+        if self.path(theirs, ours).tcp_hole == Switch::On {
+            return;
+        }
+        let reset = Arrival::Tcp { connection: id, to: from, packet: Packet::Reset };
+        self.schedule(Instant::now() + round_trip, reset);
+    }
+
+    /// Makes one end of each of the host's connections vanish; those inside the host stay.
+    pub(in crate::net) fn vanish_tcp(&mut self, host: usize, which: Vanished) {
+        let inside = |connection: &&mut Connection| connection.server.addr.ip().is_loopback();
+        for connection in self.connections.values_mut().filter(|it| !inside(it)) {
+            let ends = [End::Client, End::Server];
+            let this = ends.into_iter().find(|end| connection.side(*end).host == Some(host));
+            if let Some(this) = this {
+                connection.vanished = Some(match which {
+                    Vanished::ThisEnd => this,
+                    Vanished::FarEnd => this.other(),
+                });
+            }
+        }
     }
 
     /// Notes an arrival, not before those of packets sent earlier.

@@ -1,0 +1,109 @@
+//! A congestion window that lets the last word out.
+//!
+//! quinn holds CONNECTION_CLOSE back while the congestion window is full and anything else waits to be sent, although
+//! it is not counted there (RFC 9002, 7: only ack-eliciting packets are). So a tunnel that is closed in
+//! the middle of bulk, or because nothing is acknowledged any more, says nothing, and the peer finds out by
+//! silence. Before closing, the window is opened: a closed connection sends nothing but that packet.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use quinn::{
+    Connection,
+    congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig},
+};
+use quinn_proto::RttEstimator;
+
+/// More than is ever in flight, and so much that quinn does not pace.
+const OPEN: u64 = 1 << 40;
+
+/// Lets the close packet of `conn`, which is closed next, out at once.
+pub(super) fn open(conn: &Connection) {
+    if let Ok(window) = conn.congestion_state().into_any().downcast::<Window>() {
+        window.open.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Makes them, around quinn's default controller (CUBIC, RFC 9438).
+#[derive(Debug, Default)]
+pub(super) struct Windows;
+
+impl ControllerFactory for Windows {
+    fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
+        let inner = Arc::new(CubicConfig::default()).build(now, current_mtu);
+        Box::new(Window { inner, open: Arc::default() })
+    }
+}
+
+struct Window {
+    inner: Box<dyn Controller>,
+    /// Shared with clones, which is how it is reached.
+    open: Arc<AtomicBool>,
+}
+
+impl Controller for Window {
+    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
+        self.inner.on_sent(now, bytes, last_packet_number);
+    }
+
+    fn on_ack(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        bytes: u64,
+        app_limited: bool,
+        rtt: &RttEstimator,
+    ) {
+        self.inner.on_ack(now, sent, bytes, app_limited, rtt);
+    }
+
+    fn on_end_acks(
+        &mut self,
+        now: Instant,
+        in_flight: u64,
+        app_limited: bool,
+        largest_packet_num_acked: Option<u64>,
+    ) {
+        self.inner.on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
+    }
+
+    fn on_congestion_event(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        is_persistent_congestion: bool,
+        lost_bytes: u64,
+    ) {
+        self.inner.on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
+    }
+
+    fn on_mtu_update(&mut self, new_mtu: u16) {
+        self.inner.on_mtu_update(new_mtu);
+    }
+
+    fn window(&self) -> u64 {
+        if self.open.load(Ordering::Relaxed) { OPEN } else { self.inner.window() }
+    }
+
+    fn metrics(&self) -> ControllerMetrics {
+        self.inner.metrics()
+    }
+
+    fn clone_box(&self) -> Box<dyn Controller> {
+        Box::new(Self { inner: self.inner.clone_box(), open: Arc::clone(&self.open) })
+    }
+
+    fn initial_window(&self) -> u64 {
+        self.inner.initial_window()
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}

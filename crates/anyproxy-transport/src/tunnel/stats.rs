@@ -1,0 +1,24 @@
+//! Figures of a tunnel.
+
+use std::time::Duration;
+
+/// Figures of a tunnel at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Smoothed round-trip time; zero until measured.
+    pub rtt: Duration,
+    /// Bytes handed to the network (QUIC: UDP payload; WebSocket: messages).
+    pub sent: u64,
+    /// Bytes from the network.
+    pub received: u64,
+    /// Packets sent (QUIC only).
+    pub sent_packets: u64,
+    /// Packets found lost (QUIC only; TCP hides its own).
+    pub lost_packets: u64,
+    /// Live data streams.
+    pub streams: usize,
+    /// Bytes that stalled streams of the session may hold, as an upper bound.
+    pub stalled: u64,
+    /// Datagrams of flows, sent or received, that found no room or no flow at this end.
+    pub dropped_datagrams: u64,
+}
