@@ -91,6 +91,15 @@ impl Connects {
     }
 }
 
+/// How old connections and flows over a link may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Longest {
+    /// TCP connections, from their SYN; both ends get RST then.
+    pub tcp: Option<Duration>,
+    /// Flows of datagrams between two sockets; what is sent later falls into a black hole.
+    pub udp: Option<Duration>,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Directions {
     Both,
@@ -184,6 +193,23 @@ impl LinkHandle {
         let mut state = self.inner.lock();
         for (from, to) in self.paths() {
             state.path(from, to).connects = connects;
+        }
+    }
+
+    /// Limits datagrams to so many bytes per second, whatever TCP gets; none: as the settings say.
+    pub fn throttle_udp(&self, rate: Option<u64>) {
+        let mut state = self.inner.lock();
+        for (from, to) in self.paths() {
+            state.path(from, to).udp_rate = rate;
+        }
+    }
+
+    /// Cuts connections and flows at an age, as a middlebox with fixed sessions. It holds for connections that
+    /// begin from now on.
+    pub fn cut_after(&self, longest: Longest) {
+        let mut state = self.inner.lock();
+        for (from, to) in self.paths() {
+            state.path(from, to).longest = longest;
         }
     }
 

@@ -117,6 +117,15 @@ impl State {
             }
             return;
         }
+        if let Some(age) = path.longest.udp {
+            let flow = (from.min(to), from.max(to));
+            let began = *self.flows.entry(flow).or_insert(now);
+            if now - began >= age {
+                self.path(from.ip(), to.ip()).stats.black_holed += 1;
+                return;
+            }
+        }
+        let path = self.path(from.ip(), to.ip());
         match path.datagram(now, bytes.len(), &settings) {
             Fate::Dropped => {}
             Fate::Arrives(at) => self.schedule(at, Arrival::Datagram(datagram)),

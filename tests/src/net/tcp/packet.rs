@@ -245,9 +245,14 @@ impl State {
         let ids: Vec<u64> =
             self.connections.iter().filter(|(_, c)| hit(c)).map(|(id, _)| *id).collect();
         for id in ids {
-            self.settle(id, Phase::Failed(io::ErrorKind::ConnectionRefused));
-            self.change(id, End::Client, super::connection::Side::reset);
-            self.change(id, End::Server, super::connection::Side::reset);
+            self.cut(id);
         }
+    }
+
+    /// Resets both ends.
+    pub(in crate::net) fn cut(&mut self, id: u64) {
+        self.settle(id, Phase::Failed(io::ErrorKind::ConnectionRefused));
+        self.change(id, End::Client, super::connection::Side::reset);
+        self.change(id, End::Server, super::connection::Side::reset);
     }
 }
