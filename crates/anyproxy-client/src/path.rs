@@ -187,19 +187,18 @@ impl Path {
                     *second = Attempt::Due(now);
                 }
             }
-            (Some(carrier), _) if carrier == transport => self.pause_same(now, silent),
+            (Some(carrier), _) if carrier == transport && silent => {
+                self.pauses.same = Some(now + RESCUE_PAUSE);
+            }
+            (Some(carrier), _) if carrier == transport => {
+                let pause = self.pauses.renewal;
+                self.pauses.same = Some(now + pause);
+                self.pauses.renewal = pause.saturating_mul(2).min(RENEWAL_PAUSE);
+            }
             // It was brought forward.
             (Some(Transport::WebSocket), _) if silent => self.probe_after(now),
             (Some(Transport::WebSocket), _) => self.probe_later(now),
             (Some(Transport::Quic), _) => self.pauses.other = Some(now + RESCUE_PAUSE),
-        }
-    }
-
-    fn pause_same(&mut self, now: Instant, silent: bool) {
-        let pause = if silent { RESCUE_PAUSE } else { self.pauses.renewal };
-        self.pauses.same = Some(now + pause);
-        if !silent {
-            self.pauses.renewal = pause.saturating_mul(2).min(RENEWAL_PAUSE);
         }
     }
 

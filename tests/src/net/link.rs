@@ -2,6 +2,8 @@
 
 use std::{fmt, io, net::IpAddr, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     state::Inner,
     tap::{Capture, Stats},
@@ -211,6 +213,16 @@ impl LinkHandle {
         for (from, to) in self.paths() {
             state.path(from, to).longest = longest;
         }
+    }
+
+    /// Swallows everything that belongs to a connection or a flow that there is, for good, as a middlebox
+    /// does that forgot its state and says nothing. What is new passes.
+    pub fn forget(&self) {
+        let mut state = self.inner.lock();
+        for (from, to) in self.paths() {
+            state.path(from, to).forgot = Some(Instant::now());
+        }
+        state.forget_between(self.from, self.to);
     }
 
     /// Resets every TCP connection of the link at once, as a middlebox does that forgot its state:

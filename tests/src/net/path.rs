@@ -27,6 +27,8 @@ pub(super) struct Path {
     pub(super) udp_rate: Option<u64>,
     /// The age at which a middlebox cuts connections and flows.
     pub(super) longest: Longest,
+    /// When the middlebox forgot all that there was.
+    pub(super) forgot: Option<Instant>,
     pub(super) taps: Vec<Capture>,
     pub(super) stats: Stats,
     random: Random,
@@ -53,6 +55,7 @@ impl Path {
             connects: Connects::Pass,
             udp_rate: None,
             longest: Longest::default(),
+            forgot: None,
             taps: Vec::new(),
             stats: Stats::default(),
             random: Random::of_path(seed, from, to),

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     task::{Context, Waker},
 };
 
@@ -50,6 +50,8 @@ pub(in crate::net) struct Connection {
     pub(super) connecting: Option<Waker>,
     /// The listener that answered.
     pub(super) listener: u64,
+    /// A middlebox on its way knows nothing of it any more.
+    pub(super) forgotten: bool,
 }
 
 impl Connection {
@@ -60,7 +62,13 @@ impl Connection {
             phase: Phase::Syn,
             connecting: None,
             listener: 0,
+            forgotten: false,
         }
+    }
+
+    pub(super) fn is_between(&self, one: IpAddr, other: IpAddr) -> bool {
+        let ends = (self.client.addr.ip(), self.server.addr.ip());
+        ends == (one, other) || ends == (other, one)
     }
 
     pub(super) fn side(&self, end: End) -> &Side {
