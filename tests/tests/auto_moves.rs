@@ -210,3 +210,45 @@ async fn a_port_is_asked_for_again_over_the_new_tunnel() {
     assert_eq!(transport(&client), Some(Transport::WebSocket));
     pair.works(port).await;
 }
+
+/// UDP is throttled to a hundredth of what it was while a download runs: the queue on the way is full, and
+/// round trips take seconds. TCP is not touched.
+#[tokio::test(start_paused = true)]
+async fn a_collapse_moves_the_session_to_the_websocket() {
+    const FULL: u64 = 10 << 20;
+    let pair = Pair::new(Choice::Auto);
+    pair.link().set(LinkSettings { rate: Some(FULL), ..LinkSettings::with_delay(10 * MS) });
+    let source = target::endless(&pair.party.site);
+    let client = pair.client_to(1, source);
+    let port = lab::connected(&client).await[0];
+    let mut old = pair.party.user(port).await;
+    let reading = tokio::spawn(async move {
+        let mut chunk = vec![0; 64 * 1024];
+        while old.read(&mut chunk).await.is_ok_and(|read| read > 0) {}
+    });
+    sleep(5 * SECOND).await;
+    assert_eq!(transport(&client), Some(Transport::Quic));
+    pair.link().throttle_udp(Some(FULL / 100));
+    let took = carried(&client, Transport::WebSocket).await;
+    assert!(took < 30 * SECOND, "{took:?}");
+    // The user who comes now has the whole of TCP.
+    let mut fresh = pair.party.user(port).await;
+    let mut some = vec![0; 8 << 20];
+    timeout(3 * SECOND, fresh.read_exact(&mut some)).await.expect("it is slow").unwrap();
+    assert!(!reading.is_finished(), "what began over QUIC goes on there");
+    assert_eq!(pair.party.gateway.sessions(), 1);
+    reading.abort();
+}
+
+/// The same throttle, and nobody who sends: there is nothing to leave.
+#[tokio::test(start_paused = true)]
+async fn a_throttle_that_nobody_feels_moves_nothing() {
+    let pair = Pair::new(Choice::Auto);
+    let (client, port) = pair.connected().await;
+    pair.link().throttle_udp(Some(100 * 1024));
+    for _ in 0..60 {
+        pair.works(port).await;
+        sleep(SECOND).await;
+    }
+    assert_eq!(transport(&client), Some(Transport::Quic));
+}
