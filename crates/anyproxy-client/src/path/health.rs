@@ -142,7 +142,10 @@ impl Health {
         self.unanswered = self.asked.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let timeout = sample.rtt.saturating_mul(2).saturating_add(SLACK);
         self.patience = DARK_AFTER.max(timeout.saturating_mul(TIMEOUTS));
-        self.judge(now, sample);
+        // Only where there is another transport that may do better.
+        if self.asks == Asks::Tunnel {
+            self.judge(now, sample);
+        }
     }
 
     /// A lost Ping is sent again by the transport, so one is enough.

@@ -1,7 +1,7 @@
 //! Which transport is tried when.
 
 use super::*;
-use crate::path::decide::LOGIN_PATIENCE;
+use crate::path::{carrier::GOOD_QUIC, decide::LOGIN_PATIENCE};
 
 #[test]
 fn quic_has_a_head_start() {
