@@ -13,6 +13,7 @@ pub mod groups;
 pub mod lab;
 pub mod narrow;
 pub mod net;
+pub mod pair;
 pub mod party;
 pub mod target;
 pub mod tunnels;

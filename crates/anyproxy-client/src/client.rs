@@ -119,8 +119,8 @@ impl Client {
             client.connections.push(replica.connections.clone());
             let dialer = Arc::clone(&dialer);
             let ways = (config.transport, Arc::clone(&winner));
-            let patience = config.limits.proxy_timeout;
-            let ways = Ways::new(dialer, ways, login, replica.scope.clone(), patience);
+            let scope = replica.scope.clone();
+            let ways = Ways::new(dialer, ways, login, scope, &config.limits);
             Supervisor::new(replica, ways).start();
         }
         Ok(client)

@@ -99,6 +99,9 @@ pub struct Limits {
     pub longest_pause: Duration,
     /// The shortest pause after the gateway refused us: a person has to change something.
     pub refused_pause: Duration,
+    /// How old a tunnel may get before it has a successor; `None`: until it is learnt that connections
+    /// are cut at some age.
+    pub max_tunnel_age: Option<Duration>,
     /// The pause before a refused port is asked for again.
     pub forward_pause: Duration,
     /// How long a UDP flow lives on which nothing moves, unless its forward says otherwise.
@@ -116,6 +119,7 @@ impl Default for Limits {
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
             refused_pause: Duration::from_secs(30),
+            max_tunnel_age: None,
             forward_pause: Duration::from_secs(5),
             flow_idle: Duration::from_secs(60),
             max_flows: 4096,

@@ -4,10 +4,10 @@
 //! Whatever the gateway opens is served, on every one of them. The gateway closes a tunnel that was
 //! left as soon as nothing is on it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use anyproxy_runtime::Scope;
-use anyproxy_transport::{ClosedBy, Incoming, Tunnel, TunnelError};
+use anyproxy_transport::{ClosedBy, Incoming, Transport, Tunnel, TunnelError};
 use anyproxy_wire::{codes::CloseCode, frame::Frame};
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{Semaphore, mpsc};
@@ -22,11 +22,41 @@ pub(crate) enum News {
     /// The gateway says something on one.
     Said(Tunnel, Frame),
     /// The tunnel for what is new is over, and what is new goes on over another one.
-    FellBack(TunnelError),
+    FellBack(Lost),
     /// One that was left is over.
-    Left(TunnelError),
+    Left(Lost),
     /// The last one is over.
-    Over(TunnelError),
+    Over(Lost),
+}
+
+/// A tunnel that is over.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) transport: Transport,
+    /// When it was dialled.
+    pub(crate) born: Instant,
+    pub(crate) error: TunnelError,
+}
+
+impl Lost {
+    /// Whether something on the way ended it. Who is at an end of it says why, and who was killed
+    /// is not killed again at the same age.
+    pub(crate) fn was_cut(&self) -> bool {
+        match &self.error {
+            TunnelError::Transport(_) => true,
+            TunnelError::Closed { by, code, .. } => {
+                (*by, *code) == (ClosedBy::Peer, CloseCode::Abandoned)
+            }
+            TunnelError::PeerDead | TunnelError::Reset => false,
+        }
+    }
+}
+
+/// One of the session's tunnels.
+struct Lane {
+    number: u64,
+    tunnel: Tunnel,
+    born: Instant,
 }
 
 pub(crate) struct Lanes {
@@ -35,7 +65,7 @@ pub(crate) struct Lanes {
     /// What is left of the session's streams for UDP flows, over all tunnels.
     flows: Arc<Semaphore>,
     /// In the order in which they came; never empty before the session is over.
-    tunnels: Vec<(u64, Tunnel)>,
+    tunnels: Vec<Lane>,
     next: u64,
     attended: FuturesUnordered<BoxFuture<'static, (u64, TunnelError)>>,
     /// One that is over, while what it said is told.
@@ -47,7 +77,7 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(exit: Arc<Exit>, connections: Scope, first: Tunnel) -> Self {
+    pub(crate) fn new(exit: Arc<Exit>, connections: Scope, first: Tunnel, born: Instant) -> Self {
         let (say, said) = mpsc::channel(CONTROL_QUEUE);
         let flows = Arc::new(Semaphore::new(first.max_flows().min(Semaphore::MAX_PERMITS)));
         let (tunnels, attended, ended) = (Vec::new(), FuturesUnordered::new(), None);
@@ -66,12 +96,12 @@ impl Lanes {
             wake,
             places,
         };
-        lanes.add(first);
+        lanes.add(first, born);
         lanes
     }
 
-    /// What is new goes to this one from now on.
-    pub(crate) fn add(&mut self, tunnel: Tunnel) {
+    /// What is new goes to this one from now on; it was dialled at `born`.
+    pub(crate) fn add(&mut self, tunnel: Tunnel, born: Instant) {
         let number = self.next;
         self.next = number.wrapping_add(1);
         let serving = Serving {
@@ -81,22 +111,27 @@ impl Lanes {
         };
         let attending = attend(tunnel.clone(), serving, self.say.clone());
         self.attended.push(Box::pin(async move { (number, attending.await) }));
-        self.tunnels.push((number, tunnel));
+        self.tunnels.push(Lane { number, tunnel, born });
         self.look_around();
     }
 
     fn look_around(&mut self) {
-        self.places.look(self.tunnels.iter().map(|(number, tunnel)| (*number, tunnel)));
+        self.places.look(self.tunnels.iter().map(|lane| (lane.number, &lane.tunnel)));
     }
 
     /// The one for what is new.
     pub(crate) fn current(&self) -> Option<&Tunnel> {
-        self.tunnels.last().map(|(_, tunnel)| tunnel)
+        self.tunnels.last().map(|lane| &lane.tunnel)
+    }
+
+    /// When that one was dialled.
+    pub(crate) fn born(&self) -> Option<Instant> {
+        self.tunnels.last().map(|lane| lane.born)
     }
 
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Tunnel> {
-        self.tunnels.iter().map(|(_, tunnel)| tunnel)
+        self.tunnels.iter().map(|lane| &lane.tunnel)
     }
 
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {
@@ -108,8 +143,8 @@ impl Lanes {
     /// Serves until the last one is over, whatever the gateway says.
     pub(crate) async fn finish(&mut self) -> TunnelError {
         loop {
-            if let News::Over(error) = self.next().await {
-                return error;
+            if let News::Over(lost) = self.next().await {
+                return lost.error;
             }
         }
     }
@@ -129,15 +164,19 @@ impl Lanes {
         if let Ok((tunnel, frame)) = self.said.try_recv() {
             return News::Said(tunnel, frame);
         }
-        let Some((number, error)) = self.ended.take() else {
+        let ended = self.ended.take();
+        let Some((at, error)) = ended.and_then(|(number, error)| {
+            let at = self.tunnels.iter().position(|lane| lane.number == number)?;
+            Some((at, error))
+        }) else {
             return std::future::pending().await;
         };
-        let was_current = self.tunnels.last().is_some_and(|(last, _)| *last == number);
-        self.tunnels.retain(|(other, _)| *other != number);
-        match (self.tunnels.is_empty(), was_current) {
-            (true, _) => News::Over(error),
-            (false, true) => News::FellBack(error),
-            (false, false) => News::Left(error),
+        let lane = self.tunnels.remove(at);
+        let lost = Lost { transport: lane.tunnel.transport(), born: lane.born, error };
+        match (self.tunnels.is_empty(), at == self.tunnels.len()) {
+            (true, _) => News::Over(lost),
+            (false, true) => News::FellBack(lost),
+            (false, false) => News::Left(lost),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which transport carries the session, and when to try which. No I/O and no clock: the time is an
+//! Which tunnel carries the session, and when to try for another. No I/O and no clock: the time is an
 //! argument, what is to be done comes from [`Path::poll`].
 //!
 //! ```text
@@ -6,12 +6,17 @@
 //! WebSocket    5 s ─▶ QUIC ─▶ 10 s ─▶ QUIC ─▶ … 5 min, for ever;  authenticated: move to QUIC
 //! QUIC         doubtful ─▶ dial the WebSocket;  dark or collapsed: log in there, move
 //!              healthy again ─▶ give the WebSocket up
+//! either       doubtful, or about as old as it may get ─▶ dial the same again;  log in, move
 //! ```
 //!
-//! Only one attempt at a time may log in while there is no session: two new sessions of one client would
-//! push each other out. One that takes too long gives way to one that waits. With a session,
-//! whatever logs in joins it.
+//! Only one attempt at a time may log in: two new sessions of one client would push each other out,
+//! and of two tunnels that join both ends must take the same one for the later. Without a session, one
+//! that takes too long gives way to one that waits. With a session, whatever logs in joins it.
 
+mod age;
+mod attempt;
+mod carrier;
+mod decide;
 mod health;
 mod jitter;
 
@@ -20,31 +25,31 @@ use std::time::{Duration, Instant};
 use anyproxy_transport::Transport;
 
 use crate::config::Choice;
-use health::Health;
+use age::Ages;
+use attempt::Attempt;
+use carrier::Carrier;
+pub(crate) use carrier::Life;
 pub(crate) use health::{PING_WITHIN, Sample};
 use jitter::Jitter;
 
 /// How much later the second transport starts.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// How long a log-in may take while another transport waits for its turn.
-const LOGIN_PATIENCE: Duration = Duration::from_secs(1);
-
 /// The pause before QUIC is tried again, at first and at most.
 const FIRST_PROBE: Duration = Duration::from_secs(5);
 const LAST_PROBE: Duration = Duration::from_secs(5 * 60);
 
-/// QUIC that carried the session for so long was not up by chance: the next probe comes soon.
-const GOOD_QUIC: Duration = Duration::from_secs(60);
-
-/// The pause before the WebSocket is tried again while QUIC is in trouble: after a failure, and when
-/// it came up and was not taken.
+/// The pause after an attempt that failed while the session's tunnel is in trouble.
 const RESCUE_PAUSE: Duration = Duration::from_secs(1);
-const RESCUE_AGAIN: Duration = Duration::from_secs(10);
+
+/// The longest pause after an attempt that failed while the tunnel is merely old.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
+    /// Ask the peer of the session's tunnel for a sign of life.
+    Ping,
     /// Connect, up to where a log-in may begin.
     Dial(Transport),
     /// Log in over the connection that was made.
@@ -62,15 +67,23 @@ pub(crate) enum Obstacle {
     Gateway,
 }
 
-/// How far a transport is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attempt {
-    Idle,
-    Due(Instant),
-    Dialling(Instant),
-    /// It could log in, and took so long to get there.
-    Ready(Duration),
-    LoggingIn(Instant),
+/// Until when nothing is tried again.
+#[derive(Debug)]
+struct Pauses {
+    /// The transport that does not carry the session failed a moment ago.
+    other: Option<Instant>,
+    /// The same one did.
+    same: Option<Instant>,
+    /// How long the next pause of an old tunnel is.
+    renewal: Duration,
+    /// The WebSocket came up, and was no better than QUIC.
+    no_better: Option<Instant>,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { other: None, same: None, renewal: RESCUE_PAUSE, no_better: None }
+    }
 }
 
 /// The state of one replica's way to the gateway.
@@ -79,28 +92,25 @@ pub(crate) struct Path {
     choice: Choice,
     quic: Attempt,
     websocket: Attempt,
-    /// What carries the session, and since when.
-    session: Option<(Transport, Instant)>,
-    health: Option<Health>,
+    carrier: Option<Carrier>,
     next_probe: Duration,
-    /// The WebSocket failed a moment ago; and it came up, and was no better.
-    rescue_from: Option<Instant>,
-    no_better_until: Option<Instant>,
+    pauses: Pauses,
+    /// What is learnt outlives the session.
+    ages: Ages,
     jitter: Jitter,
 }
 
 impl Path {
-    /// `seed` spreads the probes of many clients.
-    pub(crate) fn new(choice: Choice, seed: u64) -> Self {
+    /// `max_age` is how old a tunnel may get; `seed` spreads what many clients do.
+    pub(crate) fn new(choice: Choice, max_age: Option<Duration>, seed: u64) -> Self {
         Self {
             choice,
             quic: Attempt::Idle,
             websocket: Attempt::Idle,
-            session: None,
-            health: None,
+            carrier: None,
             next_probe: FIRST_PROBE,
-            rescue_from: None,
-            no_better_until: None,
+            pauses: Pauses::default(),
+            ages: Ages::new(max_age),
             jitter: Jitter::new(seed),
         }
     }
@@ -113,9 +123,9 @@ impl Path {
             Choice::WebSocket => Transport::WebSocket,
             Choice::Auto => winner.unwrap_or(Transport::Quic),
         };
-        *self.attempt(first) = Attempt::Due(now);
+        *self.attempt_mut(first) = Attempt::Due(now);
         if self.choice == Choice::Auto {
-            *self.attempt(other(first)) = Attempt::Due(now + HEAD_START);
+            *self.attempt_mut(other(first)) = Attempt::Due(now + HEAD_START);
         }
         self.next_probe = FIRST_PROBE;
     }
@@ -123,204 +133,71 @@ impl Path {
     /// The session is over, and all attempts are dropped.
     pub(crate) fn over(&mut self) {
         (self.quic, self.websocket) = (Attempt::Idle, Attempt::Idle);
-        (self.session, self.health) = (None, None);
-        (self.rescue_from, self.no_better_until) = (None, None);
-    }
-
-    /// What is to be done now; to be asked until there is nothing more.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Command> {
-        for transport in [Transport::Quic, Transport::WebSocket] {
-            let may_log_in = self.may_log_in(transport);
-            match *self.attempt(transport) {
-                Attempt::Due(at) if at <= now => {
-                    *self.attempt(transport) = Attempt::Dialling(now);
-                    return Some(Command::Dial(transport));
-                }
-                Attempt::Ready(_) if may_log_in => {
-                    *self.attempt(transport) = Attempt::LoggingIn(now);
-                    return Some(Command::LogIn(transport));
-                }
-                Attempt::Idle
-                | Attempt::Due(_)
-                | Attempt::Dialling(_)
-                | Attempt::Ready(_)
-                | Attempt::LoggingIn(_) => {}
-            }
-        }
-        let spare = self.stuck().filter(|(_, until)| *until <= now).map(|(stuck, _)| stuck);
-        let spare = spare.or_else(|| self.needless())?;
-        *self.attempt(spare) = Attempt::Idle;
-        if self.health.as_ref().is_some_and(Health::is_bad) {
-            self.no_better_until = Some(now + RESCUE_AGAIN);
-        }
-        Some(Command::GiveUp(spare))
-    }
-
-    /// When to ask again at the latest, if nothing happens.
-    pub(crate) fn wait_until(&self) -> Option<Instant> {
-        let due = [self.quic, self.websocket].into_iter().filter_map(|attempt| match attempt {
-            Attempt::Due(at) => Some(at),
-            Attempt::Idle | Attempt::Dialling(_) | Attempt::Ready(_) | Attempt::LoggingIn(_) => {
-                None
-            }
-        });
-        due.chain(self.stuck().map(|(_, until)| until)).min()
+        (self.carrier, self.pauses) = (None, Pauses::default());
     }
 
     /// Whether everything was tried, and there is no session. What may still run is to be dropped.
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.session.is_none() && (self.quic, self.websocket) == (Attempt::Idle, Attempt::Idle)
+        self.carrier.is_none() && (self.quic, self.websocket) == (Attempt::Idle, Attempt::Idle)
     }
 
     /// The connection is made.
     pub(crate) fn dialled(&mut self, now: Instant, transport: Transport) {
-        let Attempt::Dialling(since) = *self.attempt(transport) else { return };
-        *self.attempt(transport) = Attempt::Ready(now.saturating_duration_since(since));
+        let Attempt::Dialling { began } = self.attempt(transport) else { return };
+        let took = now.saturating_duration_since(began);
+        *self.attempt_mut(transport) = Attempt::Ready { began, took };
     }
 
     /// The attempt failed.
     pub(crate) fn failed(&mut self, now: Instant, transport: Transport, why: Obstacle) {
-        *self.attempt(transport) = Attempt::Idle;
-        let carrier = self.session.map(|(carrier, _)| carrier);
-        let second = self.attempt(other(transport));
+        *self.attempt_mut(transport) = Attempt::Idle;
+        let carrier = self.carrier.as_ref().map(|carrier| carrier.transport);
+        let silent = self.is_silent();
+        let second = self.attempt_mut(other(transport));
         match (carrier, why) {
             (None, Obstacle::Gateway) => {
                 (self.quic, self.websocket) = (Attempt::Idle, Attempt::Idle);
             }
             // There is nothing to wait for.
             (None, Obstacle::Way) => {
-                if matches!(second, Attempt::Due(_)) {
+                if second.due().is_some() {
                     *second = Attempt::Due(now);
                 }
             }
+            (Some(carrier), _) if carrier == transport && silent => {
+                self.pauses.same = Some(now + RESCUE_PAUSE);
+            }
+            (Some(carrier), _) if carrier == transport => {
+                let pause = self.pauses.renewal;
+                self.pauses.same = Some(now + pause);
+                self.pauses.renewal = pause.saturating_mul(2).min(RENEWAL_PAUSE);
+            }
+            // It was brought forward.
+            (Some(Transport::WebSocket), _) if silent => self.probe_after(now),
             (Some(Transport::WebSocket), _) => self.probe_later(now),
-            (Some(Transport::Quic), _) => self.rescue_from = Some(now + RESCUE_PAUSE),
+            (Some(Transport::Quic), _) => self.pauses.other = Some(now + RESCUE_PAUSE),
         }
-    }
-
-    /// The tunnel is up: it carries the session from now on.
-    pub(crate) fn logged_in(&mut self, now: Instant, transport: Transport) {
-        *self.attempt(transport) = Attempt::Idle;
-        if let Some((Transport::Quic, since)) = self.session
-            && now.saturating_duration_since(since) >= GOOD_QUIC
-        {
-            self.next_probe = FIRST_PROBE;
-        }
-        self.carry(now, transport);
-    }
-
-    /// The tunnel that carried the session is over, and the other one, which was there before, is
-    /// not.
-    pub(crate) fn fell_back(&mut self, now: Instant, transport: Transport) {
-        self.carry(now, transport);
-    }
-
-    fn carry(&mut self, now: Instant, transport: Transport) {
-        self.session = Some((transport, now));
-        (self.rescue_from, self.no_better_until) = (None, None);
-        if matches!(self.attempt(transport), Attempt::Due(_)) {
-            *self.attempt(transport) = Attempt::Idle;
-        }
-        match transport {
-            Transport::Quic => {
-                self.health = Some(Health::new(now));
-                if matches!(self.websocket, Attempt::Due(_)) {
-                    self.websocket = Attempt::Idle;
-                }
-            }
-            Transport::WebSocket => {
-                self.health = None;
-                if self.quic == Attempt::Idle {
-                    self.probe_later(now);
-                }
-            }
-        }
-    }
-
-    /// Whether it wants to know how the session's tunnel is.
-    pub(crate) fn watches(&self) -> bool {
-        self.choice == Choice::Auto && self.health.is_some()
-    }
-
-    /// How the session's tunnel is.
-    pub(crate) fn sample(&mut self, now: Instant, sample: &Sample) {
-        if !self.watches() {
-            return;
-        }
-        let Some(health) = &mut self.health else { return };
-        health.sample(now, sample);
-        let past = |at: Option<Instant>| at.is_none_or(|at| at <= now);
-        let wanted = health.is_silent() || health.is_bad() && past(self.no_better_until);
-        if wanted && self.websocket == Attempt::Idle && past(self.rescue_from) {
-            self.websocket = Attempt::Due(now);
-        }
-    }
-
-    /// What is wrong with QUIC, for people.
-    pub(crate) fn trouble(&self) -> Option<&'static str> {
-        self.health.as_ref().and_then(Health::trouble)
-    }
-
-    fn may_log_in(&self, transport: Transport) -> bool {
-        match (self.session.map(|(carrier, _)| carrier), transport) {
-            (None, Transport::Quic) => !matches!(self.websocket, Attempt::LoggingIn(_)),
-            (None, Transport::WebSocket) => !matches!(self.quic, Attempt::LoggingIn(_)),
-            (Some(Transport::WebSocket), Transport::Quic) => true,
-            (Some(Transport::Quic), Transport::WebSocket) => {
-                matches!(self.websocket, Attempt::Ready(took) if self.is_better(took))
-            }
-            (Some(Transport::Quic), Transport::Quic)
-            | (Some(Transport::WebSocket), Transport::WebSocket) => false,
-        }
-    }
-
-    /// A log-in that another transport waits for, and until when it does.
-    fn stuck(&self) -> Option<(Transport, Instant)> {
-        match (self.session, self.quic, self.websocket) {
-            (None, Attempt::LoggingIn(since), Attempt::Ready(_)) => {
-                Some((Transport::Quic, since + LOGIN_PATIENCE))
-            }
-            (None, Attempt::Ready(_), Attempt::LoggingIn(since)) => {
-                Some((Transport::WebSocket, since + LOGIN_PATIENCE))
-            }
-            (Some(_) | None, _, _) => None,
-        }
-    }
-
-    /// An attempt for which there is no reason any more. One that logs in already is let be: the
-    /// gateway may have let it in.
-    fn needless(&self) -> Option<Transport> {
-        let (carrier, _) = self.session?;
-        let own = if carrier == Transport::Quic { self.quic } else { self.websocket };
-        if matches!(own, Attempt::Dialling(_) | Attempt::Ready(_)) {
-            return Some(carrier);
-        }
-        let health = self.health.as_ref()?;
-        let needless = match self.websocket {
-            Attempt::Dialling(_) => health.is_good(),
-            Attempt::Ready(took) => health.is_good() || health.is_bad() && !self.is_better(took),
-            Attempt::Idle | Attempt::Due(_) | Attempt::LoggingIn(_) => false,
-        };
-        needless.then_some(Transport::WebSocket)
-    }
-
-    /// Whether a WebSocket that came up in `took` does better than QUIC. Where QUIC is merely poor, the
-    /// network may be; TCP would fare worse still, and shows it by how long it takes.
-    fn is_better(&self, took: Duration) -> bool {
-        self.health
-            .as_ref()
-            .is_some_and(|health| health.is_dark() || health.is_bad() && took <= health.brisk())
     }
 
     fn probe_later(&mut self, now: Instant) {
-        if self.choice != Choice::Auto {
-            return;
-        }
-        self.quic = Attempt::Due(now + self.jitter.around(self.next_probe));
+        self.probe_after(now);
         self.next_probe = self.next_probe.saturating_mul(2).min(LAST_PROBE);
     }
 
-    fn attempt(&mut self, transport: Transport) -> &mut Attempt {
+    fn probe_after(&mut self, now: Instant) {
+        if self.choice == Choice::Auto {
+            self.quic = Attempt::Due(now + self.jitter.around(self.next_probe));
+        }
+    }
+
+    fn attempt(&self, transport: Transport) -> Attempt {
+        match transport {
+            Transport::Quic => self.quic,
+            Transport::WebSocket => self.websocket,
+        }
+    }
+
+    fn attempt_mut(&mut self, transport: Transport) -> &mut Attempt {
         match transport {
             Transport::Quic => &mut self.quic,
             Transport::WebSocket => &mut self.websocket,

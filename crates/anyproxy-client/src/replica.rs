@@ -31,7 +31,7 @@ use crate::{
     session::{End, Session},
     state::{Reporter, State},
     wake::Wake,
-    ways::{Event, Ways, shut_down},
+    ways::{Event, Fresh, Ways, shut_down},
 };
 
 /// A session that lasted this long was a good one: the next failure starts from the first pause.
@@ -122,15 +122,17 @@ impl Supervisor {
                 _ = wake.woke() => self.ways.start(),
             }
         };
-        let tunnel = match event {
-            Event::Up(tunnel, _) => tunnel,
+        let Fresh { tunnel, born, .. } = match event {
+            Event::Up(fresh) => fresh,
             Event::Exhausted(failure) => return failure,
+            // There was none to be disowned.
+            Event::Disowned => return shut_down(),
         };
         tracing::info!(gateway = %tunnel.peer(), transport = %tunnel.transport(),
             group = %self.ways.group(), replica = self.replica.number,
             "connected to the gateway");
         let Replica { exit, connections, .. } = &self.replica;
-        let mut lanes = Lanes::new(Arc::clone(exit), connections.clone(), tunnel);
+        let mut lanes = Lanes::new(Arc::clone(exit), connections.clone(), tunnel, born);
         match Session::new(&mut lanes, &mut self.ways, &self.replica).run().await {
             End::Over(error) => Failure::Over(error),
             End::Leaving(goaway) => leave(&self.replica, self.former.enter(), lanes, goaway).await,

@@ -12,10 +12,10 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     chosen::{Ask, Slot},
-    lanes::{Lanes, News},
+    lanes::{Lanes, Lost, News},
     replica::Replica,
     state::ForwardState,
-    ways::{Event, Ways},
+    ways::{Event, Fresh, Ways},
 };
 
 /// Ports asked for and not yet answered, at most.
@@ -81,23 +81,31 @@ impl<'a> Session<'a> {
                         return End::Leaving(goaway);
                     }
                     News::Said(tunnel, frame) => self.handle(&tunnel, frame),
-                    News::FellBack(error) => self.fall_back(&error),
-                    News::Left(error) => {
-                        tracing::debug!(replica = self.replica.number, reason = %error,
+                    News::FellBack(lost) => self.fall_back(&lost),
+                    News::Left(lost) => {
+                        self.ways.lost(&lost);
+                        tracing::debug!(replica = self.replica.number, reason = %lost.error,
                             "the tunnel that was left is over");
                     }
-                    News::Over(error) => return End::Over(error),
+                    News::Over(lost) => {
+                        self.ways.lost(&lost);
+                        return End::Over(lost.error);
+                    }
                 },
                 () = scope.draining(), if stage == Stage::Serving => {
                     stage = Stage::Leaving;
                     self.ways.stop();
                     self.say_goodbye().await;
                 }
-                event = self.ways.next(), if stage == Stage::Serving => {
-                    if let Event::Up(tunnel, why) = event {
-                        self.move_to(tunnel, why.unwrap_or_default());
+                event = self.ways.next(), if stage == Stage::Serving => match event {
+                    Event::Up(fresh) => self.move_to(fresh),
+                    Event::Disowned => {
+                        stage = Stage::Closing;
+                        self.ways.stop();
+                        self.lanes.close(CloseCode::NoSuchSession, "the gateway knows nothing of it");
                     }
-                }
+                    Event::Exhausted(_) => {}
+                },
                 Ok(()) = self.chosen.changed() => {
                     let now = Instant::now();
                     let later = std::mem::take(&mut self.later);
@@ -110,20 +118,21 @@ impl<'a> Session<'a> {
     }
 
     /// What is new goes there from now on; what is live stays where it is.
-    fn move_to(&mut self, tunnel: Tunnel, why: &str) {
+    fn move_to(&mut self, Fresh { tunnel, born, why }: Fresh) {
         let transport = tunnel.transport();
-        tracing::info!(gateway = %tunnel.peer(), %transport, reason = why,
+        tracing::info!(gateway = %tunnel.peer(), %transport, reason = why.unwrap_or_default(),
             replica = self.replica.number, "moved to another tunnel");
-        self.lanes.add(tunnel);
+        self.lanes.add(tunnel, born);
         self.moved();
     }
 
     /// The tunnel that carried the session is over; one that was left before is not.
-    fn fall_back(&mut self, error: &TunnelError) {
-        let Some(tunnel) = self.lanes.current() else { return };
-        tracing::warn!(transport = %tunnel.transport(), reason = %error,
+    fn fall_back(&mut self, lost: &Lost) {
+        self.ways.lost(lost);
+        let (Some(tunnel), Some(born)) = (self.lanes.current(), self.lanes.born()) else { return };
+        tracing::warn!(transport = %tunnel.transport(), reason = %lost.error,
             replica = self.replica.number, "back to the earlier tunnel");
-        self.ways.fell_back(tunnel);
+        self.ways.fell_back(tunnel, born);
         self.moved();
     }
 

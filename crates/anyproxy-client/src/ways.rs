@@ -3,7 +3,7 @@
 //! ```text
 //! Path ── Dial, LogIn, GiveUp ──▶ Attempts ── dialled, tunnel, failure ──▶ Path
 //!   ▲                                 └──▶ the session: a tunnel is up
-//!   └── how the session's tunnel is, four times a second
+//!   └── how the session's tunnel is, up to four times a second
 //! ```
 
 use std::{
@@ -21,18 +21,17 @@ use tokio::time::Instant;
 
 use crate::{
     attempts::{Attempts, Step},
-    config::Choice,
+    config::{Choice, Limits},
     failure::Failure,
-    path::{Command, Obstacle, PING_WITHIN, Path, Sample},
+    lanes::Lost,
+    path::{Command, Life, Obstacle, PING_WITHIN, Path, Sample},
 };
-
-/// How often it is looked how the session's tunnel is.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How long an attempt may take beside a session.
 const ASIDE: Duration = Duration::from_secs(10);
 
-/// What carried the last session to the gateway, for all replicas.
+/// What carried the last session to the gateway, for all replicas. A client has one gateway, so this holds
+/// for its address as long as the client lives.
 #[derive(Debug, Default)]
 pub(crate) struct Winner(Mutex<Option<Transport>>);
 
@@ -48,11 +47,22 @@ impl Winner {
 
 /// What came of it.
 pub(crate) enum Event {
-    /// A tunnel is up, which carries the session from now on; and why there is another one, if there
-    /// was one before.
-    Up(Tunnel, Option<&'static str>),
+    /// A tunnel is up, which carries the session from now on.
+    Up(Fresh),
     /// Nothing led to the gateway.
     Exhausted(Failure),
+    /// The session's tunnel is silent, and the gateway knows nothing of the session.
+    Disowned,
+}
+
+/// A new tunnel.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) tunnel: Tunnel,
+    /// When it was dialled.
+    pub(crate) born: std::time::Instant,
+    /// Why there is another one, if there was one before.
+    pub(crate) why: Option<&'static str>,
 }
 
 /// The ways of one replica.
@@ -62,6 +72,7 @@ pub(crate) struct Ways {
     /// For a session of its own.
     login: Login,
     scope: Scope,
+    /// How long an attempt without a session may take.
     patience: Duration,
     winner: Arc<Winner>,
     path: Path,
@@ -73,13 +84,13 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
-    /// Tasks of tunnels run in `scope`. An attempt without a session has `patience`.
+    /// Tasks of tunnels run in `scope`.
     pub(crate) fn new(
         dialer: Arc<Dialer>,
         (choice, winner): (Choice, Arc<Winner>),
         login: Login,
         scope: Scope,
-        patience: Duration,
+        limits: &Limits,
     ) -> Self {
         let mut seed = [0; 8];
         // Without randomness the probes are merely not spread.
@@ -89,9 +100,9 @@ impl Ways {
             choice,
             login,
             scope,
-            patience,
+            patience: limits.proxy_timeout,
             winner,
-            path: Path::new(choice, u64::from_le_bytes(seed)),
+            path: Path::new(choice, limits.max_tunnel_age, u64::from_le_bytes(seed)),
             attempts: Attempts::default(),
             session: None,
             failure: None,
@@ -121,9 +132,17 @@ impl Ways {
         self.login.intent = Intent::New;
     }
 
-    /// The session goes on over a tunnel that was there before.
-    pub(crate) fn fell_back(&mut self, tunnel: &Tunnel) {
-        self.path.fell_back(now(), tunnel.transport());
+    /// A tunnel of the session is over.
+    pub(crate) fn lost(&mut self, lost: &Lost) {
+        let life = if lost.was_cut() { Life::Cut } else { Life::Ended };
+        if let Some(age) = self.path.lived(now(), (lost.transport, lost.born), life) {
+            tracing::info!(?age, "connections are cut at this age: tunnels are renewed before");
+        }
+    }
+
+    /// The session goes on over a tunnel that was there before, and was dialled at `born`.
+    pub(crate) fn fell_back(&mut self, tunnel: &Tunnel, born: std::time::Instant) {
+        self.path.fell_back(now(), tunnel.transport(), born);
         if let Some((_, _, current)) = &mut self.session {
             *current = tunnel.clone();
         }
@@ -140,7 +159,7 @@ impl Ways {
             {
                 return Event::Exhausted(failure);
             }
-            let look_at = self.path.watches().then_some(self.look_at);
+            let look_at = self.path.look_every().map(|_| self.look_at);
             let wake_at =
                 self.path.wait_until().map(Instant::from).into_iter().chain(look_at).min();
             tokio::select! {
@@ -159,6 +178,11 @@ impl Ways {
     fn obey(&mut self, command: Command) {
         tracing::trace!(?command, "way");
         match command {
+            Command::Ping => {
+                if let Some((_, _, tunnel)) = &self.session {
+                    tunnel.ping();
+                }
+            }
             Command::Dial(transport) => {
                 let patience =
                     if self.session.is_some() { ASIDE.min(self.patience) } else { self.patience };
@@ -203,11 +227,13 @@ impl Ways {
             Step::LoggedIn(tunnel, welcome) => Some(self.up(tunnel, &welcome)),
             Step::Failed(failure) => {
                 tracing::debug!(%transport, reason = %failure, "no way to the gateway");
+                let unknown = failure.code() == Some(CloseCode::NoSuchSession);
+                let disowned = self.session.is_some() && unknown && self.path.is_silent();
                 self.path.failed(now(), transport, failure.obstacle());
                 if self.session.is_none() {
                     self.remember(failure);
                 }
-                None
+                disowned.then_some(Event::Disowned)
             }
         }
     }
@@ -223,32 +249,30 @@ impl Ways {
 
     fn up(&mut self, tunnel: Tunnel, welcome: &Welcome) -> Event {
         let transport = tunnel.transport();
-        let why = self.session.is_some().then(|| match transport {
-            Transport::Quic => "QUIC passes again",
-            Transport::WebSocket => self.path.trouble().unwrap_or("QUIC was silent"),
-        });
-        self.path.logged_in(now(), transport);
+        let why = self.path.reason(now(), transport);
+        let born = self.path.logged_in(now(), transport);
         self.winner.set(transport);
         self.login.intent = Intent::Supersede { generation: welcome.generation };
         self.session = Some((welcome.session, JoinKey::of(welcome), tunnel.clone()));
-        (self.failure, self.look_at) = (None, Instant::now() + LOOK_EVERY);
-        Event::Up(tunnel, why)
+        (self.failure, self.look_at) = (None, Instant::now());
+        Event::Up(Fresh { tunnel, born, why })
     }
 
     fn look(&mut self) {
         let Some((_, _, tunnel)) = &self.session else { return };
-        if !self.path.watches() || self.look_at > Instant::now() {
+        if self.look_at > Instant::now() {
             return;
         }
-        self.look_at = Instant::now() + LOOK_EVERY;
         let stats = tunnel.stats();
         let sample = Sample {
             received: stats.received,
             sent: stats.sent_packets,
             lost: stats.lost_packets,
             rtt: stats.rtt,
+            streams: stats.streams,
         };
         self.path.sample(now(), &sample);
+        self.look_at = Instant::now() + self.path.look_every().unwrap_or_default();
     }
 }
 

@@ -11,6 +11,7 @@
 //! What a client asks for (its ports) belongs to the session, and stays while it moves from one tunnel to
 //! another.
 
+mod forwards;
 mod join;
 mod lane;
 
@@ -21,9 +22,9 @@ use anyproxy_transport::{
     Arrival, Challenged, ClosedBy, Side, StallBudget, StreamIds, TunnelError, TunnelLimits,
 };
 use anyproxy_wire::{
-    codes::{CloseCode, ForwardCode},
+    codes::CloseCode,
     frame::Frame,
-    message::{ForwardReply, ForwardRequest, Goaway, Intent, Welcome},
+    message::{Goaway, Intent, Welcome},
 };
 use futures_util::future::join_all;
 
@@ -210,7 +211,7 @@ impl Sessions {
                 Some((lane, frame)) = joined.control.recv() => {
                     self.handle((&session, &lane), frame, &mut holds).await;
                 }
-                () = session.ports_revoked() => give_up_ports(&session, &mut holds).await,
+                () = session.ports_revoked() => forwards::give_up(&session, &mut holds).await,
             }
         }
         drop((joined, holds, goodbye));
@@ -251,64 +252,13 @@ impl Sessions {
                 tracing::debug!(session = session.number, listen = %request.listen,
                     code = %reply.code, detail = %reply.detail, "forward requested");
                 // The tunnel that asked may have been left meanwhile, or be lost.
-                answer(session, reply).await;
+                forwards::answer(session, reply).await;
             }
             Frame::ForwardRelease(release) => drop(holds.remove(&release.id)),
             other => {
                 lane.tunnel.close(CloseCode::Protocol, &format!("unexpected {}", other.name()));
             }
         }
-    }
-
-    async fn forward(
-        &self,
-        session: &Arc<Session>,
-        request: &ForwardRequest,
-        holds: &mut HashMap<u64, Hold>,
-    ) -> ForwardReply {
-        let refuse = |code, detail: &str| ForwardReply {
-            id: request.id,
-            code,
-            bound: None,
-            detail: detail.into(),
-        };
-        holds.retain(|_, hold| hold.is_live());
-        if let Some(hold) = holds.get(&request.id) {
-            if hold.is_for(request) {
-                // The answer went to a tunnel that is lost.
-                let (code, bound) = (ForwardCode::Bound, Some(hold.bound()));
-                return ForwardReply { id: request.id, code, bound, detail: String::new() };
-            }
-            return refuse(ForwardCode::InvalidAddress, "this id is in use");
-        }
-        if holds.len() >= self.limits.max_forwards {
-            return refuse(ForwardCode::Limit, "too many forwards in this session");
-        }
-        let (reply, hold) = self.ports.request(session, request).await;
-        holds.extend(hold.map(|hold| (request.id, hold)));
-        reply
-    }
-}
-
-/// Tells a client which of its ports its group may not have any more.
-async fn give_up_ports(session: &Session, holds: &mut HashMap<u64, Hold>) {
-    let revoked = holds.extract_if(|_, hold| !hold.is_live()).map(|(id, _)| id).collect::<Vec<_>>();
-    for id in revoked {
-        let reply = ForwardReply {
-            id,
-            code: ForwardCode::NotAllowed,
-            bound: None,
-            detail: "the group may not have this port any more".into(),
-        };
-        answer(session, reply).await;
-    }
-}
-
-/// Sends it over the tunnel for whatever is new.
-async fn answer(session: &Session, reply: ForwardReply) {
-    if let Some(lane) = session.current() {
-        // An error means that the tunnel is over.
-        let _ = lane.tunnel.send_control(Frame::ForwardReply(reply)).await;
     }
 }
 

@@ -254,6 +254,14 @@ impl Tunnel {
         }
     }
 
+    /// Sends a Ping, whatever else was sent: its answer is a sign of life also where nothing was.
+    pub fn ping(&self) {
+        match &*self.arm {
+            Arm::Quic(tunnel) => tunnel.ping(),
+            Arm::WebSocket(tunnel) => tunnel.probe(),
+        }
+    }
+
     /// Live data streams that the gateway allows.
     #[must_use]
     pub fn max_streams(&self) -> usize {

@@ -101,6 +101,7 @@ fn within(chosen: &ClientLimits, files: usize) -> Limits {
         flow_idle: chosen.flow_idle,
         first_pause: chosen.first_pause,
         longest_pause: chosen.longest_pause,
+        max_tunnel_age: chosen.max_tunnel_age,
         ..default
     }
 }

@@ -92,6 +92,7 @@ fn a_client_has_the_documented_defaults() {
         flow_idle: seconds(60),
         first_pause: Duration::from_millis(500),
         longest_pause: seconds(30),
+        max_tunnel_age: None,
     };
     assert_eq!(client(&Place::new(), "", "").unwrap(), expected);
     assert_eq!(anyproxy_client::Limits::default().max_flows, 4096, "what `None` stands for");
@@ -127,7 +128,7 @@ fn a_gateways_file_sets_each() {
 #[test]
 fn a_clients_file_sets_each() {
     let table = "proxy_timeout = \"5s\"\nstall_budget = \"32MiB\"\nmax_flows = 17\n\
-                 flow_idle = \"90s\"\nfirst_pause = \"1s\"\nlongest_pause = \"2m\"";
+                 flow_idle = \"90s\"\nfirst_pause = \"1s\"\nlongest_pause = \"2m\"\nmax_tunnel_age = \"1h\"";
     let expected = ClientLimits {
         drain: seconds(1),
         proxy_timeout: seconds(5),
@@ -136,6 +137,7 @@ fn a_clients_file_sets_each() {
         flow_idle: seconds(90),
         first_pause: seconds(1),
         longest_pause: seconds(120),
+        max_tunnel_age: Some(seconds(3600)),
     };
     assert_eq!(client(&Place::new(), "drain = \"1s\"", table).unwrap(), expected);
 }
@@ -213,6 +215,8 @@ fn a_clients_bounds_are_bounded() {
         ("first_pause", "61s", "100ms to 1m"),
         ("longest_pause", "999ms", "1s to 1h"),
         ("longest_pause", "2h", "1s to 1h"),
+        ("max_tunnel_age", "9s", "10s to 30d"),
+        ("max_tunnel_age", "31d", "10s to 30d"),
     ] {
         refused(&client(&place, "", &format!("{key} = \"{wrong}\"")), wrong, range);
     }

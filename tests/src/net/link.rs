@@ -2,6 +2,8 @@
 
 use std::{fmt, io, net::IpAddr, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     state::Inner,
     tap::{Capture, Stats},
@@ -89,6 +91,15 @@ impl Connects {
             Self::NetworkUnreachable => Some(io::ErrorKind::NetworkUnreachable),
         }
     }
+}
+
+/// How old connections and flows over a link may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Longest {
+    /// TCP connections, from their SYN; both ends get RST then.
+    pub tcp: Option<Duration>,
+    /// Flows of datagrams between two sockets; what is sent later falls into a black hole.
+    pub udp: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -185,6 +196,33 @@ impl LinkHandle {
         for (from, to) in self.paths() {
             state.path(from, to).connects = connects;
         }
+    }
+
+    /// Limits datagrams to so many bytes per second, whatever TCP gets; none: as the settings say.
+    pub fn throttle_udp(&self, rate: Option<u64>) {
+        let mut state = self.inner.lock();
+        for (from, to) in self.paths() {
+            state.path(from, to).udp_rate = rate;
+        }
+    }
+
+    /// Cuts connections and flows at an age, as a middlebox with fixed sessions. It holds for connections that
+    /// begin from now on.
+    pub fn cut_after(&self, longest: Longest) {
+        let mut state = self.inner.lock();
+        for (from, to) in self.paths() {
+            state.path(from, to).longest = longest;
+        }
+    }
+
+    /// Swallows everything that belongs to a connection or a flow that there is, for good, as a middlebox
+    /// does that forgot its state and says nothing. What is new passes.
+    pub fn forget(&self) {
+        let mut state = self.inner.lock();
+        for (from, to) in self.paths() {
+            state.path(from, to).forgot = Some(Instant::now());
+        }
+        state.forget_between(self.from, self.to);
     }
 
     /// Resets every TCP connection of the link at once, as a middlebox does that forgot its state:

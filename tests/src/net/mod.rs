@@ -31,7 +31,7 @@ mod udp;
 use std::{fmt, io, net::IpAddr, sync::Arc, time::Duration};
 
 pub use host::Host;
-pub use link::{Connects, LinkHandle, LinkSettings, Switch};
+pub use link::{Connects, LinkHandle, LinkSettings, Longest, Switch};
 pub use probe::Datagrams;
 pub use tap::{Capture, Carrier, Record, Stats};
 

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    link::{Connects, LinkSettings, Switch},
+    link::{Connects, LinkSettings, Longest, Switch},
     random::Random,
     tap::{Capture, Record, Stats},
 };
@@ -23,6 +23,12 @@ pub(super) struct Path {
     /// Whether datagrams are answered with ICMP "port unreachable".
     pub(super) udp_refused: Switch,
     pub(super) connects: Connects,
+    /// Bytes per second for datagrams alone.
+    pub(super) udp_rate: Option<u64>,
+    /// The age at which a middlebox cuts connections and flows.
+    pub(super) longest: Longest,
+    /// When the middlebox forgot all that there was.
+    pub(super) forgot: Option<Instant>,
     pub(super) taps: Vec<Capture>,
     pub(super) stats: Stats,
     random: Random,
@@ -47,6 +53,9 @@ impl Path {
             tcp_hole: Switch::Off,
             udp_refused: Switch::Off,
             connects: Connects::Pass,
+            udp_rate: None,
+            longest: Longest::default(),
+            forgot: None,
             taps: Vec::new(),
             stats: Stats::default(),
             random: Random::of_path(seed, from, to),
@@ -73,6 +82,7 @@ impl Path {
             self.stats.over_mtu += 1;
             return Fate::Dropped;
         }
+        let settings = &LinkSettings { rate: self.udp_rate.or(settings.rate), ..*settings };
         let Some(departs) = queue(now, &mut self.udp_busy, size, settings, Some(settings.queue))
         else {
             self.stats.queue_full += 1;

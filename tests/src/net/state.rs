@@ -12,7 +12,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::Waker,
@@ -49,6 +49,8 @@ pub(super) struct State {
     /// TCP packets that wait for a black hole, or for an address, to be there again.
     pub(super) held: Vec<(u64, End, Packet)>,
     pub(super) paths: BTreeMap<(IpAddr, IpAddr), Path>,
+    /// When the first datagram went from one socket to another.
+    pub(super) flows: BTreeMap<(SocketAddr, SocketAddr), Instant>,
     wakers: Vec<Waker>,
     heap: BinaryHeap<Reverse<Delivery>>,
     number: u64,
@@ -75,6 +77,10 @@ pub(super) enum Arrival {
         connection: u64,
         to: End,
         packet: Packet,
+    },
+    /// A connection got too old for a middlebox.
+    Cut {
+        connection: u64,
     },
 }
 
@@ -119,6 +125,7 @@ impl Inner {
             connections: BTreeMap::new(),
             held: Vec::new(),
             paths: BTreeMap::new(),
+            flows: BTreeMap::new(),
             wakers: Vec::new(),
             heap: BinaryHeap::new(),
             number: 0,
@@ -228,6 +235,7 @@ impl State {
                 Arrival::Datagram(datagram) => self.datagram_arrives(datagram),
                 Arrival::Refusal { host, port } => self.refusal_arrives(host, port),
                 Arrival::Tcp { connection, to, packet } => self.arrives(connection, to, packet),
+                Arrival::Cut { connection } => self.cut(connection),
             }
         }
     }

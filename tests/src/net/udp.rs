@@ -117,6 +117,14 @@ impl State {
             }
             return;
         }
+        let (longest, forgot) = (path.longest.udp, path.forgot);
+        let began = *self.flows.entry((from.min(to), from.max(to))).or_insert(now);
+        let is_old = longest.is_some_and(|age| now - began >= age);
+        if is_old || forgot.is_some_and(|at| began <= at) {
+            self.path(from.ip(), to.ip()).stats.black_holed += 1;
+            return;
+        }
+        let path = self.path(from.ip(), to.ip());
         match path.datagram(now, bytes.len(), &settings) {
             Fate::Dropped => {}
             Fate::Arrives(at) => self.schedule(at, Arrival::Datagram(datagram)),

@@ -1,22 +1,33 @@
-//! Whether the session's QUIC tunnel still does its work.
+//! Whether the session's tunnel still does its work.
 //!
 //! ```text
-//! last byte ─ 1 s ─▶ Ping ─ … ─▶ doubtful ─ 1 s ─▶ dark      dark after max(3 s, 1 s + 4 × RTO)
-//! 5 s with a quarter of the packets lost, or a round trip far over the best, three times: collapsed
+//! last byte ─ 1 s, or 10 s of rest ─▶ Ping ─ … ─▶ doubtful ─ 1 s ─▶ dark      a Ping unanswered for max(2 s, 4 × RTO)
+//! QUIC: 5 s with a quarter of the packets lost, or a round trip far over the best, three times: collapsed
 //! ```
 //!
-//! The tunnel pings when nothing has come for a second ([`PING_WITHIN`]), so in a longer silence
-//! something is unanswered.
+//! Bytes that wait for an acknowledgement are no better sign than a Ping (over TCP nobody tells whether
+//! there are any), so in doubt the peer is asked. A tunnel that rests is asked less often: a person who
+//! comes back to it may have to wait, a battery need not.
 
 use std::time::{Duration, Instant};
 
-/// Silence after which the tunnel has to ping.
+/// Silence after which the peer is asked.
 pub(crate) const PING_WITHIN: Duration = Duration::from_secs(1);
 
-/// The least silence that counts as dark.
-const DARK_AFTER: Duration = Duration::from_secs(3);
+/// The same while the tunnel rests.
+const PING_AT_REST: Duration = Duration::from_secs(10);
 
-/// How much earlier the other transport is dialled, so that it is ready when it is needed.
+/// How long nothing is live on a tunnel before it rests.
+const REST: Duration = Duration::from_secs(60);
+
+/// How often a tunnel is looked at, and one that rests.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_AT_REST: Duration = Duration::from_secs(1);
+
+/// The least time without an answer that counts as dark.
+const DARK_AFTER: Duration = Duration::from_secs(2);
+
+/// How much earlier another tunnel is dialled, so that it is ready when it is needed.
 const STAND_BY: Duration = Duration::from_secs(1);
 
 /// Retransmission time-outs without an answer.
@@ -48,6 +59,15 @@ const BRISK_ROUND_TRIPS: u32 = 6;
 /// Bad windows in a row that make a collapse.
 const BAD_WINDOWS: u32 = 3;
 
+/// Who asks the peer in a silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// The tunnel by itself, within [`PING_WITHIN`].
+    Tunnel,
+    /// Whoever looks.
+    Us,
+}
+
 /// Figures of the tunnel at one moment; the counters only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Sample {
@@ -59,15 +79,23 @@ pub(crate) struct Sample {
     pub(crate) lost: u64,
     /// The round-trip time.
     pub(crate) rtt: Duration,
+    /// Streams that are live on it.
+    pub(crate) streams: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct Health {
+    asks: Asks,
     last: Option<Sample>,
     sampled: Instant,
     heard: Instant,
-    silence: Duration,
-    dark_after: Duration,
+    /// When the peer was first asked after it was heard.
+    asked: Option<Instant>,
+    /// It is to be asked now.
+    question: bool,
+    busy_until: Instant,
+    unanswered: Duration,
+    patience: Duration,
     window: Window,
     best_rtt: Option<Duration>,
     bad_windows: u32,
@@ -81,13 +109,17 @@ struct Window {
 }
 
 impl Health {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, asks: Asks) -> Self {
         Self {
+            asks,
             last: None,
             sampled: now,
             heard: now,
-            silence: Duration::ZERO,
-            dark_after: DARK_AFTER,
+            asked: None,
+            question: false,
+            busy_until: now + REST,
+            unanswered: Duration::ZERO,
+            patience: DARK_AFTER,
             window: Window { began: now, sent: 0, lost: 0 },
             best_rtt: None,
             bad_windows: 0,
@@ -97,17 +129,56 @@ impl Health {
     pub(super) fn sample(&mut self, now: Instant, sample: &Sample) {
         let slept = now.saturating_duration_since(self.sampled) > ASLEEP;
         if slept || self.last.is_none_or(|last| last.received != sample.received) {
-            self.heard = now;
+            (self.heard, self.asked, self.question) = (now, None, false);
+        }
+        if slept || sample.streams > 0 {
+            self.busy_until = now + REST;
         }
         if slept || self.last.is_none() {
             self.window = Window { began: now, sent: sample.sent, lost: sample.lost };
         }
         (self.sampled, self.last) = (now, Some(*sample));
-        self.silence = now.saturating_duration_since(self.heard);
+        self.ask(now);
+        self.unanswered = self.asked.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let timeout = sample.rtt.saturating_mul(2).saturating_add(SLACK);
-        let unanswered = PING_WITHIN.saturating_add(timeout.saturating_mul(TIMEOUTS));
-        self.dark_after = DARK_AFTER.max(unanswered);
-        self.judge(now, sample);
+        self.patience = DARK_AFTER.max(timeout.saturating_mul(TIMEOUTS));
+        // Only where there is another transport that may do better.
+        if self.asks == Asks::Tunnel {
+            self.judge(now, sample);
+        }
+    }
+
+    /// A lost Ping is sent again by the transport, so one is enough.
+    fn ask(&mut self, now: Instant) {
+        if self.asked.is_some() {
+            return;
+        }
+        let silence = now.saturating_duration_since(self.heard);
+        match self.asks {
+            Asks::Tunnel if silence >= PING_WITHIN => self.asked = Some(self.heard + PING_WITHIN),
+            Asks::Us if silence >= self.ask_within() => {
+                (self.asked, self.question) = (Some(now), true);
+            }
+            Asks::Tunnel | Asks::Us => {}
+        }
+    }
+
+    fn ask_within(&self) -> Duration {
+        if self.rests() { PING_AT_REST } else { PING_WITHIN }
+    }
+
+    fn rests(&self) -> bool {
+        self.asks == Asks::Us && self.sampled >= self.busy_until
+    }
+
+    /// Whether the peer is to be asked for a sign of life; says so once.
+    pub(super) fn take_question(&mut self) -> bool {
+        std::mem::take(&mut self.question)
+    }
+
+    /// How long to wait until it is looked at again.
+    pub(super) fn look_every(&self) -> Duration {
+        if self.rests() && self.asked.is_none() { LOOK_AT_REST } else { LOOK_EVERY }
     }
 
     fn judge(&mut self, now: Instant, sample: &Sample) {
@@ -131,9 +202,9 @@ impl Health {
         !self.is_silent() && !self.has_collapsed()
     }
 
-    /// It has said nothing for so long that the other transport should be at hand.
+    /// It has said nothing for so long that another tunnel should be at hand.
     pub(super) fn is_silent(&self) -> bool {
-        self.silence >= self.dark_after.saturating_sub(STAND_BY)
+        self.asked.is_some() && self.unanswered >= self.patience.saturating_sub(STAND_BY)
     }
 
     /// It is time to leave it.
@@ -143,7 +214,12 @@ impl Health {
 
     /// Nothing comes any more.
     pub(super) fn is_dark(&self) -> bool {
-        self.silence >= self.dark_after
+        self.unanswered >= self.patience
+    }
+
+    /// Nothing comes any more, and that since a while.
+    pub(super) fn is_dark_for(&self, time: Duration) -> bool {
+        self.unanswered >= self.patience.saturating_add(time)
     }
 
     /// In how long a connection over TCP comes up on a network that is not to blame.
@@ -154,7 +230,7 @@ impl Health {
     /// Why, for people.
     pub(super) fn trouble(&self) -> Option<&'static str> {
         if self.is_dark() {
-            return Some("QUIC is silent");
+            return Some("the former one is silent");
         }
         self.has_collapsed().then_some("QUIC loses too much or is too slow")
     }

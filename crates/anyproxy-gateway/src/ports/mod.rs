@@ -34,6 +34,7 @@ use anyproxy_wire::{
     message::{ForwardReply, ForwardRequest, Protocol, Target},
 };
 
+use opening::Bearer;
 use rules::Rules;
 
 use crate::{
@@ -234,16 +235,12 @@ impl Port {
 
     /// Opens at one holder after the other, until a stream is under way. No byte has left before.
     /// Holders in `tried` are left out; those that are asked join them.
-    async fn open(
-        &self,
-        mut opening: Opening,
-        tried: &mut Vec<u64>,
-    ) -> Option<(Stream, Arc<Session>)> {
+    async fn open(&self, mut opening: Opening, tried: &mut Vec<u64>) -> Option<(Stream, Bearer)> {
         while let Some((session, forward)) = self.pick(tried) {
             tried.push(session.way());
             opening.target = Target::Forward(forward);
-            match session.open(&opening).await {
-                Ok(stream) => return Some((stream, session)),
+            match session.open_in_lane(&opening).await {
+                Ok((stream, lane)) => return Some((stream, Bearer { session, lane })),
                 Err(error) => {
                     tracing::debug!(session = session.number, %error, "forward not opened")
                 }

@@ -12,38 +12,47 @@ use anyproxy_transport::{Opening, Stream, StreamError};
 use anyproxy_wire::{codes::OpenCode, message::OpenReply};
 
 use super::Port;
-use crate::registry::Session;
+use crate::registry::{Lane, Session};
+
+/// What carries a stream: what is live stays on its tunnel when the session moves to another.
+pub(super) struct Bearer {
+    pub(super) session: Arc<Session>,
+    pub(super) lane: Arc<Lane>,
+}
 
 /// A stream that may take the user's first bytes, and who carries it; within `deadline`.
 pub(super) async fn open(
     port: &Port,
     opening: Opening,
     deadline: Deadline,
-) -> Option<(Stream, Arc<Session>)> {
+) -> Option<(Stream, Bearer)> {
     let mut tried = Vec::new();
     loop {
-        let (mut stream, session) = port.open(opening.clone(), &mut tried).await?;
+        let (mut stream, bearer) = port.open(opening.clone(), &mut tried).await?;
         if !port.has_others(&tried) {
             // The first bytes need not wait for the answer; a refusal resets the user.
             stream.expect_reply(deadline);
-            return Some((stream, session));
+            return Some((stream, bearer));
         }
-        match sign_of_life(&mut stream, &session).await {
+        match sign_of_life(&mut stream, &bearer.lane).await {
             Sign::Heard => {
                 stream.expect_reply(deadline);
-                return Some((stream, session));
+                return Some((stream, bearer));
             }
             Sign::Answered(Ok(reply)) if reply.code == OpenCode::Connected => {
-                return Some((stream, session));
+                return Some((stream, bearer));
             }
             Sign::Answered(answer) if is_final(&answer) => return None,
             Sign::Answered(answer) => {
                 if answer.is_ok_and(|reply| reply.code == OpenCode::Draining) {
-                    session.leave();
+                    bearer.session.leave();
                 }
             }
             Sign::Silent => {
-                tracing::debug!(session = session.number, "forward not opened; asking another");
+                tracing::debug!(
+                    session = bearer.session.number,
+                    "forward not opened; asking another"
+                );
             }
         }
     }
@@ -59,12 +68,12 @@ enum Sign {
     Silent,
 }
 
-async fn sign_of_life(stream: &mut Stream, session: &Session) -> Sign {
+async fn sign_of_life(stream: &mut Stream, lane: &Lane) -> Sign {
     tokio::select! {
         biased;
         answer = stream.reply() => Sign::Answered(answer),
-        () = session.heard() => Sign::Heard,
-        () = session.silent() => Sign::Silent,
+        () = lane.heard() => Sign::Heard,
+        () = lane.silent() => Sign::Silent,
     }
 }
 

@@ -23,10 +23,13 @@ use anyproxy_transport::{
 };
 use anyproxy_wire::message::{Ingress, Protocol, Target};
 
-use super::{Port, opening};
+use super::{
+    Port,
+    opening::{self, Bearer},
+};
 use crate::{
     flows::{Bounds, Flows, READ_PAUSE, Table, Unopened, UserSide},
-    registry::Session,
+    registry::{Candidate as _, Health},
 };
 
 /// Silence after which a flow gives way to a new one when the port has too many. Between a question
@@ -64,7 +67,7 @@ pub(super) async fn serve(port: Arc<Port>, socket: Arc<Datagrams>, flows: Arc<Fl
             port: Arc::clone(&port),
             socket: Arc::clone(&socket),
             peer,
-            session: None,
+            bearer: None,
         });
     }
 }
@@ -74,8 +77,8 @@ struct User {
     port: Arc<Port>,
     socket: Arc<Datagrams>,
     peer: Peer,
-    /// Who carries the flow.
-    session: Option<Arc<Session>>,
+    /// What carries the flow.
+    bearer: Option<Bearer>,
 }
 
 impl UserSide for User {
@@ -89,10 +92,10 @@ impl UserSide for User {
             user: String::new(),
             protocol: Protocol::Udp,
         };
-        let Some((stream, session)) = opening::open(&self.port, opening, deadline).await else {
+        let Some((stream, bearer)) = opening::open(&self.port, opening, deadline).await else {
             return Err(Unopened("no session opened the forward".into()));
         };
-        self.session = Some(session);
+        self.bearer = Some(bearer);
         Ok(Flow::new(stream))
     }
 
@@ -101,13 +104,17 @@ impl UserSide for User {
     }
 
     async fn is_lost(&self) -> bool {
-        let Some(session) = &self.session else { return false };
-        // Alone it is as good as any.
-        session.stays_silent().await && self.port.has_good_others(session.number)
+        let Some(Bearer { session, lane }) = &self.bearer else { return false };
+        if !lane.stays_silent().await {
+            return false;
+        }
+        // The session's next tunnel may carry it, or another session. Alone it is as good as any.
+        let moved = session.current().is_some_and(|current| current.number != lane.number);
+        moved && session.health() == Health::Good || self.port.has_good_others(session.number)
     }
 
     fn draining(&self) {
-        if let Some(session) = &self.session {
+        if let Some(Bearer { session, .. }) = &self.bearer {
             session.leave();
         }
     }

@@ -22,7 +22,7 @@ use anyproxy_transport::Tunnel;
 use anyproxy_wire::codes::CloseCode;
 use tokio::sync::watch;
 
-use super::pulse::Pulse;
+use super::pulse::{LEAST_OF_FLOWS, Pulse};
 
 /// Tunnels of one session at once: the old one, the new one, and those whose streams outlast two moves.
 const MAX_LANES: usize = 4;
@@ -55,6 +55,23 @@ impl Drop for InUse {
 impl Lane {
     pub(super) fn new(number: u64, tunnel: Tunnel) -> Arc<Self> {
         Arc::new(Self { number, tunnel, pulse: Pulse::default(), uses: AtomicUsize::new(0) })
+    }
+
+    /// Waits until nothing at all has come over it for long enough after now that it is taken for
+    /// silent; for ever if something comes. Cancel safe.
+    pub(crate) async fn silent(&self) {
+        self.pulse.silent(&self.tunnel).await;
+    }
+
+    /// Whether nothing at all comes over it for a while from now, within which something just sent would
+    /// have been acknowledged. Looks only once, at the end. Cancel safe.
+    pub(crate) async fn stays_silent(&self) -> bool {
+        self.tunnel.is_closed() || self.pulse.stays_silent(&self.tunnel, LEAST_OF_FLOWS).await
+    }
+
+    /// Waits until something has come over it. Cancel safe.
+    pub(crate) async fn heard(&self) {
+        self.pulse.heard(&self.tunnel).await;
     }
 
     fn is_unused(&self) -> bool {

@@ -48,14 +48,14 @@ impl Pulse {
         silent_at != 0 && silent_at == mark(&tunnel.stats())
     }
 
-    /// See [`Session::silent`](super::Session::silent).
+    /// See [`Lane::silent`](super::Lane::silent).
     pub(super) async fn silent(&self, tunnel: &Tunnel) {
         if !self.stays_silent(tunnel, LEAST).await {
             std::future::pending::<()>().await;
         }
     }
 
-    /// See [`Session::stays_silent`](super::Session::stays_silent).
+    /// See [`Lane::stays_silent`](super::Lane::stays_silent).
     pub(super) async fn stays_silent(&self, tunnel: &Tunnel, least: Duration) -> bool {
         let stats = tunnel.stats();
         let before = mark(&stats);
@@ -69,7 +69,7 @@ impl Pulse {
         silent
     }
 
-    /// See [`Session::heard`](super::Session::heard).
+    /// See [`Lane::heard`](super::Lane::heard).
     pub(super) async fn heard(&self, tunnel: &Tunnel) {
         let mut stats = tunnel.stats();
         let before = mark(&stats);

@@ -12,7 +12,6 @@ use super::{
     join::Keys,
     lanes::{Lane, Lanes},
     load::{Candidate, Health},
-    pulse::LEAST_OF_FLOWS,
     roster::{ClientKey, Identity, Member},
     share::{Full, Permit, Share},
 };
@@ -55,15 +54,10 @@ pub(crate) enum Unopened {
 }
 
 impl Session {
-    /// Opens a data stream. Every user's connection and flow comes through here: it counts among its
-    /// group's, and takes part of its bandwidth, for as long as the stream lives. Where the group is
-    /// full, connections that it only keeps for later give way. Cancel safe.
-    pub(crate) async fn open(&self, opening: &Opening) -> Result<Stream, Unopened> {
-        Ok(self.open_in_lane(opening).await?.0)
-    }
-
-    /// The same; and tells which tunnel carries it.
-    pub(super) async fn open_in_lane(
+    /// Opens a data stream, and tells which tunnel carries it. Every user's connection and flow comes
+    /// through here: it counts among its group's, and takes part of its bandwidth, for as long as the stream
+    /// lives. Where the group is full, connections that it only keeps for later give way. Cancel safe.
+    pub(crate) async fn open_in_lane(
         &self,
         opening: &Opening,
     ) -> Result<(Stream, Arc<Lane>), Unopened> {
@@ -109,24 +103,6 @@ impl Session {
     pub(crate) async fn silent(&self) {
         match self.lanes.best() {
             Some(lane) => lane.pulse.silent(&lane.tunnel).await,
-            None => pending().await,
-        }
-    }
-
-    /// Whether nothing at all comes from the client for a while from now, within which something just
-    /// sent to it would have been acknowledged. Looks only once, at the end. Cancel safe.
-    pub(crate) async fn stays_silent(&self) -> bool {
-        match self.lanes.best() {
-            Some(lane) => lane.pulse.stays_silent(&lane.tunnel, LEAST_OF_FLOWS).await,
-            // It is over.
-            None => true,
-        }
-    }
-
-    /// Waits until something has come from the client. Cancel safe.
-    pub(crate) async fn heard(&self) {
-        match self.lanes.best() {
-            Some(lane) => lane.pulse.heard(&lane.tunnel).await,
             None => pending().await,
         }
     }

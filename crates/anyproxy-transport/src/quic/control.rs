@@ -124,6 +124,9 @@ fn due(shared: &Shared, buffer: &mut BytesMut) {
     if let Some(token) = out.pong {
         Frame::Pong(token).encode(buffer);
     }
+    if out.ping {
+        Frame::Ping([0; 8]).encode(buffer);
+    }
     if !out.credits.is_empty() {
         shared.refresh_rtt();
         Frame::Credit(out.credits.into_iter().collect()).encode(buffer);

@@ -56,7 +56,7 @@ impl SendLimit {
 pub(crate) struct Shared {
     pub(super) conn: Connection,
     pub(super) settings: Settings,
-    /// Credit to announce and the answer to the newest Ping.
+    /// Credit to announce, the answer to the newest Ping, and a Ping of ours.
     out: Mutex<Outgoing>,
     out_ready: Notify,
     sends: Mutex<HashMap<u64, Arc<SendLimit>>>,
@@ -73,6 +73,8 @@ pub(super) struct Outgoing {
     pub(super) credits: HashMap<u64, u64>,
     /// At most one: a peer that floods Pings gets the newest answered.
     pub(super) pong: Option<[u8; 8]>,
+    /// Whether the peer is to be asked for a sign of life.
+    pub(super) ping: bool,
 }
 
 impl Shared {
@@ -140,7 +142,13 @@ impl Shared {
         self.out_ready.notify_one();
     }
 
-    /// Waits for credit or a Pong to send. Cancel safe.
+    /// Asks the peer for a sign of life. Several at once are one Ping.
+    pub(super) fn ask(&self) {
+        lock(&self.out).ping = true;
+        self.out_ready.notify_one();
+    }
+
+    /// Waits for credit, a Ping or a Pong to send. Cancel safe.
     pub(super) async fn outgoing(&self) {
         self.out_ready.notified().await;
     }
@@ -148,9 +156,9 @@ impl Shared {
     /// Takes what is due, at most one Credit frame's worth of pairs.
     pub(super) fn take_outgoing(&self) -> Outgoing {
         let mut out = lock(&self.out);
-        let pong = out.pong.take();
+        let (pong, ping) = (out.pong.take(), std::mem::take(&mut out.ping));
         if out.credits.len() <= MAX_CREDITS {
-            return Outgoing { credits: std::mem::take(&mut out.credits), pong };
+            return Outgoing { credits: std::mem::take(&mut out.credits), pong, ping };
         }
         let ids = out.credits.keys().take(MAX_CREDITS).copied().collect::<Vec<_>>();
         let credits = ids
@@ -158,7 +166,7 @@ impl Shared {
             .filter_map(|id| out.credits.remove(&id).map(|offset| (id, offset)))
             .collect();
         self.out_ready.notify_one();
-        Outgoing { credits, pong }
+        Outgoing { credits, pong, ping }
     }
 
     /// quinn computes its figures under the connection's lock, so the data path reads this copy.

@@ -95,6 +95,10 @@ impl QuicTunnel {
         self.shared.close(&TunnelError::ours(code, reason));
     }
 
+    pub(crate) fn ping(&self) {
+        self.shared.ask();
+    }
+
     pub(crate) async fn closed(&self) -> TunnelError {
         let error = self.shared.conn.closed().await;
         self.shared.explain(&error)

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::net::{
     address::{destination, shown},
-    state::Inner,
+    state::{Arrival, Inner},
 };
 
 /// How often SYN is sent (`net.ipv4.tcp_syn_retries` is 6): after 127 s the attempt has failed.
@@ -60,6 +60,9 @@ impl Attempt {
         let from = SocketAddr::new(ip, state.dynamic_port(host));
         let id = state.number();
         state.connections.insert(id, Connection::new(host, from, to));
+        if let Some(age) = state.path(from.ip(), to.ip()).longest.tcp {
+            state.schedule(Instant::now() + age, Arrival::Cut { connection: id });
+        }
         drop(state);
         let shown = (shown(asked.ip(), from), shown(asked.ip(), to));
         Ok(Self { inner, id, shown, done: false })

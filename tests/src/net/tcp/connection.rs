@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     task::{Context, Waker},
 };
 
@@ -60,6 +60,8 @@ pub(in crate::net) struct Connection {
     /// The end that the network has forgotten: what it sends is lost, and what is sent to it is answered
     /// with RST.
     pub(super) vanished: Option<End>,
+    /// A middlebox on its way knows nothing of it any more.
+    pub(super) forgotten: bool,
 }
 
 impl Connection {
@@ -71,7 +73,13 @@ impl Connection {
             connecting: None,
             listener: 0,
             vanished: None,
+            forgotten: false,
         }
+    }
+
+    pub(super) fn is_between(&self, one: IpAddr, other: IpAddr) -> bool {
+        let ends = (self.client.addr.ip(), self.server.addr.ip());
+        ends == (one, other) || ends == (other, one)
     }
 
     pub(super) fn side(&self, end: End) -> &Side {

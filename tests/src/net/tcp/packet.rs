@@ -59,7 +59,7 @@ impl Packet {
 impl State {
     /// Puts a packet of `from` on its way.
     pub(super) fn transmit(&mut self, id: u64, from: End, packet: Packet) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get(&id).filter(|it| !it.forgotten) else { return };
         let (ours, theirs) = (connection.side(from), connection.side(from.other()));
         let (source, target) = (ours.addr, theirs.addr);
         let open = self.reachable(connection)
@@ -272,16 +272,25 @@ impl State {
 
     /// Resets both ends of every connection between two addresses.
     pub(in crate::net) fn reset_between(&mut self, one: IpAddr, other: IpAddr) {
-        let hit = |c: &Connection| {
-            let ends = (c.client.addr.ip(), c.server.addr.ip());
-            ends == (one, other) || ends == (other, one)
-        };
+        let hit = |it: &Connection| it.is_between(one, other);
         let ids: Vec<u64> =
-            self.connections.iter().filter(|(_, c)| hit(c)).map(|(id, _)| *id).collect();
+            self.connections.iter().filter(|(_, it)| hit(it)).map(|(id, _)| *id).collect();
         for id in ids {
-            self.settle(id, Phase::Failed(io::ErrorKind::ConnectionRefused));
-            self.change(id, End::Client, super::connection::Side::reset);
-            self.change(id, End::Server, super::connection::Side::reset);
+            self.cut(id);
         }
+    }
+
+    /// Lets nothing more pass between two addresses for the connections that there are.
+    pub(in crate::net) fn forget_between(&mut self, one: IpAddr, other: IpAddr) {
+        for connection in self.connections.values_mut().filter(|it| it.is_between(one, other)) {
+            connection.forgotten = true;
+        }
+    }
+
+    /// Resets both ends.
+    pub(in crate::net) fn cut(&mut self, id: u64) {
+        self.settle(id, Phase::Failed(io::ErrorKind::ConnectionRefused));
+        self.change(id, End::Client, super::connection::Side::reset);
+        self.change(id, End::Server, super::connection::Side::reset);
     }
 }

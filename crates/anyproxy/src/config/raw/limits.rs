@@ -55,4 +55,6 @@ pub struct RawClientLimits {
     pub first_pause: Option<Text>,
     /// The longest one.
     pub longest_pause: Option<Text>,
+    /// How old a tunnel may get.
+    pub max_tunnel_age: Option<Text>,
 }

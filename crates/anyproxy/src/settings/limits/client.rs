@@ -1,6 +1,6 @@
 //! Bounds of a client.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use anyproxy_client::Limits;
 
@@ -10,6 +10,10 @@ use crate::{
     settings::input::Input,
     values::duration,
 };
+
+/// How old a tunnel may get: a new one every few seconds would serve nobody.
+const TUNNEL_AGE: (RangeInclusive<Duration>, &str) =
+    (seconds(10)..=seconds(30 * 86_400), "10s to 30d");
 
 /// Bounds of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub struct ClientLimits {
     pub first_pause: Duration,
     /// The longest that any can be.
     pub longest_pause: Duration,
+    /// How old a tunnel may get; `None`: what is learnt.
+    pub max_tunnel_age: Option<Duration>,
 }
 
 impl ClientLimits {
@@ -49,6 +55,7 @@ impl ClientLimits {
             flow_idle: flow_idle(input, table.flow_idle.as_ref())?.unwrap_or(default.flow_idle),
             first_pause,
             longest_pause,
+            max_tunnel_age: time(input, table.max_tunnel_age.as_ref(), TUNNEL_AGE)?,
         })
     }
 }
