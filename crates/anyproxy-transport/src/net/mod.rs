@@ -9,8 +9,10 @@
 //! unchanged on a simulated network. The data path sees [`Conn`], an enum: its system arm costs a
 //! branch, not a virtual call.
 
+mod accepting;
 mod conn;
 mod datagrams;
+mod files;
 mod inherited;
 mod local;
 mod options;
@@ -19,8 +21,10 @@ mod unix;
 
 use std::{fmt, future::Future, io, net::SocketAddr, path::Path, pin::Pin, sync::Arc};
 
+pub use accepting::Accepting;
 pub use conn::{Conn, Listener, VirtualConn, VirtualListener};
 pub use datagrams::{Datagrams, Received, is_icmp};
+pub use files::{MORE_FILES, is_out_of_files};
 pub use options::{Role, UdpBuffers};
 pub use quinn::{AsyncUdpSocket, UdpPoller, udp};
 pub use system::System;
