@@ -45,7 +45,11 @@ impl PerAddress {
     /// At most `at_most` connections of one address, at least one.
     #[must_use]
     pub fn new(at_most: usize) -> Arc<Self> {
-        Arc::new(Self { at_most: at_most.max(1), state: Mutex::default(), trouble: Trouble::default() })
+        Arc::new(Self {
+            at_most: at_most.max(1),
+            state: Mutex::default(),
+            trouble: Trouble::default(),
+        })
     }
 
     /// How many connections were turned away so far.

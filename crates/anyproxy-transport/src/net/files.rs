@@ -3,7 +3,8 @@
 use std::io;
 
 /// What a person can do about it.
-pub const MORE_FILES: &str = "raise the limit of file descriptors: LimitNOFILE= of the service, or ulimit -n";
+pub const MORE_FILES: &str =
+    "raise the limit of file descriptors: LimitNOFILE= of the service, or ulimit -n";
 
 /// Whether the process, or the whole system, has no descriptor left.
 #[must_use]
