@@ -145,7 +145,7 @@ pub fn opening(protocol: Protocol) -> Opening {
 
 async fn accept(listener: &TunnelListener, scope: &Scope, budget: Arc<StallBudget>) -> Tunnel {
     let deadline = Deadline::after(PATIENCE);
-    let greeting = listener.accept().await.unwrap().greet(deadline).await.unwrap();
+    let greeting = listener.accept().await.greet(deadline).await.unwrap();
     let client = greeting.challenge(&[METHOD_SECRET]).await.unwrap();
     let verifier = Verifier::from_secret(&Secret::new(SECRET));
     let welcome = Welcome {

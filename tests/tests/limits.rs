@@ -148,7 +148,7 @@ async fn tunnels(transport: Transport, scope: &Scope) -> (Tunnel, Tunnel) {
     let addr = listener.local_addr();
     let deadline = Deadline::after(Duration::from_secs(10));
     let accepting = async {
-        let greeting = listener.accept().await.unwrap().greet(deadline).await.unwrap();
+        let greeting = listener.accept().await.greet(deadline).await.unwrap();
         let client = greeting.challenge(&[METHOD_SECRET]).await.unwrap();
         let proof =
             gateway_proof(&Verifier::from_secret(&Secret::new(SECRET)), client.transcript());

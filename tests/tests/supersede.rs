@@ -54,7 +54,7 @@ impl Script {
     }
 
     async fn greet(&self) -> (Hello, Greeting) {
-        let arrival = self.listener.accept().await.unwrap();
+        let arrival = self.listener.accept().await;
         let greeting = arrival.greet(Deadline::after(10 * SECOND)).await.unwrap();
         (greeting.hello().clone(), greeting)
     }

@@ -115,7 +115,7 @@ impl PortRule {
 /// Bounds of time, memory and numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Handshake, request head, wait for the target: each takes this long at most.
+    /// Log-in, request head, wait for the target: each takes this long at most.
     pub proxy_timeout: Duration,
     /// Bytes that stalled streams of one session may hold.
     pub stall_budget: u64,
@@ -123,8 +123,15 @@ pub struct Limits {
     pub initial_credit: u64,
     /// Live data streams of one session. UDP flows may be half of them.
     pub max_streams: usize,
+    /// How long a peer may take until it has said who it is: the transport's handshake, Hello and Auth.
+    /// Checking that is not its doing and counts to the time of the log-in.
+    pub handshake_timeout: Duration,
     /// Tunnel handshakes under way.
     pub max_handshakes: usize,
+    /// Those of one IPv4 address or one IPv6 /64; loopback is not counted.
+    pub max_handshakes_per_address: usize,
+    /// Those of QUIC peers that have not proven their addresses; zero: each has to.
+    pub max_unproven: usize,
     /// Live sessions.
     pub max_sessions: usize,
     /// Live user connections, over all ingresses.
@@ -155,7 +162,10 @@ impl Default for Limits {
             stall_budget: 256 * 1024 * 1024,
             initial_credit: DEFAULT_CREDIT,
             max_streams: 4096,
+            handshake_timeout: Duration::from_secs(10),
             max_handshakes: 1024,
+            max_handshakes_per_address: 512,
+            max_unproven: 256,
             max_sessions: 4096,
             max_users: 65_536,
             max_users_per_address: 32_768,

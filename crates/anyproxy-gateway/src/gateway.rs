@@ -164,8 +164,7 @@ impl Gateway {
             drain: parts.drain,
             goodbyes: Arc::clone(&self.goodbyes),
         });
-        let accept =
-            accept_tunnels(Arc::clone(&self.tunnels), sessions, config.limits.max_handshakes);
+        let accept = accept_tunnels(Arc::clone(&self.tunnels), sessions);
         self.accepting.spawn("tunnels", accept);
     }
 

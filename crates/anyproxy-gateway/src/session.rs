@@ -97,13 +97,15 @@ impl Sessions {
     }
 
     async fn admit(&self, arrival: Arrival, deadline: Deadline) -> Result<Placed, TunnelError> {
-        let greeting = arrival.greet(deadline).await?;
+        let said_by = deadline.within(self.limits.handshake_timeout);
+        let greeting = arrival.greet(said_by).await?;
         if self.scope.is_draining() {
             greeting.refuse(CloseCode::Shutdown, "the gateway is shutting down", RETRY_BUSY).await;
             return Err(refused(CloseCode::Shutdown));
         }
         let number = self.registry.number();
-        let client = greeting.challenge(Credentials::METHODS).await?;
+        let proving = greeting.challenge(Credentials::METHODS);
+        let client = said_by.bound(proving).await.map_err(|_| too_slow())??;
         let (peer, group) = (client.peer(), client.hello().principal.clone());
         match self.credentials.check_client(&client).await {
             Ok(admitted) => match client.hello().intent {
@@ -273,6 +275,11 @@ fn tunnel_limits(keys: &Keys) -> TunnelLimits {
 
 fn refused(code: CloseCode) -> TunnelError {
     TunnelError::Closed { by: ClosedBy::Us, code, reason: "the client was refused".into() }
+}
+
+fn too_slow() -> TunnelError {
+    let reason = "the proof did not come in time".into();
+    TunnelError::Closed { by: ClosedBy::Us, code: CloseCode::TooSlow, reason }
 }
 
 fn random<const N: usize>() -> Result<[u8; N], TunnelError> {

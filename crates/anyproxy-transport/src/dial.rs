@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use crate::{
     error::TunnelError,
     handshake::{Pipe, QuicPipe, WsPipe},
-    net::{Conn, Net, Role},
+    net::{Conn, Net, Role, is_out_of_files},
     proxy::{HttpProxy, ProxyError, Way},
     quic::{self, ControlStreams, Limits},
     tls::{OldestTls, Trust, TrustError},
@@ -89,7 +89,7 @@ pub enum DialError {
         source: io::Error,
     },
     /// No local socket.
-    #[error("no socket to reach {addr}: {source}")]
+    #[error("no socket to reach {addr}: {source}{}", hints::files(.source))]
     Socket {
         /// The gateway's address.
         addr: SocketAddr,
@@ -265,11 +265,13 @@ impl Dialer {
     }
 
     async fn dial_websocket(&self, addr: SocketAddr) -> Result<Pipe, Failed> {
-        let conn = self
-            .net
-            .connect(addr, Role::Tunnel)
-            .await
-            .map_err(|error| TunnelError::Transport(error.to_string()))?;
+        let conn =
+            self.net.connect(addr, Role::Tunnel).await.map_err(|error| {
+                match is_out_of_files(&error) {
+                    true => Failed::Socket(error),
+                    false => Failed::Tunnel(TunnelError::Transport(error.to_string())),
+                }
+            })?;
         Ok(self.upgrade(conn, addr).await?)
     }
 

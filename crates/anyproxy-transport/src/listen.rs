@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     behind::Behind,
-    net::{Listener, Net, Role, UnixDoor},
+    net::{Accepting, Listener, Net, Role, UnixDoor},
     quic,
     tls::{Identity, IdentityError, OldestTls, Shown},
     ws,
@@ -32,10 +32,6 @@ use arrival::Door;
 
 /// How often another port is tried when the system's choice is free for one protocol only.
 const PORT_TRIES: u32 = 16;
-
-/// Handshakes under way from which on a QUIC peer must first show that it owns its address
-/// (a Retry, RFC 9000, 8.1.2).
-const RETRY_FROM: usize = 256;
 
 /// Which transports a gateway offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +98,9 @@ pub struct TunnelListener {
     quic: Option<Endpoint>,
     websocket: Option<WebSocketDoor>,
     unix: Option<UnixDoor>,
+    /// How accepting goes at the TCP port, and at the Unix socket: one has no part in the other's
+    /// pauses, and QUIC, which needs no descriptor for a connection, in neither's.
+    accepting: (Accepting, Accepting),
     door: ws::Door,
     shown: Arc<Shown>,
     addr: SocketAddr,
@@ -160,7 +159,8 @@ impl TunnelListener {
             trusted: Arc::new(config.behind.trusted.clone()),
             told_by: config.behind.told_by,
         };
-        Ok(Self { quic, websocket, unix, door, shown, addr })
+        let accepting = (Accepting::new("tunnels"), Accepting::new("ws_socket"));
+        Ok(Self { quic, websocket, unix, accepting, door, shown, addr })
     }
 
     /// Where it listens, with the port that the system chose.
@@ -174,13 +174,11 @@ impl TunnelListener {
         self.shown.set(identity);
     }
 
-    /// Waits for the next peer, of which nothing was read yet. Cancel safe.
-    ///
-    /// # Errors
-    /// What `accept` answered; the listener still owns its port, so go on after a pause.
-    pub async fn accept(&self) -> io::Result<Arrival> {
+    /// Waits for the next peer, of which nothing was read yet. Cancel safe. A failure to accept costs
+    /// a pause, never the listener, and is logged.
+    pub async fn accept(&self) -> Arrival {
         tokio::select! {
-            arrival = self.accept_quic() => Ok(arrival),
+            arrival = self.accept_quic() => arrival,
             arrival = self.accept_websocket() => arrival,
             arrival = self.accept_unix() => arrival,
         }
@@ -188,30 +186,24 @@ impl TunnelListener {
 
     async fn accept_quic(&self) -> Arrival {
         let Some(endpoint) = &self.quic else { return std::future::pending().await };
-        loop {
-            let Some(incoming) = endpoint.accept().await else {
-                return std::future::pending().await;
-            };
-            let crowded = endpoint.open_connections() >= RETRY_FROM;
-            if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
-                let _ = incoming.retry();
-                continue;
-            }
-            return Arrival(Door::Quic(Box::new(incoming)));
+        match endpoint.accept().await {
+            Some(incoming) => Arrival(Door::Quic(Box::new(incoming))),
+            None => std::future::pending().await,
         }
     }
 
-    async fn accept_websocket(&self) -> io::Result<Arrival> {
+    async fn accept_websocket(&self) -> Arrival {
         let Some(door) = &self.websocket else { return std::future::pending().await };
-        let (conn, peer) = door.listener.accept(Role::Tunnel).await?;
+        let accepted = self.accepting.0.next(|| door.listener.accept(Role::Tunnel));
+        let (conn, peer) = accepted.await;
         let (tls, door) = (door.tls.clone(), self.door.clone());
-        Ok(Arrival(Door::WebSocket { conn, peer, tls, door }))
+        Arrival(Door::WebSocket { conn, peer, tls, door })
     }
 
-    async fn accept_unix(&self) -> io::Result<Arrival> {
+    async fn accept_unix(&self) -> Arrival {
         let Some(unix) = &self.unix else { return std::future::pending().await };
-        let stream = unix.accept().await?;
-        Ok(Arrival(Door::Unix { stream, door: self.door.clone() }))
+        let stream = self.accepting.1.next(|| unix.accept()).await;
+        Arrival(Door::Unix { stream, door: self.door.clone() })
     }
 }
 

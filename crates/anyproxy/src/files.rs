@@ -25,10 +25,19 @@ pub(crate) fn within(
     chosen.unwrap_or(default).min(most).max(1)
 }
 
-/// Raises this process's limit to what the system allows it, and says what it is now. Many shells
-/// start programs with 1,024, which a few strangers use up.
-#[cfg(unix)]
+/// Raises this process's limit to what the system allows it, logs it, and says what it is now. Many
+/// shells start programs with 1,024, which a few strangers use up.
 pub(crate) fn raise_limit() -> usize {
+    let limit = raised_limit();
+    match limit {
+        usize::MAX => tracing::info!("file descriptors have no limit"),
+        limit => tracing::info!(limit, "file descriptors"),
+    }
+    limit
+}
+
+#[cfg(unix)]
+fn raised_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -44,6 +53,6 @@ pub(crate) fn raise_limit() -> usize {
 
 /// There is no such limit here.
 #[cfg(not(unix))]
-pub(crate) fn raise_limit() -> usize {
+fn raised_limit() -> usize {
     usize::MAX
 }

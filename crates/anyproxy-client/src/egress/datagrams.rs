@@ -29,7 +29,15 @@ impl Egress {
         destination: &Destination,
         deadline: Deadline,
     ) -> Result<(Datagrams, SocketAddr), DialError> {
-        let addresses = self.addresses(destination, deadline).await?;
+        let reaching = async {
+            let addresses = self.addresses(destination, deadline).await?;
+            self.first_of(addresses)
+        };
+        self.told(reaching.await)
+    }
+
+    /// A socket for the first of `addresses` to which there is a route.
+    fn first_of(&self, addresses: Vec<SocketAddr>) -> Result<(Datagrams, SocketAddr), DialError> {
         let tried = addresses.len();
         let mut worst: Option<(SocketAddr, io::Error)> = None;
         for address in addresses {

@@ -2,8 +2,8 @@
 
 use std::{collections::HashSet, io, net::SocketAddr, sync::Arc};
 
-use anyproxy_runtime::Deadline;
-use anyproxy_transport::net::{Conn, Net};
+use anyproxy_runtime::{Deadline, Trouble};
+use anyproxy_transport::net::{Conn, MORE_FILES, Net};
 
 use super::{
     address,
@@ -38,13 +38,14 @@ pub struct Dialled {
 pub struct Egress {
     pub(super) net: Arc<dyn Net>,
     policy: Arc<Policy>,
+    out_of_files: Arc<Trouble>,
 }
 
 impl Egress {
     /// Reaches targets over `net`, within `policy`.
     #[must_use]
     pub fn new(net: Arc<dyn Net>, policy: Arc<Policy>) -> Self {
-        Self { net, policy }
+        Self { net, policy, out_of_files: Arc::default() }
     }
 
     /// Resolves, checks and connects over TCP, all before `deadline`.
@@ -59,8 +60,32 @@ impl Egress {
         destination: &Destination,
         deadline: Deadline,
     ) -> Result<Dialled, DialError> {
-        let addresses = self.resolve(destination, deadline).await?;
-        happy::connect(&*self.net, addresses, deadline).await
+        let reaching = async {
+            let addresses = self.resolve(destination, deadline).await?;
+            happy::connect(&*self.net, addresses, deadline).await
+        };
+        self.told(reaching.await)
+    }
+
+    /// Logs that there are no descriptors, and that there are again: each user is told, but whoever
+    /// runs the client has to know.
+    pub(super) fn told<T>(&self, reached: Result<T, DialError>) -> Result<T, DialError> {
+        match &reached {
+            Ok(_) if self.out_of_files.is_over() => {
+                tracing::info!("there are file descriptors again; targets are reached");
+            }
+            Err(error) if error.is_out_of_files() => {
+                if let Some(times) = self.out_of_files.happened() {
+                    tracing::error!(
+                        times,
+                        fix = MORE_FILES,
+                        "targets are not reached: there are no file descriptors left"
+                    );
+                }
+            }
+            Ok(_) | Err(_) => {}
+        }
+        reached
     }
 
     /// Resolves and checks, for a datagram flow: at least one address and at most 16, best first.

@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use anyproxy_transport::net::{MORE_FILES, is_out_of_files};
 use anyproxy_wire::codes::OpenCode;
 
 use super::{policy::Denial, target::TargetError};
@@ -35,7 +36,7 @@ pub enum DialError {
     #[error("the name {0} was not found")]
     NameNotFound(String),
     /// The resolver gave no answer.
-    #[error("the look-up of {host} failed: {error}")]
+    #[error("the look-up of {host} failed: {error}{}", fix(.error))]
     LookupFailed {
         /// The name asked for.
         host: String,
@@ -46,7 +47,7 @@ pub enum DialError {
     #[error("the look-up of {0} took too long")]
     LookupTimedOut(String),
     /// No address could be connected to.
-    #[error("{address}: {error}{}", others(*.tried))]
+    #[error("{address}: {error}{}{}", others(*.tried), fix(.error))]
     Connect {
         /// The address that failed in the most telling way.
         address: SocketAddr,
@@ -64,11 +65,37 @@ fn others(tried: usize) -> String {
     }
 }
 
+/// What whoever runs the client can do, where that is known.
+fn fix(error: &io::Error) -> String {
+    if is_out_of_files(error) {
+        format!("; where the client runs, {MORE_FILES}")
+    } else {
+        String::new()
+    }
+}
+
 impl DialError {
+    /// Whether it is this client that has no descriptor left, so that it says nothing about the target.
+    #[must_use]
+    pub fn is_out_of_files(&self) -> bool {
+        match self {
+            Self::LookupFailed { error, .. } | Self::Connect { error, .. } => {
+                is_out_of_files(error)
+            }
+            Self::BadTarget(_)
+            | Self::NameDenied { .. }
+            | Self::AddressDenied { .. }
+            | Self::NameNotFound(_)
+            | Self::LookupTimedOut(_) => false,
+        }
+    }
+
     /// The code for the open reply.
     #[must_use]
     pub fn code(&self) -> OpenCode {
         match self {
+            // It passes, and another client of the group may have some: the gateway asks that one.
+            error if error.is_out_of_files() => OpenCode::Overloaded,
             Self::BadTarget(_) => OpenCode::BadTarget,
             Self::NameDenied { .. } | Self::AddressDenied { .. } => OpenCode::Denied,
             Self::NameNotFound(_) => OpenCode::NameNotFound,
@@ -79,8 +106,8 @@ impl DialError {
     }
 }
 
-/// The code for an error of `connect`. What is not about the target or the way to it (no
-/// descriptors left, address family not supported) is this client's own trouble.
+/// The code for an error of `connect`. What is not about the target or the way to it (address family
+/// not supported, say) is this client's own trouble.
 fn connect_code(kind: io::ErrorKind) -> OpenCode {
     use io::ErrorKind as Kind;
     #[allow(clippy::wildcard_enum_match_arm, reason = "the kinds of error are an open set")]

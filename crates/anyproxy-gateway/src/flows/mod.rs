@@ -19,12 +19,13 @@ mod pump;
 mod table;
 
 use std::{
+    io,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use anyproxy_runtime::Scope;
-use anyproxy_transport::net::Net;
+use anyproxy_runtime::{Scope, Trouble};
+use anyproxy_transport::net::{MORE_FILES, Net, is_out_of_files};
 use tokio::sync::Semaphore;
 
 pub(crate) use pump::{Unopened, UserSide};
@@ -66,6 +67,7 @@ pub(crate) struct Flows {
     pub(crate) max_port_flows: usize,
     /// Through which all sockets receive: 64 KiB for each would be much for what mostly rests.
     pub(crate) buffer: Mutex<Vec<u8>>,
+    out_of_files: Trouble,
 }
 
 impl Flows {
@@ -79,6 +81,28 @@ impl Flows {
             open_within: limits.proxy_timeout,
             max_port_flows: limits.max_port_flows,
             buffer: Mutex::new(vec![0; LARGEST]),
+            out_of_files: Trouble::default(),
         })
+    }
+
+    /// Logs that a socket of a user or a port was not to be had for want of descriptors, and that
+    /// there are some again; whoever asked for it is told too.
+    pub(crate) fn told<T>(&self, made: io::Result<T>) -> io::Result<T> {
+        match &made {
+            Ok(_) if self.out_of_files.is_over() => {
+                tracing::info!("there are file descriptors again; sockets are made");
+            }
+            Err(error) if is_out_of_files(error) => {
+                if let Some(times) = self.out_of_files.happened() {
+                    tracing::error!(
+                        times,
+                        fix = MORE_FILES,
+                        "no socket for a port or a UDP association: there are no file descriptors left"
+                    );
+                }
+            }
+            Ok(_) | Err(_) => {}
+        }
+        made
     }
 }

@@ -1,31 +1,36 @@
-//! The accept loop of tunnels. A failure to accept costs a pause, never the listener.
+//! The accept loop of tunnels.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use anyproxy_transport::TunnelListener;
+use anyproxy_transport::{Arrival, TunnelListener};
 
-use crate::{handshakes::Handshakes, session::Sessions};
-
-/// The pause after a tunnel could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+use crate::{
+    handshakes::{Handshakes, Origin},
+    session::Sessions,
+};
 
 /// Accepts tunnels until dropped.
-pub(super) async fn accept_tunnels(
-    listener: Arc<TunnelListener>,
-    sessions: Arc<Sessions>,
-    handshakes: usize,
-) {
-    let handshakes = Handshakes::new(handshakes);
+pub(super) async fn accept_tunnels(listener: Arc<TunnelListener>, sessions: Arc<Sessions>) {
+    let handshakes = Handshakes::new(&sessions.limits);
     loop {
-        match listener.accept().await {
-            Ok(arrival) => {
-                let serving = Arc::clone(&sessions).serve(arrival, handshakes.begin());
+        let arrival = listener.accept().await;
+        match handshakes.begin(origin(&arrival)) {
+            Some(place) => {
+                let serving = Arc::clone(&sessions).serve(arrival, place);
                 sessions.scope.spawn_to_end("session", serving);
             }
-            Err(error) => {
-                tracing::warn!(%error, "a tunnel could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+            None => arrival.ask_for_proof(),
         }
+    }
+}
+
+fn origin(arrival: &Arrival) -> Origin {
+    let ip = arrival.peer().ip();
+    if arrival.is_through_proxy() {
+        Origin::Shared
+    } else if arrival.is_proven() {
+        Origin::Proven(ip)
+    } else {
+        Origin::Unproven(ip)
     }
 }

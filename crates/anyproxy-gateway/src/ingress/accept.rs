@@ -7,20 +7,15 @@
 //! Nothing is read here, so one slow peer never holds the next up. When all permits are taken the
 //! loop stops accepting: users then wait in the kernel's queue instead of being turned away, and
 //! get in as soon as one leaves. Only an address that has all that [one address](PerAddress) may have
-//! is turned away. An error of accepting never ends the loop: running out of
-//! descriptors passes, and the listener still owns its port.
+//! is turned away. [No error of accepting](Accepting) ends the loop.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
-use anyproxy_runtime::Scope;
-use anyproxy_transport::net::{Conn, Listener, Role};
+use anyproxy_runtime::{Scope, Trouble};
+use anyproxy_transport::net::{Accepting, Conn, Listener, Role};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::per_address::{PerAddress, Place};
-
-/// The first pause after an accept that failed; doubled up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a listener accepts.
 #[derive(Debug, Clone)]
@@ -60,12 +55,12 @@ where
     H: Fn(Conn, SocketAddr) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut health = Health::default();
+    let health = Health::new(acceptor.name);
     loop {
         let next = tokio::select! {
             biased;
             () = scope.draining() => return,
-            next = next(&listener, &acceptor, &mut health) => next,
+            next = next(&listener, &acceptor, &health) => next,
         };
         let Some((admission, conn, peer)) = next else { return };
         let task = handler(conn, peer);
@@ -76,89 +71,49 @@ where
     }
 }
 
+/// What keeps the loop from accepting.
+#[derive(Debug)]
+struct Health {
+    accepting: Accepting,
+    permits: Trouble,
+}
+
+impl Health {
+    fn new(name: &'static str) -> Self {
+        Self { accepting: Accepting::new(name), permits: Trouble::default() }
+    }
+}
+
 /// The next connection that is let in; `None` when there will be no more permits.
 async fn next(
     listener: &Listener,
     acceptor: &Acceptor,
-    health: &mut Health,
+    health: &Health,
 ) -> Option<(Admission, Conn, SocketAddr)> {
-    let permit = permit(acceptor, health).await?;
+    let permit = permit(acceptor, &health.permits).await?;
     loop {
-        match listener.accept(Role::Proxied).await {
-            Ok((conn, peer)) => {
-                health.accepted(acceptor.name);
-                let Some(place) = acceptor.addresses.enter(peer.ip()) else { continue };
-                return Some((Admission { _permit: permit, _place: place }, conn, peer));
-            }
-            Err(error) if is_of_one_connection(&error) => {
-                tracing::debug!(listener = acceptor.name, %error, "a peer left before it was accepted");
-            }
-            Err(error) => {
-                let pause = health.failed(acceptor.name, &error);
-                tokio::time::sleep(pause).await;
-            }
-        }
+        let accepted = health.accepting.next(|| listener.accept(Role::Proxied));
+        let (conn, peer) = accepted.await;
+        let Some(place) = acceptor.addresses.enter(peer.ip()) else { continue };
+        return Some((Admission { _permit: permit, _place: place }, conn, peer));
     }
 }
 
-async fn permit(acceptor: &Acceptor, health: &mut Health) -> Option<OwnedSemaphorePermit> {
+async fn permit(acceptor: &Acceptor, trouble: &Trouble) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = acceptor.permits.clone().try_acquire_owned() {
-        health.permits = Permits::Left;
+        if trouble.is_over() {
+            tracing::info!(listener = acceptor.name, "there is room for users again");
+        }
         return Some(permit);
     }
-    if health.permits == Permits::Left {
-        health.permits = Permits::Exhausted;
-        tracing::warn!(listener = acceptor.name, "all connections are in use; new users wait");
+    if let Some(times) = trouble.happened() {
+        tracing::warn!(
+            listener = acceptor.name,
+            times,
+            "all connections are in use (max_users); new users wait"
+        );
     }
     acceptor.permits.clone().acquire_owned().await.ok()
-}
-
-/// Whether the error belongs to the connection that was being accepted, so that the next one may
-/// be taken at once. Linux passes pending network errors of the new socket on (accept(2)).
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
-}
-
-/// What keeps the loop from accepting. Each run of trouble is logged once, not at each attempt.
-#[derive(Debug, Default)]
-struct Health {
-    /// The pause after the latest accept, if it failed.
-    pause: Option<Duration>,
-    permits: Permits,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Permits {
-    #[default]
-    Left,
-    Exhausted,
-}
-
-impl Health {
-    /// Notes a failure and returns how long to wait.
-    fn failed(&mut self, listener: &str, error: &io::Error) -> Duration {
-        let pause = match self.pause {
-            Some(last) => LONGEST_PAUSE.min(last * 2),
-            None => {
-                tracing::error!(listener, %error, "cannot accept connections; trying on");
-                FIRST_PAUSE
-            }
-        };
-        self.pause = Some(pause);
-        pause
-    }
-
-    fn accepted(&mut self, listener: &str) {
-        if self.pause.take().is_some() {
-            tracing::info!(listener, "accepts connections again");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub use accept::{Acceptor, serve};
 pub(crate) use close::Unserved;
 pub use outcome::Outcome;
 pub use per_address::PerAddress;
+pub(crate) use per_address::counted;
 pub(crate) use route::Pulse;
 pub use route::{Authenticate, Carrier, Denied, OpenFailure, OpenRequest, Opened, Route, User};
 

@@ -13,13 +13,9 @@ use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use tokio::time::Instant;
-
-/// How often the log says that connections are turned away.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+use anyproxy_runtime::Trouble;
 
 /// Live connections by address, over all listeners that share it.
 ///
@@ -28,19 +24,12 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 pub struct PerAddress {
     at_most: usize,
     state: Mutex<State>,
+    trouble: Trouble,
 }
 
 #[derive(Debug, Default)]
 struct State {
     live: HashMap<IpAddr, usize>,
-    turned_away: u64,
-    told: Option<Told>,
-}
-
-/// What the log said last.
-#[derive(Debug, Clone, Copy)]
-struct Told {
-    at: Instant,
     turned_away: u64,
 }
 
@@ -56,7 +45,11 @@ impl PerAddress {
     /// At most `at_most` connections of one address, at least one.
     #[must_use]
     pub fn new(at_most: usize) -> Arc<Self> {
-        Arc::new(Self { at_most: at_most.max(1), state: Mutex::default() })
+        Arc::new(Self {
+            at_most: at_most.max(1),
+            state: Mutex::default(),
+            trouble: Trouble::default(),
+        })
     }
 
     /// How many connections were turned away so far.
@@ -67,12 +60,14 @@ impl PerAddress {
 
     /// A place for a connection of `peer`, if it has not got all that it may have.
     pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let key = key(peer);
+        let key = counted(peer);
         if let Some(key) = key {
             let mut state = self.state();
             let live = state.live.entry(key).or_default();
             if *live >= self.at_most {
-                state.turn_away(peer, self.at_most);
+                state.turned_away = state.turned_away.saturating_add(1);
+                drop(state);
+                self.tell(peer);
                 return None;
             }
             *live = live.saturating_add(1);
@@ -80,21 +75,15 @@ impl PerAddress {
         Some(Place { of: Arc::clone(self), key })
     }
 
+    fn tell(&self, peer: IpAddr) {
+        if let Some(turned_away) = self.trouble.happened() {
+            tracing::warn!(%peer, at_most = self.at_most, turned_away,
+                "an address has all the connections it may have; more are closed at once");
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn turn_away(&mut self, peer: IpAddr, at_most: usize) {
-        self.turned_away = self.turned_away.saturating_add(1);
-        if self.told.is_some_and(|told| told.at.elapsed() < TELL_EVERY) {
-            return;
-        }
-        let before = self.told.map_or(0, |told| told.turned_away);
-        tracing::warn!(%peer, at_most, turned_away = self.turned_away.saturating_sub(before),
-            "an address has all the connections it may have; more are closed at once");
-        self.told = Some(Told { at: Instant::now(), turned_away: self.turned_away });
     }
 }
 
@@ -112,7 +101,7 @@ impl Drop for Place {
 }
 
 /// What is counted for `peer`; `None`: nothing is.
-fn key(peer: IpAddr) -> Option<IpAddr> {
+pub(crate) fn counted(peer: IpAddr) -> Option<IpAddr> {
     match peer.to_canonical() {
         ip if ip.is_loopback() => None,
         IpAddr::V6(ip) => {
@@ -166,19 +155,5 @@ mod tests {
             drop(places.enter(IpAddr::from([192, 0, 2, last])));
         }
         assert_eq!(places.state().live.len(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_log_hears_of_it_once_a_minute() {
-        let places = PerAddress::new(1);
-        let _held = places.enter(ip("192.0.2.1"));
-        let told = || places.state().told.unwrap().turned_away;
-        for _ in 0..100 {
-            assert!(places.enter(ip("192.0.2.1")).is_none());
-        }
-        assert_eq!(told(), 1);
-        tokio::time::advance(TELL_EVERY).await;
-        assert!(places.enter(ip("192.0.2.1")).is_none());
-        assert_eq!(told(), 101);
     }
 }

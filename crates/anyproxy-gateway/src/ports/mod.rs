@@ -12,6 +12,7 @@
 //! TCP and UDP ports of the same number have nothing to do with each other.
 
 mod opening;
+mod reply;
 mod rules;
 mod tcp;
 mod udp;
@@ -35,6 +36,7 @@ use anyproxy_wire::{
 };
 
 use opening::Bearer;
+use reply::{parse, reply, unbound};
 use rules::Rules;
 
 use crate::{
@@ -151,10 +153,9 @@ impl Ports {
                 return Err((ForwardCode::HeldByOther, detail));
             }
             None => {
-                let port =
-                    self.bind(&session.group, (request.protocol, addr)).map_err(|error| {
-                        (ForwardCode::System, format!("cannot listen on {addr}: {error}"))
-                    })?;
+                let port = self
+                    .bind(&session.group, (request.protocol, addr))
+                    .map_err(|error| (ForwardCode::System, unbound(addr, &error)))?;
                 bound.insert(port.key(), Arc::clone(&port));
                 port
             }
@@ -176,10 +177,10 @@ impl Ports {
     }
 
     fn bind(&self, group: &Arc<str>, (protocol, addr): Key) -> io::Result<Arc<Port>> {
-        match protocol {
+        self.flows.told(match protocol {
             Protocol::Tcp => self.bind_tcp(group, addr),
             Protocol::Udp => self.bind_udp(group, addr),
-        }
+        })
     }
 
     fn bind_tcp(&self, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
@@ -286,21 +287,4 @@ impl Drop for Hold {
             self.ports.close(&mut bound, &self.port);
         }
     }
-}
-
-/// An IP address and port; names are not looked up for listening, but for `localhost`.
-fn parse(listen: &str) -> Option<SocketAddr> {
-    match listen.strip_prefix("localhost:") {
-        Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
-        None => listen.parse().ok(),
-    }
-}
-
-fn reply(
-    request: &ForwardRequest,
-    code: ForwardCode,
-    bound: Option<SocketAddr>,
-    detail: String,
-) -> ForwardReply {
-    ForwardReply { id: request.id, code, bound, detail }
 }

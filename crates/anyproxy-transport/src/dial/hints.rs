@@ -1,7 +1,13 @@
-//! What a person may do about a failure of TLS.
+//! What a person may do about a failure to reach the gateway.
+
+use std::io;
 
 use super::Dialer;
-use crate::{error::TunnelError, tls::Trust};
+use crate::{
+    error::TunnelError,
+    net::{MORE_FILES, is_out_of_files},
+    tls::Trust,
+};
 
 /// What rustls says of a certificate, and what a person may do.
 const HINTS: [(&str, &str); 3] = [
@@ -16,6 +22,11 @@ const HINTS: [(&str, &str); 3] = [
 /// Whoever answers there knows nothing newer than TLS 1.2.
 const OLD_TLS: &str = "; TLS 1.3 is not spoken there: switch it on (nginx: ssl_protocols), or set \
                        `tls12 = true` if a middlebox speaks nothing newer";
+
+/// The fix when there is no socket because there is no descriptor.
+pub(super) fn files(error: &io::Error) -> String {
+    if is_out_of_files(error) { format!("; {MORE_FILES}") } else { String::new() }
+}
 
 impl Dialer {
     /// The fix when the gateway's certificate is not accepted. Both transports pass rustls' own words

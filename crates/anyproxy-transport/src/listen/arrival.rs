@@ -47,6 +47,28 @@ impl Arrival {
         }
     }
 
+    /// Whether the peer is known to be where its packets say that they come from. TCP's handshake shows
+    /// it; a first packet of QUIC does not, unless it has a token of ours.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        match &self.0 {
+            Door::Quic(incoming) => incoming.remote_address_validated(),
+            Door::WebSocket { .. } | Door::Unix { .. } => true,
+        }
+    }
+
+    /// Has the peer prove its address: it is sent a token, nothing is kept of it, and it comes again with that
+    /// (Retry, RFC 9000, 8.1.2). Who sends under another's address never sees the token, and the
+    /// answer is shorter than the question. One that has proven its address already is turned away.
+    pub fn ask_for_proof(self) {
+        if let Door::Quic(incoming) = self.0
+            && incoming.may_retry()
+        {
+            // It fails only where a Retry would be illegal, and then the peer is turned away.
+            let _ = incoming.retry();
+        }
+    }
+
     /// Shakes hands and reads the Hello, all before `deadline`. Not cancel safe: dropping the
     /// future closes the connection.
     ///

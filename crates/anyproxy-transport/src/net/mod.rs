@@ -9,9 +9,11 @@
 //! unchanged on a simulated network. The data path sees [`Conn`], an enum: its system arm costs a
 //! branch, not a virtual call.
 
+mod accepting;
 mod clock;
 mod conn;
 mod datagrams;
+mod files;
 mod inherited;
 mod local;
 mod options;
@@ -28,9 +30,11 @@ use std::{
     sync::Arc,
 };
 
+pub use accepting::Accepting;
 pub use clock::OutsideTime;
 pub use conn::{Conn, Listener, VirtualConn, VirtualListener};
 pub use datagrams::{Datagrams, Received, is_icmp};
+pub use files::{MORE_FILES, is_out_of_files};
 pub use options::{Role, UdpBuffers};
 pub use quinn::{AsyncUdpSocket, UdpPoller, udp};
 pub use system::System;

@@ -67,7 +67,7 @@ pub(crate) async fn greet(carrier: Transport, hello: &[u8]) -> (Greeting, Peer, 
         peer
     };
     let gateway = async {
-        let arrival = listener.accept().await.unwrap();
+        let arrival = listener.accept().await;
         arrival.greet(Deadline::never()).await.unwrap()
     };
     let (greeting, peer) = tokio::join!(gateway, client);

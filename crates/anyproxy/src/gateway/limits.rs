@@ -9,12 +9,19 @@ use crate::{files, settings::GatewayLimits};
 pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
     let default = Limits::default();
     let cut = |key, numbers, eighths| files::within(key, numbers, (files / 8) * eighths);
+    let handshakes = (chosen.max_handshakes, default.max_handshakes);
+    let max_handshakes = cut("max_handshakes", handshakes, 1);
     let max_users = cut("max_users", (chosen.max_users, default.max_users), 5);
     Limits {
         proxy_timeout: chosen.proxy_timeout,
         stall_budget: chosen.stall_budget,
         max_streams: chosen.max_streams,
-        max_handshakes: cut("max_handshakes", (chosen.max_handshakes, default.max_handshakes), 1),
+        handshake_timeout: chosen.handshake_timeout,
+        max_handshakes,
+        max_handshakes_per_address: chosen
+            .max_handshakes_per_address
+            .unwrap_or((max_handshakes / 2).max(1)),
+        max_unproven: chosen.max_unproven,
         max_sessions: cut("max_sessions", (chosen.max_sessions, default.max_sessions), 1),
         max_users,
         max_users_per_address: chosen.max_users_per_address.unwrap_or((max_users / 2).max(1)),
@@ -41,7 +48,10 @@ mod tests {
             proxy_timeout: default.proxy_timeout,
             stall_budget: default.stall_budget,
             max_streams: default.max_streams,
+            handshake_timeout: default.handshake_timeout,
             max_handshakes: None,
+            max_handshakes_per_address: None,
+            max_unproven: default.max_unproven,
             max_sessions: None,
             max_users: None,
             max_users_per_address: None,
@@ -64,6 +74,7 @@ mod tests {
     fn choices_are_taken_while_there_are_descriptors() {
         let chosen = GatewayLimits {
             max_handshakes: Some(7),
+            max_handshakes_per_address: Some(3),
             max_sessions: Some(8),
             max_users: Some(900),
             max_users_per_address: Some(5),
@@ -72,6 +83,7 @@ mod tests {
         };
         let limits = within(&chosen, 1_000_000);
         assert_eq!((limits.max_handshakes, limits.max_sessions), (7, 8));
+        assert_eq!(limits.max_handshakes_per_address, 3);
         assert_eq!((limits.max_users, limits.max_users_per_address), (900, 5));
         assert_eq!(limits.max_forwards, 10);
     }
@@ -82,6 +94,7 @@ mod tests {
         for limits in [within(&chosen, 1024), within(&by_default(), 1024)] {
             assert_eq!((limits.max_users, limits.max_users_per_address), (640, 320));
             assert_eq!((limits.max_handshakes, limits.max_sessions), (128, 128));
+            assert_eq!(limits.max_handshakes_per_address, 64);
             assert_eq!(limits.max_forwards, 128);
         }
         assert_eq!(within(&chosen, 0).max_users, 1, "never none");

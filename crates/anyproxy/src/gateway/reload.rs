@@ -183,13 +183,16 @@ fn fixed(settings: &GatewaySettings) -> Vec<(&'static str, String)> {
 }
 
 /// Those of `[limits]`, and `drain`. Each is taken by its name, so that none can be forgotten.
-fn bounds(limits: GatewayLimits) -> [(&'static str, String); 15] {
+fn bounds(limits: GatewayLimits) -> [(&'static str, String); 18] {
     let GatewayLimits {
         drain,
         proxy_timeout,
         stall_budget,
         max_streams,
+        handshake_timeout,
         max_handshakes,
+        max_handshakes_per_address,
+        max_unproven,
         max_sessions,
         max_users,
         max_users_per_address,
@@ -206,7 +209,10 @@ fn bounds(limits: GatewayLimits) -> [(&'static str, String); 15] {
         ("proxy_timeout", format!("{proxy_timeout:?}")),
         ("stall_budget", format!("{stall_budget}")),
         ("max_streams", format!("{max_streams}")),
+        ("handshake_timeout", format!("{handshake_timeout:?}")),
         ("max_handshakes", format!("{max_handshakes:?}")),
+        ("max_handshakes_per_address", format!("{max_handshakes_per_address:?}")),
+        ("max_unproven", format!("{max_unproven}")),
         ("max_sessions", format!("{max_sessions:?}")),
         ("max_users", format!("{max_users:?}")),
         ("max_users_per_address", format!("{max_users_per_address:?}")),

@@ -267,12 +267,19 @@ const B: &str = "10.0.0.1:80";
 
 #[cfg(target_os = "linux")]
 #[test]
-fn running_out_of_descriptors_is_internal_and_says_so() {
+fn running_out_of_descriptors_is_overload_and_says_what_to_do() {
     const EMFILE: i32 = 24;
-    let error = std::io::Error::from_raw_os_error(EMFILE);
-    let error = DialError::Connect { address: addr(B), error, tried: 1 };
-    assert_eq!(error.code(), OpenCode::Internal);
-    assert_eq!(error.to_string(), "10.0.0.1:80: Too many open files (os error 24)");
+    let error = || std::io::Error::from_raw_os_error(EMFILE);
+    let host = "name.test".to_owned();
+    for (error, begins) in [
+        (DialError::Connect { address: addr(B), error: error(), tried: 1 }, "10.0.0.1:80: "),
+        (DialError::LookupFailed { host, error: error() }, "the look-up of name.test failed: "),
+    ] {
+        assert_eq!(error.code(), OpenCode::Overloaded);
+        let text = error.to_string();
+        assert!(text.starts_with(begins) && text.contains("Too many open files"), "{text}");
+        assert!(text.contains("LimitNOFILE= of the service, or ulimit -n"), "{text}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},

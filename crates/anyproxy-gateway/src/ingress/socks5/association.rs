@@ -86,7 +86,7 @@ impl<R: Route, A: Authenticate> Association<R, A> {
             .try_acquire_owned()
             .map_err(|_| io::Error::other("all connections are in use (max_users)"))?;
         let local = any_port(ends.local.ok_or(io::ErrorKind::NotConnected)?);
-        let socket = ingress.flows.net.datagrams(local, None)?;
+        let socket = ingress.flows.told(ingress.flows.net.datagrams(local, None))?;
         let bound = socket.local_addr()?;
         let scope = ingress.flows.scope.child("association");
         let association = Self {

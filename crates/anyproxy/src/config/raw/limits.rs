@@ -15,8 +15,14 @@ pub struct RawGatewayLimits {
     pub stall_budget: Option<Text>,
     /// Live connections in one session.
     pub max_streams: Option<Spanned<i64>>,
+    /// How long a stranger may take to say who it is.
+    pub handshake_timeout: Option<Text>,
     /// Handshakes of clients under way.
     pub max_handshakes: Option<Spanned<i64>>,
+    /// Those of one address.
+    pub max_handshakes_per_address: Option<Spanned<i64>>,
+    /// Those of QUIC peers that have not proven their addresses.
+    pub max_unproven: Option<Spanned<i64>>,
     /// Live sessions.
     pub max_sessions: Option<Spanned<i64>>,
     /// Live connections of users.

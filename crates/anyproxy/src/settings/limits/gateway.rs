@@ -23,8 +23,14 @@ pub struct GatewayLimits {
     pub stall_budget: u64,
     /// Live connections in one session.
     pub max_streams: usize,
+    /// How long a stranger may take to say who it is.
+    pub handshake_timeout: Duration,
     /// Handshakes of clients under way.
     pub max_handshakes: Option<usize>,
+    /// Those of one address; half of `max_handshakes` where nobody chose.
+    pub max_handshakes_per_address: Option<usize>,
+    /// Those of QUIC peers that have not proven their addresses.
+    pub max_unproven: usize,
     /// Live sessions.
     pub max_sessions: Option<usize>,
     /// Live connections of users, over all entry points.
@@ -63,7 +69,16 @@ impl GatewayLimits {
             proxy_timeout: proxy_timeout(input, timeouts)?.unwrap_or(default.proxy_timeout),
             stall_budget: stall_budget(input, budgets)?.unwrap_or(default.stall_budget),
             max_streams: max_streams(input, raw)?.unwrap_or(default.max_streams),
+            handshake_timeout: time(input, table.handshake_timeout.as_ref(), HANDSHAKE)?
+                .unwrap_or(default.handshake_timeout),
             max_handshakes: number(input, table.max_handshakes.as_ref(), COUNT)?,
+            max_handshakes_per_address: number(
+                input,
+                table.max_handshakes_per_address.as_ref(),
+                COUNT,
+            )?,
+            max_unproven: number(input, table.max_unproven.as_ref(), OR_NONE)?
+                .unwrap_or(default.max_unproven),
             max_sessions: number(input, table.max_sessions.as_ref(), COUNT)?,
             max_users: number(input, table.max_users.as_ref(), COUNT)?,
             max_users_per_address: number(input, table.max_users_per_address.as_ref(), COUNT)?,
@@ -78,6 +93,14 @@ impl GatewayLimits {
         })
     }
 }
+
+/// A slow link needs its round trips; a stranger who is silent for a minute is none.
+const HANDSHAKE: (std::ops::RangeInclusive<Duration>, &str) =
+    (seconds(1)..=seconds(60), "1s to 1m");
+
+/// As most numbers, and zero.
+const OR_NONE: (std::ops::RangeInclusive<usize>, &str) =
+    (0..=crate::values::MOST_COUNTED, "a number from 0 to 1000000");
 
 /// What a client takes of its gateway over QUIC; beyond it, an open would wait for another to end.
 const STREAMS: (std::ops::RangeInclusive<usize>, &str) = (1..=16_384, "a number from 1 to 16384");
