@@ -1,6 +1,6 @@
 """What a row gets: a gateway, a client, a target and users in namespaces of their own."""
 
-import re
+import hashlib
 import signal
 import sys
 import time
@@ -48,7 +48,7 @@ class Lab:
     def start_outer(self):
         """All but the client."""
         if self.net.wire:
-            words = ["python3", HERE / "wire.py", "a", "b", *self.net.wire]
+            words = ["python3", HERE / "wire.py", "left", "right", *self.net.wire]
             self.python("wire", WIRE, words, "wired")
         self.python("target", CLIENT, ["python3", HERE / "target.py", self.bench.file, TARGET])
         (self.dir / "gateway.toml").write_text(self.gateway_file())
@@ -132,9 +132,6 @@ forwards = ["{FORWARDED}"]
     def send(self, program, number):
         program.process.send_signal(number)
 
-    def kill_client(self):
-        self.client.kill()
-
     ## The users
 
     def proxied(self, path, *words, patience=LONGEST):
@@ -166,8 +163,6 @@ forwards = ["{FORWARDED}"]
         part.write_bytes(self.bench.content[:count])
         up = self.proxied("/", "-T", part, patience=patience).visit()
         part.unlink()
-        import hashlib  # noqa: PLC0415
-
         whole("the upload's digest", up, hashlib.sha256(digest.encode()).hexdigest())
         return down.ms, up.ms
 
@@ -199,7 +194,7 @@ forwards = ["{FORWARDED}"]
         for program in programs.values():
             if program.process.poll() is not None:
                 fail(f"{program.name} has ended: {program.last_words()}")
-            if re.search(r"panicked", program.text()):
+            if "panicked" in program.text():
                 fail(f"{program.name} panicked")
         return {name: settled(name, self.pid(program), self.before[name]) for name, program in programs.items()}
 

@@ -71,8 +71,8 @@ class Net:
     def lay(self):
         """Cables, addresses and routes."""
         if self.wire:
-            self.cable((CLIENT, "net"), (WIRE, "a"))
-            self.cable((WIRE, "b"), (ROUTER, "near"))
+            self.cable((CLIENT, "net"), (WIRE, "left"))
+            self.cable((WIRE, "right"), (ROUTER, "near"))
         else:
             self.cable((CLIENT, "net"), (ROUTER, "near"))
         self.cable((ROUTER, "far"), (GATEWAY, "net"))
@@ -124,9 +124,8 @@ class Net:
         run([*self.inside(ROUTER), "conntrack", "-F"])
 
     def change_address(self):
-        """The client gets another address and loses the one that it had."""
-        self.within(CLIENT, "ip", "addr", "add", f"{OTHER_CLIENT_IP}/24", "dev", "net")
+        """The client loses its address and gets another one, as on another network."""
         self.within(CLIENT, "ip", "addr", "del", f"{CLIENT_IP}/24", "dev", "net")
-        # The address took its routes with it.
-        self.within(CLIENT, "ip", "route", "replace", f"{NEAR_ROUTER_IP}/24".replace(".1/", ".0/"), "dev", "net")
+        self.within(CLIENT, "ip", "addr", "add", f"{OTHER_CLIENT_IP}/24", "dev", "net")
+        # The old one took the route with it.
         self.within(CLIENT, "ip", "route", "replace", "default", "via", NEAR_ROUTER_IP)

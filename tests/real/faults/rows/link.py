@@ -15,6 +15,7 @@ def bad_link(lab, size):
     """Bytes both ways and users meanwhile; everything is served, and nobody moves."""
     came = lab.visitors()
     down, up = lab.transfer(size)
+    time.sleep(2)
     visits = came.leave()
     all_good("users", visits)
     longest = max(visit.ms for visit in visits)
@@ -29,7 +30,7 @@ def lossy(percent, over):
     @row(f"loss-{percent}", f"{percent} % loss each way", over=over)
     def loss(lab):
         lab.net.fault(f"numgen random mod 100 < {percent} drop")
-        return bad_link(lab, 4 * MIB)
+        return bad_link(lab, 8 * MIB)
 
 
 lossy(1, ("quic", "ws"))

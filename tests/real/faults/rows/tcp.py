@@ -44,7 +44,7 @@ def half_open(lab):
     if lab.transport == "auto":
         # Only over TCP is it this fault.
         lab.net.fault("meta l4proto udp drop")
-        lab.wait_carrier("websocket", 15)
+        lab.wait_carrier("ws", 15)
         lab.wait_served()
     lines = lab.net.within(CLIENT, "ss", "-Htn", "state", "established", "dport", "=", "8443").split("\n")
     ports = [line.split()[2].rpartition(":")[2] for line in lines if line.strip()]
