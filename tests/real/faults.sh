@@ -23,7 +23,7 @@ fi
 
 export FAULTS_PREFIX=apf$$ PYTHONPATH=tests/real PYTHONDONTWRITEBYTECODE=1 PATH=$PATH:/usr/sbin:/sbin
 finish() {
-    kill "$main" 2>/dev/null && wait "$main"
+    if kill "$main" 2>/dev/null; then wait "$main" || :; fi
     # What is left when the program was killed: the processes of its namespaces, then those.
     for each in $(ip netns list | awk -v p="^${FAULTS_PREFIX}n" '$1 ~ p { print $1 }'); do
         for pid in $(ip netns pids "$each"); do kill -9 "$pid" 2>/dev/null || :; done

@@ -12,6 +12,8 @@ MIB = 1 << 20
 START_MS = 1500
 # Within 5 s, and what a curl costs on a busy machine.
 MOVE_MS, MOVE_PATIENCE = 5500, 15
+# An attempt that is under way repeats its packets with growing pauses, as TCP does, and so do attempts.
+HEALED_MS = 30_000
 # Of some 100 Mbit/s.
 ONE_PERCENT = "125 kbytes/second burst 32 kbytes"
 
@@ -116,3 +118,17 @@ def throttled(lab):
         fail(f"a user waited for {longest} ms")
     carrier = lab.carrier()
     return Seen(f"{seen(visits)}, the longest for {longest} ms; 2 MiB in {visit.ms} ms, whole; over {carrier}", took)
+
+
+@row("outage", "nothing passes for 40 s")
+def long_outage(lab):
+    came = lab.visitors()
+    time.sleep(1)
+    lab.net.fault("meta l4proto { tcp, udp } drop")
+    time.sleep(40)
+    lab.net.heal()
+    took = came.recovered(time.monotonic(), 60)
+    time.sleep(1)
+    visits = came.leave()
+    at_most("service", took, HEALED_MS)
+    return Seen(seen(visits), took)
