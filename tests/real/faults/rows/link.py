@@ -26,8 +26,8 @@ def bad_link(lab, size):
     at_most("the longest that a user waited", longest, PATIENT_MS)
     same("sessions", lab.sessions(), 1)
     same("moves", lab.moves(), 0)
-    megabytes = size // MIB
-    return Seen(f"{seen(visits)}, the longest for {longest} ms; {megabytes} MiB down in {down} ms, up in {up} ms, exact")
+    moved = f"{size // MIB} MiB down in {down} ms, up in {up} ms, exact"
+    return Seen(f"{seen(visits)}, the longest for {longest} ms; {moved}")
 
 
 def lossy(percent, over):

@@ -36,7 +36,8 @@ def cutting_proxy(lab):
     visits, downloads = came.leave(), short.leave()
     all_good("users once the period is known", visits)
     all_good("downloads of 2 s once the period is known", downloads)
-    return Seen(f"two cuts: {seen(taught)}; then {len(visits)} x 200, {len(downloads)} downloads of 2 s whole", max(took))
+    then = f"then {len(visits)} x 200 and {len(downloads)} downloads of 2 s whole"
+    return Seen(f"two cuts: {seen(taught)}; {then}", max(took))
 
 
 @row("half-open", "half-open TCP: its packets vanish, then its address; a new one comes", over=("ws", "auto"))
