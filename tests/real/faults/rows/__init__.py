@@ -1,3 +1,3 @@
-"""All rows; importing them registers them."""
+"""All rows; importing them registers them, in this order."""
 
-from . import link, paths, processes, tcp, udp  # noqa: F401
+from . import udp, link, paths, processes, tcp  # noqa: F401

@@ -118,7 +118,7 @@ def exhausted(lab, program, holders, what):
     lines = [record for record in program.records() if record["level"] in ("WARN", "ERROR")]
     if len(lines) > LINES:
         fail(f"{len(lines)} lines of log: {lines[-1]}")
-    return Seen(f"{what}: {seen(visits)}; a download meanwhile whole; {len(lines)} lines of log", took)
+    return Seen(f"{what}: {seen(visits)}; a download meanwhile whole; lines of log: {len(lines)}", took)
 
 
 @row("descriptors-gateway", "the gateway runs out of descriptors", over=("quic", "ws"))
@@ -163,4 +163,5 @@ def certificate(lab):
     visits = came.leave()
     all_good("users", visits)
     same("sessions of the old client", lab.sessions(), 1)
-    return Seen(f"{seen(visits)}; a download over it whole; a client that trusts only the new CA connects", took)
+    newcomers = f"new after {took} ms, a client that trusts only its CA connects"
+    return Seen(f"{seen(visits)}; a download over it whole; {newcomers}")
