@@ -117,11 +117,18 @@ class Net:
         self.nft(
             "add table ip hide",
             "add chain ip hide out { type nat hook postrouting priority 100; }",
-            "flush chain ip hide out",
+            "add chain ip hide unknown { type filter hook input priority 0; }",
+            "flush table ip hide",
+            # What belongs to nobody here is not answered.
+            "add rule ip hide unknown meta l4proto { tcp, udp } drop",
             f"add rule ip hide out oifname far meta l4proto {{ tcp, udp }} masquerade to :{ports}",
         )
         # Exits with 1 when there was nothing to forget.
         run([*self.inside(ROUTER), "conntrack", "-F"])
+
+    def hidden(self):
+        """What the router hides, as conntrack lists it."""
+        return self.within(ROUTER, "conntrack", "-L")
 
     def change_address(self):
         """The client loses its address and gets another one, as on another network."""

@@ -84,10 +84,11 @@ pub(super) fn apply(tcp: &TcpStream, role: Role) {
 /// Bounds a tunnel's segments, both ways; to be called before it connects. Not on loopback, which no path shrinks.
 pub(super) fn bound_segments(socket: &TcpSocket, peer: SocketAddr, role: Role) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if role == Role::Tunnel && !peer.ip().is_loopback() {
-        if let Err(error) = SockRef::from(socket).set_tcp_mss(TUNNEL_SEGMENT) {
-            tracing::debug!(%error, "TCP_MAXSEG was not accepted");
-        }
+    if role == Role::Tunnel
+        && !peer.ip().is_loopback()
+        && let Err(error) = SockRef::from(socket).set_tcp_mss(TUNNEL_SEGMENT)
+    {
+        tracing::debug!(%error, "TCP_MAXSEG was not accepted");
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = (socket, peer, role);
