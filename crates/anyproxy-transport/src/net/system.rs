@@ -82,6 +82,7 @@ impl Net for System {
     fn connect(&self, addr: SocketAddr, role: Role) -> BoxFuture<'_, io::Result<Conn>> {
         Box::pin(async move {
             let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            options::bound_segments(&socket, addr, role);
             let tcp = socket.connect(addr).await?;
             options::apply(&tcp, role);
             Ok(Conn::Tcp(tcp))
