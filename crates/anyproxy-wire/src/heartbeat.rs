@@ -63,7 +63,8 @@ impl Heartbeat {
         if silence < self.next_ping {
             return Beat::Idle;
         }
-        let intervals = silence.as_nanos() / self.interval.as_nanos();
+        let intervals =
+            silence.as_nanos().checked_div(self.interval.as_nanos()).unwrap_or_default();
         let passed = u32::try_from(intervals).unwrap_or(u32::MAX);
         self.next_ping = self.interval.saturating_mul(passed.saturating_add(1));
         Beat::Ping

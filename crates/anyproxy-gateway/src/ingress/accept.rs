@@ -144,7 +144,7 @@ impl Health {
     /// Notes a failure and returns how long to wait.
     fn failed(&mut self, listener: &str, error: &io::Error) -> Duration {
         let pause = match self.pause {
-            Some(last) => LONGEST_PAUSE.min(last * 2),
+            Some(last) => LONGEST_PAUSE.min(last.saturating_mul(2)),
             None => {
                 tracing::error!(listener, %error, "cannot accept connections; trying on");
                 FIRST_PAUSE

@@ -144,14 +144,15 @@ struct Pulse {
 impl Pulse {
     fn new(settings: &Settings) -> Self {
         let now = tokio::time::Instant::now().into_std();
-        let look_every = settings.ping_interval / LOOKS;
+        let look_every = settings.ping_interval.checked_div(LOOKS).unwrap_or_default();
         let dead_after = settings.dead_after.saturating_sub(look_every);
         let heartbeat = Heartbeat::new(now, settings.ping_interval, dead_after);
         Self { heartbeat, received: 0, look_every, looked: now }
     }
 
     fn next(&self) -> Instant {
-        self.heartbeat.deadline().min(self.looked + self.look_every)
+        let look = self.looked.checked_add(self.look_every).unwrap_or(self.looked);
+        self.heartbeat.deadline().min(look)
     }
 
     fn beat(&mut self, shared: &Shared) -> Beat {

@@ -59,7 +59,7 @@ impl Login {
 
     /// The password.
     pub(super) fn password(&self) -> &[u8] {
-        self.decoded.get(self.colon + 1..).unwrap_or_default()
+        self.decoded.get(self.colon.saturating_add(1)..).unwrap_or_default()
     }
 }
 

@@ -32,13 +32,17 @@ pub(super) fn parse(kind: u8, rest: &[u8]) -> Address {
         IPV4 => rest.first_chunk::<4>().map(|octets| (Ipv4Addr::from(*octets).to_string(), 4)),
         IPV6 => rest.first_chunk::<16>().map(|octets| (Ipv6Addr::from(*octets).to_string(), 16)),
         NAME => counted(rest, 0).map(|name| {
-            (String::from_utf8(name.to_vec()).unwrap_or_else(|_| "\0".into()), 1 + name.len())
+            let text = String::from_utf8(name.to_vec()).unwrap_or_else(|_| "\0".into());
+            (text, name.len().saturating_add(1))
         }),
         _ => return Address::Unknown,
     };
     let Some((host, length)) = host else { return Address::Incomplete };
     match rest.get(length..).and_then(<[u8]>::first_chunk::<2>) {
-        Some(port) => Address::Whole { host, port: u16::from_be_bytes(*port), length: length + 2 },
+        Some(port) => {
+            let length = length.saturating_add(2);
+            Address::Whole { host, port: u16::from_be_bytes(*port), length }
+        }
         None => Address::Incomplete,
     }
 }
@@ -60,6 +64,6 @@ pub(super) fn put(out: &mut Vec<u8>, addr: SocketAddr) {
 
 /// The bytes behind a length byte at `at`; `None` until all of them are there.
 pub(super) fn counted(input: &[u8], at: usize) -> Option<&[u8]> {
-    let length = usize::from(*input.get(at)?);
-    input.get(at + 1..at + 1 + length)
+    let (length, rest) = input.get(at..)?.split_first()?;
+    rest.get(..usize::from(*length))
 }

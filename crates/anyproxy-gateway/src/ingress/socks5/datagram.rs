@@ -63,7 +63,7 @@ pub(super) fn parse(datagram: &Bytes) -> Result<(Head, Bytes), Unusable> {
     let target = TargetAddr::new(&host, port).map_err(|_| Unusable::Malformed)?;
     let form = if kind == address::NAME { Form::Name } else { Form::Address };
     let mut asked = datagram.clone();
-    let payload = asked.split_off(4 + length);
+    let payload = asked.split_off(length.saturating_add(4));
     // The header is kept for as long as the flow, and shall not keep the datagram.
     let asked = Bytes::copy_from_slice(&asked);
     Ok((Head { target, asked, form }, payload))

@@ -167,7 +167,7 @@ fn greeting(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
         true => Methods::WithPassword,
         false => Methods::Other,
     };
-    let taken = 2 + methods.len();
+    let taken = methods.len().saturating_add(2);
     input.advance(taken);
     Ok(Some(Message::Greeting(offer)))
 }
@@ -176,8 +176,8 @@ fn greeting(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
 fn login(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
     version(input, LOGIN_VERSION).map_err(Violation::LoginVersion)?;
     let Some(name) = counted(input, 1) else { return Ok(None) };
-    let Some(password) = counted(input, 2 + name.len()) else { return Ok(None) };
-    let taken = 3 + name.len() + password.len();
+    let Some(password) = counted(input, name.len().saturating_add(2)) else { return Ok(None) };
+    let taken = name.len().saturating_add(password.len()).saturating_add(3);
     let login = Login {
         name: String::from_utf8_lossy(name).into_owned(),
         password: Zeroizing::new(password.to_vec()),
@@ -198,7 +198,7 @@ fn request(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
         Address::Incomplete => return Ok(None),
         Address::Unknown => return Ok(Some(Message::Request(Command::UnknownAddress(kind)))),
     };
-    input.advance(4 + length);
+    input.advance(length.saturating_add(4));
     Ok(Some(Message::Request(match command {
         CONNECT => Command::Connect(TargetAddr::new(&host, port)),
         ASSOCIATE => Command::Associate(port),
