@@ -37,7 +37,7 @@ mod outcome;
 mod per_address;
 mod route;
 pub mod socks5;
-mod target;
+pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 

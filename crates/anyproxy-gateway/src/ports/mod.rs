@@ -122,7 +122,7 @@ impl Ports {
         session: &Arc<Session>,
         request: &ForwardRequest,
     ) -> Result<Hold, (ForwardCode, String)> {
-        let addr = parse(&request.listen).ok_or_else(|| {
+        let addr = listen_address(&request.listen).ok_or_else(|| {
             let detail = format!("{:?} is not ip:port", request.listen);
             (ForwardCode::InvalidAddress, detail)
         })?;
@@ -167,7 +167,7 @@ impl Ports {
     /// Waits until a port that was given up a moment ago is free again. Its tasks only have to be
     /// dropped.
     async fn closed(&self, request: &ForwardRequest) {
-        let Some(addr) = parse(&request.listen) else { return };
+        let Some(addr) = listen_address(&request.listen) else { return };
         let closing = self.closing().remove(&(request.protocol, addr));
         if let Some(scope) = closing {
             let _ = Deadline::after(CLOSING).bound(scope.finished()).await;
@@ -292,7 +292,7 @@ impl Drop for Hold {
 }
 
 /// An IP address and port; names are not looked up for listening, but for `localhost`.
-fn parse(listen: &str) -> Option<SocketAddr> {
+pub fn listen_address(listen: &str) -> Option<SocketAddr> {
     match listen.strip_prefix("localhost:") {
         Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
         None => listen.parse().ok(),

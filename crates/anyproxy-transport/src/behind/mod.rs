@@ -44,7 +44,7 @@ use std::{
 use anyproxy_wire::proxy_header::{HeaderStep, Source, parse};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-pub(crate) use forwarded::client;
+pub use forwarded::client;
 pub use trusted::{BadTrusted, Trusted};
 
 /// What is told of a client whose address nobody knows: one that came over the Unix socket.

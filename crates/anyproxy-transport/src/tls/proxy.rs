@@ -17,7 +17,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
