@@ -37,6 +37,7 @@ use bytes::BytesMut;
 use raw::Raw;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::UnixStream,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -267,6 +268,38 @@ async fn slow_users_of_forwarded_ports_are_their_targets_business(
         assert_eq!(udp::Udp::user(&lab.site).ask(b"honest", port).await, b"honest");
         sleep(PAUSE).await;
     }
+}
+
+/// The socket is a real one, and the clock is not: it goes on whenever nothing else does.
+#[tokio::test(start_paused = true)]
+async fn slow_strangers_at_the_unix_socket_are_cut_at_the_deadline() {
+    let (site, place) = (Site::loopback(), tempfile::tempdir().unwrap());
+    let socket = place.path().join("ws.sock");
+    let certificates = Certificates::new(&["gateway.test"]);
+    let options = Options::new(Transport::WebSocket);
+    let mut config = lab::gateway_config(&site, &options, &certificates);
+    config.tunnels.behind.socket = Some(socket.clone());
+    let gateway = Gateway::start(&config, site.gateway.clone(), DEADLINE).unwrap();
+    let calm = gateway.tasks();
+    let mut live = JoinSet::new();
+    for words in [request(), vec![]] {
+        let conn = UnixStream::connect(&socket).await.unwrap();
+        live.spawn(dribble("unix socket", conn, words));
+    }
+    sleep(5 * PAUSE).await;
+    assert_eq!((live.len(), gateway.tasks()), (2, calm + 2));
+    // Others get their answer at once.
+    let mut other = UnixStream::connect(&socket).await.unwrap();
+    other.write_all(b"GET / HTTP/1.1\r\nHost: gateway.test\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    while let Some(cut) = live.join_next().await {
+        let (_, lasted) = cut.unwrap();
+        assert!((DEADLINE - SECOND..DEADLINE + SECOND).contains(&lasted), "after {lasted:?}");
+    }
+    sleep(SECOND).await;
+    assert_eq!(gateway.tasks(), calm);
 }
 
 async fn forwarded_udp(site: Site, transport: Transport) -> (Lab, SocketAddr) {

@@ -105,7 +105,7 @@ impl Hall {
     async fn through_tls(&self, door: Door, number: usize, live: &mut JoinSet<()>) {
         let (site, certificates) = (&self.lab.site, &self.certificates);
         let words = Random::new(number).bytes(600);
-        if door == Door::Tunnels && number % 2 == 0 {
+        if door == Door::Tunnels && (number / THROUGH_TLS).is_multiple_of(2) {
             let addr = self.addr(door);
             let mut raw = Raw::connect(Transport::WebSocket, site, certificates, addr).await;
             live.spawn(async move {
@@ -188,7 +188,7 @@ async fn echoes(mut conn: impl AsyncRead + AsyncWrite + Unpin) {
 
 /// Says something, and then every other one leaves with a reset.
 async fn stranger(mut conn: Conn, words: Vec<u8>, number: usize) {
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return say(conn, words, number).await;
     }
     let _ = conn.write_all(&words).await;
@@ -200,7 +200,7 @@ async fn say(mut conn: impl AsyncRead + AsyncWrite + Unpin, words: Vec<u8>, numb
     // The gateway may have closed long before the end of the words.
     let _ = conn.write_all(&words).await;
     let _ = conn.shutdown().await;
-    if number % 4 != 0 {
+    if !number.is_multiple_of(4) {
         let _ = conn.read_to_end(&mut Vec::new()).await;
     }
 }

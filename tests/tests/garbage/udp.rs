@@ -76,7 +76,7 @@ async fn throw(site: &Site, to: SocketAddr, datagrams: usize, initial: &[u8]) {
             _ => [&[0x40], &random.bytes(1200)[..]].concat(),
         };
         stranger.send_to(&bytes, to).unwrap();
-        if number % BURST == 0 {
+        if number.is_multiple_of(BURST) {
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -123,7 +123,7 @@ async fn datagrams_at_a_forwarded_port_leave_nothing(transport: Transport) {
             let before = Footprint { memory: Footprint::now().memory, ..calm };
             for number in 0..strangers {
                 Udp::user(&lab.site).send(&Random::new(number).bytes(1200), port);
-                if number % BURST == 0 {
+                if number.is_multiple_of(BURST) {
                     sleep(Duration::from_millis(20)).await;
                 }
             }

@@ -84,7 +84,9 @@ fn civil(time: SystemTime) -> String {
 /// The date so many days after 1970-01-01, in the Gregorian calendar.
 fn date(mut days: u64) -> (u64, usize, u64) {
     let mut year = 1970;
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     loop {
         let length = if is_leap(year) { 366 } else { 365 };
         match days.checked_sub(length) {
