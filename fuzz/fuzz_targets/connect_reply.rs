@@ -1,10 +1,13 @@
 #![no_main]
 //! The head of an HTTP proxy's answer is found where it ends, whatever comes in.
 
+use anyproxy_fuzz::bounded;
 use anyproxy_wire::connect_reply::{MAX_HEAD, Reply};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(|bytes: &[u8]| bounded(bytes.len(), || check(bytes)));
+
+fn check(bytes: &[u8]) {
     match Reply::parse(bytes) {
         Ok(Some((reply, length))) => {
             assert!(length <= bytes.len() && length <= MAX_HEAD);
@@ -15,4 +18,4 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(None) => assert!(bytes.len() < MAX_HEAD),
         Err(_) => {}
     }
-});
+}

@@ -1,11 +1,14 @@
 #![no_main]
 //! Both forms of datagrams outside of frames.
 
+use anyproxy_fuzz::bounded;
 use anyproxy_wire::datagram;
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(|bytes: &[u8]| bounded(bytes.len(), || check(bytes)));
+
+fn check(bytes: &[u8]) {
     if let Ok((stream, payload)) = datagram::decode(Bytes::copy_from_slice(bytes)) {
         let mut out = BytesMut::new();
         datagram::encode(stream, &payload, &mut out);
@@ -17,4 +20,4 @@ fuzz_target!(|bytes: &[u8]| {
         datagram::put_framed(&mut out, &payload);
         assert_eq!(datagram::get_framed(&mut out), Ok(Some(payload)));
     }
-});
+}

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 
+use anyproxy_fuzz::bounded;
 use anyproxy_wire::WireError;
 use anyproxy_wire::message::{
     Auth, Challenge, ForwardRelease, ForwardReply, ForwardRequest, Goaway, Hello, Open, OpenReply,
@@ -53,7 +54,11 @@ enum Value<'a> {
 
 fuzz_target!(|input: Input<'_>| {
     let payload = &input.payload.bytes();
-    match input.message {
+    bounded(payload.len(), || decode(&input.message, payload));
+});
+
+fn decode(message: &Message, payload: &[u8]) {
+    match message {
         Message::Hello => check(payload, Hello::decode, Hello::encode),
         Message::Challenge => check(payload, Challenge::decode, Challenge::encode),
         Message::Auth => check(payload, Auth::decode, Auth::encode),
@@ -66,7 +71,7 @@ fuzz_target!(|input: Input<'_>| {
         Message::Open => check(payload, Open::decode, Open::encode),
         Message::OpenReply => check(payload, OpenReply::decode, OpenReply::encode),
     }
-});
+}
 
 fn check<T: Debug + PartialEq>(
     payload: &[u8],

@@ -1,4 +1,6 @@
-//! What an application may do with a mux, as data that the fuzzer makes up.
+//! What an application may do with a mux, as data that the fuzzer makes up; and a bound on memory.
+
+mod memory;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,6 +11,8 @@ use anyproxy_wire::frame::Frame;
 use anyproxy_wire::message::{Goaway, Ingress, Open, OpenReply, Protocol, Target};
 use anyproxy_wire::mux::{Event, Mux, MuxConfig, Read, Side, Written};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
+
+pub use self::memory::bounded;
 
 /// Streams that a mux of these targets may hold.
 pub const MAX_STREAMS: usize = 4;

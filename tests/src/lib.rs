@@ -9,6 +9,7 @@
 )]
 
 pub mod cases;
+pub mod footprint;
 pub mod groups;
 pub mod lab;
 pub mod narrow;

@@ -26,4 +26,5 @@ pub use config::{
 pub use credentials::{Credentials, PasswordChecks};
 pub use figures::{DroppedDatagrams, FlowFigures};
 pub use gateway::{Addresses, Ended, Gateway, StartError};
+pub use ports::listen_address;
 pub use registry::Registry;

@@ -4,6 +4,7 @@ mod hints;
 mod through;
 
 use std::{
+    borrow::Cow,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -106,7 +107,7 @@ pub enum DialError {
         /// What went wrong.
         source: TunnelError,
         /// What a person may try; may be empty.
-        hint: &'static str,
+        hint: Cow<'static, str>,
     },
     /// The HTTP proxy does not let us through.
     #[error("cannot connect to {gateway} through the proxy {proxy}: {source}")]
@@ -129,7 +130,7 @@ pub enum DialError {
         /// What went wrong.
         source: TunnelError,
         /// What a person may try; may be empty.
-        hint: &'static str,
+        hint: Cow<'static, str>,
     },
     /// It took too long.
     #[error("{addr}/{protocol} did not answer in time{hint}")]

@@ -35,7 +35,7 @@ impl Backoff {
 
     /// The next delay; `random` is uniform over all of `u64`.
     pub fn next(&mut self, random: u64) -> Duration {
-        let floor = self.base / 2;
+        let floor = self.base.checked_div(2).unwrap_or_default();
         let span = self.ceiling.saturating_sub(floor);
         self.ceiling = self.ceiling.saturating_mul(2).min(self.cap);
         // A span is at most a day, 2^47 ns, so the product stays below 2^111.

@@ -154,7 +154,7 @@ impl RecvCredit {
         let since = *self.since.get_or_insert(Measured { at: now, consumed: self.consumed });
         let elapsed = now.saturating_duration_since(since.at);
         if self.reader == Reader::AtLimit {
-            let soon = elapsed <= (rtt * 2).max(SOON);
+            let soon = elapsed <= rtt.saturating_mul(2).max(SOON);
             self.reader = if soon { Reader::HeldUp } else { Reader::Starved };
         }
         if self.outstanding() > self.window / 2 {
@@ -163,7 +163,8 @@ impl RecvCredit {
         match self.reader {
             Reader::HeldUp => self.grow(u64::MAX),
             Reader::Starved => {
-                self.grow(bytes_per_trip(self.consumed - since.consumed, elapsed, rtt));
+                let read = self.consumed.saturating_sub(since.consumed);
+                self.grow(bytes_per_trip(read, elapsed, rtt));
             }
             Reader::Busy | Reader::AtLimit => {}
         }
@@ -220,10 +221,10 @@ impl RecvCredit {
         if bytes_per_trip.saturating_mul(2) <= self.window || grown <= self.window {
             return;
         }
-        let gain = grown - self.window;
+        let gain = grown.saturating_sub(self.window);
         match self.pool.take_for(gain, self.consumed) {
             Taken::All => {
-                self.gained += gain;
+                self.gained = self.gained.saturating_add(gain);
                 self.window = grown;
             }
             Taken::Nothing => {}
@@ -239,7 +240,7 @@ impl Drop for RecvCredit {
 
 /// The bandwidth-delay product: what arrives within one `rtt` at the measured speed.
 fn bytes_per_trip(bytes: u64, elapsed: Duration, rtt: Duration) -> u64 {
-    let product = u128::from(bytes) * rtt.as_nanos();
+    let product = u128::from(bytes).saturating_mul(rtt.as_nanos());
     if product == 0 {
         return 0;
     }

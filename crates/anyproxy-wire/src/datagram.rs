@@ -5,8 +5,6 @@
 //! [`Frame::Datagram`](crate::frame::Frame::Datagram) for the first and the same stream for the
 //! second.
 
-#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::{WireError, varint};

@@ -11,6 +11,22 @@
 //! Every decoder takes hostile input: it returns an error or asks for more bytes, and it checks a
 //! length before it trusts it.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod backoff;
 pub mod codes;
 pub mod connect_reply;

@@ -35,14 +35,14 @@ impl Addresses {
     /// sorted them by how likely they work (RFC 6724), and one family may be broken as a whole.
     /// `None` for no address; what is over [`MAX_ATTEMPTS`] is left out.
     pub(super) fn interleaved(addresses: Vec<SocketAddr>) -> Option<Self> {
-        let total = addresses.len();
+        let rest = addresses.len().saturating_sub(1);
         let v4_first = addresses.first()?.is_ipv4();
         let (leading, other): (Vec<_>, Vec<_>) =
             addresses.into_iter().partition(|address| address.is_ipv4() == v4_first);
         let (mut leading, mut other) = (leading.into_iter(), other.into_iter());
         let first = leading.next()?;
-        let mut others = Vec::with_capacity(total);
-        while others.len() + 1 < total {
+        let mut others = Vec::with_capacity(rest);
+        while others.len() < rest {
             others.extend(other.next());
             others.extend(leading.next());
         }
@@ -119,7 +119,7 @@ impl<'a> Race<'a> {
         Self {
             net,
             failure: Failure { address: addresses.first, error: no_answer(), telling: None },
-            unanswered: Vec::with_capacity(addresses.others.len() + 1),
+            unanswered: Vec::with_capacity(addresses.others.len().saturating_add(1)),
             waiting: addresses.into_vec().into(),
             running: FuturesUnordered::new(),
             tried: 0,
@@ -150,12 +150,13 @@ impl<'a> Race<'a> {
     /// Starts the next attempt, if there is one, and says when the one after it is due.
     fn start(&mut self) -> Instant {
         if let Some(address) = self.waiting.pop_front() {
-            self.tried += 1;
+            self.tried = self.tried.saturating_add(1);
             self.unanswered.push(address);
             let net = self.net;
             self.running.push(Box::pin(async move { (address, attempt(net, address).await) }));
         }
-        Instant::now() + ATTEMPT_DELAY
+        let now = Instant::now();
+        now.checked_add(ATTEMPT_DELAY).unwrap_or(now)
     }
 
     fn failed(&mut self, address: SocketAddr, error: io::Error) {

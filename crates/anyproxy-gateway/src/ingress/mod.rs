@@ -13,6 +13,22 @@
 //! read. A user who leaves takes everything with it: the futures of one connection hang on its
 //! task, so a pending open is dropped and its data stream reset.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod accept;
 mod close;
 pub mod http;
@@ -21,7 +37,7 @@ mod outcome;
 mod per_address;
 mod route;
 pub mod socks5;
-mod target;
+pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 

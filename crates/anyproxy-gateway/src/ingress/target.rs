@@ -10,7 +10,7 @@ use anyproxy_wire::message::Open;
 
 /// Why a text is not a target. Its display finishes the sentence "the target …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadTarget {
+pub enum BadTarget {
     /// Nothing before the port.
     #[error("has no host")]
     NoHost,
@@ -33,13 +33,13 @@ pub(crate) enum BadTarget {
 
 /// Where a user wants to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TargetAddr {
+pub struct TargetAddr {
     text: String,
 }
 
 impl TargetAddr {
     /// Reads `host[:port]`, with `default_port` where there is none.
-    pub(crate) fn parse(text: &str, default_port: Option<u16>) -> Result<Self, BadTarget> {
+    pub fn parse(text: &str, default_port: Option<u16>) -> Result<Self, BadTarget> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (address, rest) = rest.split_once(']').ok_or(BadTarget::Ipv6)?;
@@ -52,9 +52,9 @@ impl TargetAddr {
                 (format!("[{address}]"), port)
             }
             None => match text.split_once(':') {
-                None => (text.to_owned(), None),
+                None => (bare(text)?.to_owned(), None),
                 Some((_, port)) if port.contains(':') => return Err(BadTarget::Ipv6),
-                Some((host, port)) => (host.to_owned(), Some(port)),
+                Some((host, port)) => (bare(host)?.to_owned(), Some(port)),
             },
         };
         // `http://host:/` is legal: an empty port is none (RFC 3986 section 3.2.3).
@@ -66,14 +66,14 @@ impl TargetAddr {
     }
 
     /// From a bare host, which may be an IPv6 literal without brackets, and a port.
-    pub(crate) fn new(host: &str, port: u16) -> Result<Self, BadTarget> {
+    pub fn new(host: &str, port: u16) -> Result<Self, BadTarget> {
         if port == 0 {
             return Err(BadTarget::Port);
         }
         match host.parse::<Ipv6Addr>() {
             Ok(address) => Self::from_parts(&format!("[{address}]"), port),
             Err(_) if host.contains(':') => Err(BadTarget::Ipv6),
-            Err(_) => Self::from_parts(host, port),
+            Err(_) => Self::from_parts(bare(host)?, port),
         }
     }
 
@@ -92,7 +92,7 @@ impl TargetAddr {
     }
 
     /// `host:port`.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 }
@@ -101,6 +101,11 @@ impl fmt::Display for TargetAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A host without brackets: only an IPv6 address has them.
+fn bare(host: &str) -> Result<&str, BadTarget> {
+    if host.contains(['[', ']']) { Err(BadTarget::Ipv6) } else { Ok(host) }
 }
 
 fn parse_port(digits: &str) -> Result<u16, BadTarget> {

@@ -11,6 +11,22 @@
 //!
 //! TCP and UDP ports of the same number have nothing to do with each other.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod opening;
 mod reply;
 mod rules;
@@ -36,7 +52,8 @@ use anyproxy_wire::{
 };
 
 use opening::Bearer;
-use reply::{parse, reply, unbound};
+pub use reply::listen_address;
+use reply::{reply, unbound};
 use rules::Rules;
 
 use crate::{
@@ -125,7 +142,7 @@ impl Ports {
         session: &Arc<Session>,
         request: &ForwardRequest,
     ) -> Result<Hold, (ForwardCode, String)> {
-        let addr = parse(&request.listen).ok_or_else(|| {
+        let addr = listen_address(&request.listen).ok_or_else(|| {
             let detail = format!("{:?} is not ip:port", request.listen);
             (ForwardCode::InvalidAddress, detail)
         })?;
@@ -169,7 +186,7 @@ impl Ports {
     /// Waits until a port that was given up a moment ago is free again. Its tasks only have to be
     /// dropped.
     async fn closed(&self, request: &ForwardRequest) {
-        let Some(addr) = parse(&request.listen) else { return };
+        let Some(addr) = listen_address(&request.listen) else { return };
         let closing = self.closing().remove(&(request.protocol, addr));
         if let Some(scope) = closing {
             let _ = Deadline::after(CLOSING).bound(scope.finished()).await;

@@ -9,7 +9,7 @@ use anyproxy_wire::{
 };
 
 /// An IP address and port; names are not looked up for listening, but for `localhost`.
-pub(super) fn parse(listen: &str) -> Option<SocketAddr> {
+pub fn listen_address(listen: &str) -> Option<SocketAddr> {
     match listen.strip_prefix("localhost:") {
         Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
         None => listen.parse().ok(),

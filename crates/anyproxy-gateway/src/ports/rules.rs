@@ -8,7 +8,7 @@ use std::{
 
 use anyproxy_wire::message::ForwardRequest;
 
-use super::{Hold, Key, Port, Ports, parse};
+use super::{Hold, Key, Port, Ports, listen_address};
 use crate::config::{GroupConfig, PortRule};
 
 /// Ports by group.
@@ -73,7 +73,7 @@ impl Hold {
 
     /// Whether it is what `request` asks for.
     pub(crate) fn is_for(&self, request: &ForwardRequest) -> bool {
-        let addr = parse(&request.listen);
+        let addr = listen_address(&request.listen);
         let asked = Some(self.port.asked) == addr || Some(self.port.addr) == addr;
         self.port.protocol == request.protocol && asked
     }

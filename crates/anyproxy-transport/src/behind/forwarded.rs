@@ -12,11 +12,8 @@ const MAX_ELEMENTS: usize = 32;
 /// Where the client comes from, according to the header that `told_by` names, from a peer that *is*
 /// trusted. Walks from the last element to the first, over trusted proxies, up to the first address
 /// that is not trusted. `None`: it is not told, or the element is no address.
-pub(crate) fn client(
-    headers: &HeaderMap,
-    told_by: ToldBy,
-    trusted: &Trusted,
-) -> Option<SocketAddr> {
+#[must_use]
+pub fn client(headers: &HeaderMap, told_by: ToldBy, trusted: &Trusted) -> Option<SocketAddr> {
     let (name, split, read): (_, Split, fn(&str) -> Option<SocketAddr>) = match told_by {
         ToldBy::Nothing | ToldBy::ProxyProtocol => return None,
         ToldBy::Forwarded => (FORWARDED.as_str(), |line| split_at(line, ','), forwarded),

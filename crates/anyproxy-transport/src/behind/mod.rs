@@ -16,6 +16,22 @@
 //! Of several addresses in a header the last one that is not of a trusted proxy counts: everything to
 //! the left of it was told by somebody who is not trusted.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod forwarded;
 mod trusted;
 
@@ -28,7 +44,7 @@ use std::{
 use anyproxy_wire::proxy_header::{HeaderStep, Source, parse};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-pub(crate) use forwarded::client;
+pub use forwarded::client;
 pub use trusted::{BadTrusted, Trusted};
 
 /// What is told of a client whose address nobody knows: one that came over the Unix socket.

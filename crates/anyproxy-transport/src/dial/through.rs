@@ -1,5 +1,7 @@
 //! Dialling the WebSocket through an HTTP proxy.
 
+use std::borrow::Cow;
+
 use anyproxy_runtime::Deadline;
 
 use super::{Connected, DialError, Dialer};
@@ -44,15 +46,15 @@ impl Dialer {
         Ok(Connected { pipe })
     }
 
-    fn hint_behind_proxy(&self, error: &TunnelError) -> &'static str {
-        let TunnelError::Transport(text) = error else { return "" };
+    fn hint_behind_proxy(&self, error: &TunnelError) -> Cow<'static, str> {
+        let TunnelError::Transport(text) = error else { return Cow::Borrowed("") };
         let stranger = ["UnknownIssuer", "BadSignature", "not the pinned one"];
         if !stranger.iter().any(|words| text.contains(words)) {
             return self.certificate_hint(error);
         }
-        match &self.config.trust {
+        Cow::Borrowed(match &self.config.trust {
             Trust::Pin(_) => PINNED,
             Trust::System | Trust::SystemAnd(_) | Trust::Ca(_) => INSPECTED,
-        }
+        })
     }
 }

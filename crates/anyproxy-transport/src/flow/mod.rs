@@ -8,6 +8,22 @@
 //! Every queue has a bound in datagrams and in bytes, what finds no room is dropped, and every drop
 //! is counted. No task belongs to a flow: what goes over its stream moves while it is received from.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod framed;
 mod inbox;
 mod outbox;

@@ -68,7 +68,8 @@ async fn reach(
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     for addr in addresses {
         // A silent address must leave time for the next, and all of them for the answer.
-        let share = deadline.within(deadline.remaining() / left.saturating_add(1));
+        let share = deadline.remaining().checked_div(left.saturating_add(1));
+        let share = deadline.within(share.unwrap_or_default());
         left = left.saturating_sub(1).max(1);
         match share.bound(net.connect(addr, Role::Tunnel)).await {
             Ok(Ok(conn)) => return Ok((conn, addr)),

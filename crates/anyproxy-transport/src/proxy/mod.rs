@@ -12,6 +12,22 @@
 //! Basic authentication only (RFC 7617): the proxies that want NTLM or Kerberos want a connection
 //! to be authenticated in several steps, and a local relay such as cntlm does that.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod connect;
 mod error;
 

@@ -112,9 +112,9 @@ async fn rest(shared: &Shared, began: Instant) {
         }
         tokio::time::sleep(LOOK).await;
     }
-    let until = Instant::now() + began.elapsed().min(LONGEST_REST);
+    let (resting, most) = (Instant::now(), began.elapsed().min(LONGEST_REST));
     let before = shared.conn.stats();
-    while Instant::now() < until {
+    while resting.elapsed() < most {
         tokio::time::sleep(LOOK).await;
         let now = shared.conn.stats();
         if now.frame_rx.acks > before.frame_rx.acks && now.frame_tx.stream == before.frame_tx.stream

@@ -32,12 +32,12 @@ pub(super) struct Pulse {
 impl Pulse {
     pub(super) fn new(shared: &Shared) -> Self {
         let (now, settings) = (now(), &shared.settings);
-        let look_every = settings.ping_interval / LOOKS;
+        let look_every = settings.ping_interval.checked_div(LOOKS).unwrap_or_default();
         let dead_after = settings.dead_after.saturating_sub(look_every);
         let heartbeat = Heartbeat::new(now, settings.ping_interval, dead_after);
         let stats = shared.conn.stats();
         let (received, sent) = (stats.udp_rx.bytes, eliciting(&stats.frame_tx));
-        Self { heartbeat, received, sent, look_every, look_at: now + look_every }
+        Self { heartbeat, received, sent, look_every, look_at: later(now, look_every) }
     }
 
     /// When to call [`beat`](Self::beat).
@@ -48,7 +48,7 @@ impl Pulse {
     /// The first stream is there: looks sooner.
     pub(super) fn quicken(&mut self, shared: &Shared) {
         if shared.streams() > 0 {
-            self.look_at = self.look_at.min(now() + LOOK_AT_STREAMS);
+            self.look_at = self.look_at.min(later(now(), LOOK_AT_STREAMS));
         }
     }
 
@@ -63,7 +63,7 @@ impl Pulse {
         self.look(shared);
         let busy = shared.streams() > 0;
         let pause = if busy { self.look_every.min(LOOK_AT_STREAMS) } else { self.look_every };
-        self.look_at = now + pause;
+        self.look_at = later(now, pause);
         let beat = self.heartbeat.poll(now);
         shared.alarm.follow(&self.heartbeat);
         beat
@@ -83,6 +83,11 @@ impl Pulse {
         (self.received, self.sent) = (received, sent);
         self.heartbeat.set_rtt(stats.path.rtt);
     }
+}
+
+/// An overflow, which no real clock gets to, means at once.
+fn later(now: Instant, pause: Duration) -> Instant {
+    now.checked_add(pause).unwrap_or(now)
 }
 
 /// Frames sent that are to be acknowledged. Not PING: quinn also sends those to find the path's MTU, and it is no

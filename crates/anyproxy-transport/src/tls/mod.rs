@@ -5,6 +5,22 @@
 //! as a process-wide default; it is AWS-LC because it moves bulk data over TLS faster than *ring*
 //! with less CPU and is level over QUIC (`bench/provider`).
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod identity;
 mod pin;
 mod proxy;

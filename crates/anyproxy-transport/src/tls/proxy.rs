@@ -17,7 +17,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
@@ -105,8 +105,7 @@ impl AsyncRead for Prefixed {
             return Pin::new(&mut self.conn).poll_read(cx, buf);
         }
         let some = self.early.len().min(buf.remaining());
-        buf.put_slice(&self.early[..some]);
-        self.early.advance(some);
+        buf.put_slice(&self.early.split_to(some));
         if self.early.is_empty() {
             // An emptied buffer would keep its memory.
             self.early = BytesMut::new();

@@ -8,6 +8,21 @@
 //! One task per tunnel moves messages both ways; it never waits in one direction while the other
 //! could go on. All rules of the mux live in `anyproxy-wire`, without I/O.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "what is not expected here is an error, also what a later version adds"

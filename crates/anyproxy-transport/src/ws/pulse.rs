@@ -71,7 +71,7 @@ impl Pulse {
             self.heartbeat.asked(now);
         }
         if due || beat == Beat::Ping {
-            (self.ask_from, self.sent) = (now + ASK_EVERY, Sent::Nothing);
+            (self.ask_from, self.sent) = (now.checked_add(ASK_EVERY).unwrap_or(now), Sent::Nothing);
             self.heard_before = heard;
             return Beat::Ping;
         }

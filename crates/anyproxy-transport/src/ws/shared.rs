@@ -222,7 +222,8 @@ impl Shared {
     fn measured(&self, token: [u8; 8]) {
         let Some(sample) = self.micros().checked_sub(u64::from_be_bytes(token)) else { return };
         let smoothed = self.rtt_micros.load(Ordering::Relaxed);
-        let next = if smoothed == 0 { sample } else { smoothed - smoothed / 8 + sample / 8 };
+        let kept = smoothed.saturating_sub(smoothed / 8);
+        let next = if smoothed == 0 { sample } else { kept.saturating_add(sample / 8) };
         self.rtt_micros.store(next, Ordering::Relaxed);
     }
 

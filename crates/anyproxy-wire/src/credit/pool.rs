@@ -49,7 +49,8 @@ impl GrowthPool {
     pub fn take_for(&self, n: u64, moved: u64) -> Taken {
         let bytes = self.bytes.load(Ordering::Relaxed);
         let free = bytes.saturating_sub(self.used());
-        let earned = u128::from(moved) * u128::from(free) >= u128::from(n) * u128::from(bytes);
+        let product = |a: u64, b: u64| u128::from(a).saturating_mul(b.into());
+        let earned = product(moved, free) >= product(n, bytes);
         if earned { self.take(n) } else { Taken::Nothing }
     }
 

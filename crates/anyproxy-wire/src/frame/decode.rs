@@ -1,7 +1,5 @@
 //! Bytes to frame.
 
-#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::kind::{self, Kind};

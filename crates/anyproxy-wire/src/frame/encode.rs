@@ -85,8 +85,9 @@ fn put_framed(out: &mut BytesMut, kind: Kind, payload: impl FnOnce(&mut BytesMut
     varint::put(out, kind as u64);
     let start = out.len();
     payload(out);
-    let end = out.len();
-    let length = (end - start) as u64;
+    let length = out.len().saturating_sub(start) as u64;
     varint::put(out, length);
-    out[start..].rotate_right(varint::size(length));
+    if let Some(framed) = out.get_mut(start..) {
+        framed.rotate_right(varint::size(length));
+    }
 }

@@ -125,10 +125,6 @@ fn from_hex(text: &str) -> Result<Zeroizing<[u8; 32]>, InvalidVerifier> {
 }
 
 fn digit(character: u8) -> Result<u8, InvalidVerifier> {
-    match character {
-        b'0'..=b'9' => Ok(character - b'0'),
-        b'a'..=b'f' => Ok(character - b'a' + 10),
-        b'A'..=b'F' => Ok(character - b'A' + 10),
-        _ => Err(InvalidVerifier),
-    }
+    let digit = char::from(character).to_digit(16).ok_or(InvalidVerifier)?;
+    u8::try_from(digit).map_err(|_| InvalidVerifier)
 }

@@ -3,8 +3,6 @@
 //! Reading splits the payload once, which checks the framing, the count and that no tag repeats;
 //! then each message asks for its fields by tag. So order and unknown fields need no code.
 
-#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -95,7 +95,8 @@ impl Mux {
     pub fn reset(&mut self, stream: u64, code: StreamCode) {
         let Some(stream) = self.streams.get_mut(&stream) else { return };
         if stream.send.reset(code, &mut self.queues.spares) == Ended::Now {
-            self.dropped_datagrams += self.queues.clear_datagrams(stream);
+            let dropped = self.queues.clear_datagrams(stream);
+            self.dropped_datagrams = self.dropped_datagrams.saturating_add(dropped);
             self.queues.answer_abandoned(stream);
             self.queues.ends(stream);
             self.events.tell_writer(stream, self.config.send_buffer);
@@ -128,7 +129,7 @@ impl Mux {
     pub fn datagram(&mut self, stream: u64, payload: &[u8]) -> Queued {
         let queued = self.queue_datagram(stream, payload);
         if queued == Queued::Dropped {
-            self.dropped_datagrams += 1;
+            self.dropped_datagrams = self.dropped_datagrams.saturating_add(1);
         }
         queued
     }
@@ -214,7 +215,8 @@ impl Mux {
         stream.send.reset(StreamCode::Cancelled, &mut self.queues.spares);
         stream.send.reset_due = None;
         stream.recv.cancel();
-        self.dropped_datagrams += self.queues.clear_datagrams(stream);
+        let dropped = self.queues.clear_datagrams(stream);
+        self.dropped_datagrams = self.dropped_datagrams.saturating_add(dropped);
     }
 }
 

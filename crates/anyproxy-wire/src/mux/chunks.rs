@@ -26,6 +26,9 @@ const MIN_BORROWED: usize = 2048;
 /// The type, length and id between the bytes of two neighbouring Data frames.
 const MAX_HEADER: usize = 1 + 4 + 8;
 
+/// The largest message, in bytes.
+const MESSAGE: u64 = MAX_MESSAGE as u64;
+
 const MIN_SEGMENT: usize = 512;
 const MAX_SEGMENT: usize = 65_536;
 
@@ -73,7 +76,7 @@ impl Chunks {
                 self.sealed.push_back(Chunk { bytes, origin });
             }
         }
-        self.bytes += length;
+        self.bytes = self.bytes.saturating_add(length);
     }
 
     /// Takes the oldest bytes.
@@ -86,7 +89,7 @@ impl Chunks {
             None if self.tail.is_empty() => return None,
             None => std::mem::take(&mut self.tail).freeze(),
         };
-        self.bytes -= bytes.len();
+        self.bytes = self.bytes.saturating_sub(bytes.len());
         Some(bytes)
     }
 
@@ -97,10 +100,10 @@ impl Chunks {
         if let Some(run) = self.neighbour(bytes) {
             return run;
         }
-        if self.runs >= (window / MAX_MESSAGE as u64).max(1) {
+        if self.runs >= (window / MESSAGE).max(1) {
             return Origin::Copied;
         }
-        self.runs += 1;
+        self.runs = self.runs.saturating_add(1);
         self.last_run = self.last_run.wrapping_add(1);
         Origin::Run(self.last_run)
     }
@@ -120,12 +123,12 @@ impl Chunks {
     fn end_run(&mut self, origin: Origin) {
         let next = self.sealed.front().map(|next| next.origin);
         if origin != Origin::Copied && next != Some(origin) {
-            self.runs -= 1;
+            self.runs = self.runs.saturating_sub(1);
         }
     }
 
     fn copy(&mut self, bytes: &[u8]) {
-        let room = self.tail.capacity() - self.tail.len();
+        let room = self.tail.capacity().saturating_sub(self.tail.len());
         let (front, rest) = bytes.split_at(room.min(bytes.len()));
         self.tail.extend_from_slice(front);
         if rest.is_empty() {

@@ -149,9 +149,13 @@ impl Events {
     pub(super) fn push_control(&mut self, frame: Frame) -> Result<(), WireError> {
         if self.control >= MAX_CONTROL_EVENTS {
             let limit = MAX_CONTROL_EVENTS as u64;
-            return Err(WireError::TooLarge { what: "control queue", length: limit + 1, limit });
+            return Err(WireError::TooLarge {
+                what: "control queue",
+                length: limit.saturating_add(1),
+                limit,
+            });
         }
-        self.control += 1;
+        self.control = self.control.saturating_add(1);
         self.push(Event::Control(frame));
         Ok(())
     }
@@ -160,7 +164,7 @@ impl Events {
         if self.lossy >= MAX_LOSSY_EVENTS {
             return Queued::Dropped;
         }
-        self.lossy += 1;
+        self.lossy = self.lossy.saturating_add(1);
         self.push(event);
         Queued::Queued
     }
@@ -168,8 +172,10 @@ impl Events {
     pub(super) fn pop(&mut self) -> Option<Event> {
         let event = self.queue.pop_front()?;
         match &event {
-            Event::Control(Frame::Pong(_)) | Event::Datagram(..) => self.lossy -= 1,
-            Event::Control(_) => self.control -= 1,
+            Event::Control(Frame::Pong(_)) | Event::Datagram(..) => {
+                self.lossy = self.lossy.saturating_sub(1);
+            }
+            Event::Control(_) => self.control = self.control.saturating_sub(1),
             Event::Opened(_)
             | Event::Replied(_)
             | Event::Readable(_)

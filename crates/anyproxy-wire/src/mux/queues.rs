@@ -108,15 +108,15 @@ impl Queues {
 
     pub(super) fn datagram(&mut self, stream: &mut Stream, payload: &[u8]) -> Queued {
         let waiting = stream.datagrams.len();
-        let total = self.datagram_bytes + payload.len();
+        let total = self.datagram_bytes.saturating_add(payload.len());
         let full = self.datagrams >= MAX_DATAGRAMS || total > MAX_DATAGRAM_BYTES;
         // A flood of some flows must not take every place from the others.
         let shared = waiting >= FLOW_SHARE || payload.len() > FLOW_SHARE_PAYLOAD;
         if waiting >= MAX_FLOW_DATAGRAMS || (full && shared) {
             return Queued::Dropped;
         }
-        self.datagrams += 1;
-        self.datagram_bytes += payload.len();
+        self.datagrams = self.datagrams.saturating_add(1);
+        self.datagram_bytes = total;
         stream.datagrams.push_back(Bytes::copy_from_slice(payload));
         self.flow(stream);
         Queued::Queued
@@ -124,16 +124,16 @@ impl Queues {
 
     pub(super) fn next_datagram(&mut self, stream: &mut Stream) -> Option<Bytes> {
         let datagram = stream.datagrams.pop_front()?;
-        self.datagrams -= 1;
-        self.datagram_bytes -= datagram.len();
+        self.datagrams = self.datagrams.saturating_sub(1);
+        self.datagram_bytes = self.datagram_bytes.saturating_sub(datagram.len());
         Some(datagram)
     }
 
     /// Drops the datagrams of a flow that has ended; how many.
     pub(super) fn clear_datagrams(&mut self, stream: &mut Stream) -> u64 {
-        let mut dropped = 0;
+        let mut dropped = 0_u64;
         while self.next_datagram(stream).is_some() {
-            dropped += 1;
+            dropped = dropped.saturating_add(1);
         }
         stream.datagrams = VecDeque::new();
         dropped

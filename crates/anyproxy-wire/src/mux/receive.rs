@@ -106,7 +106,11 @@ impl Mux {
         let limit = self.config.max_streams.max(MIN_REFUSED);
         if self.queues.refused.len() >= limit {
             let limit = limit as u64;
-            return Err(WireError::TooLarge { what: "refused opens", length: limit + 1, limit });
+            return Err(WireError::TooLarge {
+                what: "refused opens",
+                length: limit.saturating_add(1),
+                limit,
+            });
         }
         self.queues.refused.push_back((id, code));
         Ok(())
@@ -183,7 +187,8 @@ impl Mux {
     fn on_stop(&mut self, id: u64, code: StreamCode) -> Result<(), WireError> {
         let Some(stream) = self.streams.get_mut(&id) else { return self.absent(id) };
         if stream.send.stopped(code, &mut self.queues.spares) == Ended::Now {
-            self.dropped_datagrams += self.queues.clear_datagrams(stream);
+            let dropped = self.queues.clear_datagrams(stream);
+            self.dropped_datagrams = self.dropped_datagrams.saturating_add(dropped);
             self.queues.answer_abandoned(stream);
             self.queues.ends(stream);
             self.events.tell_writer(stream, self.config.send_buffer);
@@ -205,7 +210,7 @@ impl Mux {
             None => Queued::Dropped,
         };
         if queued == Queued::Dropped {
-            self.dropped_datagrams += 1;
+            self.dropped_datagrams = self.dropped_datagrams.saturating_add(1);
         }
     }
 }

@@ -176,9 +176,9 @@ impl SendHalf {
         if count > 0 {
             encode_data_header(out, id, count);
             let (front, back) = self.queue.as_slices();
-            let split = count.min(front.len());
-            out.extend_from_slice(&front[..split]);
-            out.extend_from_slice(&back[..count - split]);
+            let (front, back) = first(count, front, back);
+            out.extend_from_slice(front);
+            out.extend_from_slice(back);
             self.queue.drain(..count);
             self.credit.take(count as u64);
         }
@@ -210,13 +210,19 @@ impl SendHalf {
 
     /// Doubles like the ring itself would, but not beyond `limit`.
     fn reserve(&mut self, more: usize, limit: usize) {
-        let needed = self.queue.len() + more;
+        let needed = self.queue.len().saturating_add(more);
         let capacity = self.queue.capacity();
         if needed > capacity {
-            let size = needed.max((capacity * 2).min(limit));
-            self.queue.reserve_exact(size - self.queue.len());
+            let size = needed.max(capacity.saturating_mul(2).min(limit));
+            self.queue.reserve_exact(size.saturating_sub(self.queue.len()));
         }
     }
+}
+
+/// The first `count` bytes of two slices, or all of them.
+fn first<'a>(count: usize, front: &'a [u8], back: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    let rest = count.saturating_sub(front.len());
+    (front.get(..count).unwrap_or(front), back.get(..rest).unwrap_or(back))
 }
 
 /// Rings that ran empty, for the next streams that write.

@@ -38,7 +38,7 @@ impl Mux {
         self.put_control(out, end);
         self.put_datagrams(out, end);
         self.put_data(out, end);
-        out.len() - start
+        out.len().saturating_sub(start)
     }
 
     fn put_liveness(&mut self, out: &mut BytesMut, end: usize) {
@@ -123,7 +123,7 @@ impl Mux {
     /// starve them.
     fn put_datagrams(&mut self, out: &mut BytesMut, end: usize) {
         let room = end.saturating_sub(out.len());
-        let end = if self.queues.ready.is_empty() { end } else { end - room / 2 };
+        let end = if self.queues.ready.is_empty() { end } else { end.saturating_sub(room / 2) };
         while out.len() < end
             && let Some(id) = self.queues.flows.pop_front()
         {

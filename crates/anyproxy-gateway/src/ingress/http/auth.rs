@@ -18,11 +18,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The challenge that goes with a 407. RFC 7617 section 2.1: `charset` tells that user names and
 /// passwords are UTF-8.
-pub(super) const CHALLENGE: HeaderValue =
+pub const CHALLENGE: HeaderValue =
     HeaderValue::from_static("Basic realm=\"anyproxy\", charset=\"UTF-8\"");
 
 /// A user name and a password as they came; wiped when dropped.
-pub(super) struct Login {
+pub struct Login {
     decoded: Zeroizing<Vec<u8>>,
     colon: usize,
 }
@@ -30,7 +30,7 @@ pub(super) struct Login {
 impl Login {
     /// The login of a request. `None` when there is none, more than one, or one that is not legal
     /// Basic: all of these get the challenge.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(PROXY_AUTHORIZATION).iter();
         let value = values.next()?;
         if values.next().is_some() {
@@ -52,14 +52,14 @@ impl Login {
     }
 
     /// The user's name.
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         let name = self.decoded.get(..self.colon).unwrap_or_default();
         std::str::from_utf8(name).unwrap_or_default()
     }
 
     /// The password.
-    pub(super) fn password(&self) -> &[u8] {
-        self.decoded.get(self.colon + 1..).unwrap_or_default()
+    pub fn password(&self) -> &[u8] {
+        self.decoded.get(self.colon.saturating_add(1)..).unwrap_or_default()
     }
 }
 

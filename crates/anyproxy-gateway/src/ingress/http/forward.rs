@@ -119,7 +119,7 @@ fn count_forwards(head: &mut request::Parts) -> Result<(), Problem> {
             "Max-Forwards ends at this proxy, which answers no such request itself",
         )),
         Some(left) => {
-            head.headers.insert(MAX_FORWARDS, (left - 1).into());
+            head.headers.insert(MAX_FORWARDS, left.saturating_sub(1).into());
             Ok(())
         }
     }

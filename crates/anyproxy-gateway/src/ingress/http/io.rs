@@ -182,11 +182,10 @@ impl AsyncRead for UserIo {
             self.poll_conn(|conn| conn.poll_read(cx, buf))
         } else {
             let some = self.early.len().min(buf.remaining());
-            buf.put_slice(&self.early[..some]);
-            self.early.advance(some);
+            buf.put_slice(&self.early.split_to(some));
             Poll::Ready(Ok(()))
         };
-        let new = &buf.filled()[before..];
+        let new = buf.filled().get(before..).unwrap_or_default();
         self.look_at(new);
         self.pace.received(new.len());
         read

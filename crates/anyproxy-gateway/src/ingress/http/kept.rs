@@ -241,7 +241,7 @@ impl Kept {
         state.idle.retain(|kept| {
             !kept.target.sender.is_closed() && now.duration_since(kept.since) < IDLE
         });
-        let next = state.idle.first().map(|kept| kept.since + IDLE);
+        let next = state.idle.first().and_then(|kept| kept.since.checked_add(IDLE));
         if next.is_none() {
             state.sweeper = Sweeper::Resting;
         }

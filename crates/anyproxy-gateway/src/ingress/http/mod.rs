@@ -12,7 +12,7 @@
 //! most proxies do: on TCP both look alike, and a leaver must not leave an open behind. Behind a
 //! CONNECT half-closing works, and so does closing behind bytes that were sent early.
 
-mod auth;
+pub mod auth;
 mod body;
 mod exchange;
 mod expect;
@@ -25,7 +25,7 @@ mod io;
 mod kept;
 mod pace;
 mod response;
-mod target;
+pub mod target;
 mod tls;
 mod upstream;
 

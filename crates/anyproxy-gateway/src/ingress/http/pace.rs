@@ -179,7 +179,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.phase = match state.phase {
-            Phase::Busy(parts) if parts > 1 => Phase::Busy(parts - 1),
+            Phase::Busy(parts) if parts > 1 => Phase::Busy(parts.saturating_sub(1)),
             Phase::Busy(_) | Phase::Head | Phase::Idle => Phase::Idle,
         };
         if state.phase == Phase::Idle {

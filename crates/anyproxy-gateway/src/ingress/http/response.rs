@@ -91,7 +91,7 @@ impl Problem {
              X-Content-Type-Options: nosniff\r\nProxy-Status: {details}\r\n\
              Content-Length: {}\r\n\r\n{line}\n",
             self.status,
-            line.len() + 1,
+            line.len().saturating_add(1),
         )
     }
 
@@ -152,7 +152,7 @@ fn is_token(text: &str) -> bool {
 
 /// An sf-string: printable ASCII in quotes, at most [`MOST_DETAILS`] characters.
 fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
+    let mut out = String::with_capacity(text.len().saturating_add(2));
     out.push('"');
     for c in text.chars().take(MOST_DETAILS) {
         match c {

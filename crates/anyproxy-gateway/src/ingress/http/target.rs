@@ -17,7 +17,7 @@ use crate::ingress::target::{BadTarget, TargetAddr};
 
 /// A request that can be served.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub enum Asked {
     /// CONNECT.
     Tunnel(TargetAddr),
     /// A plain request.
@@ -26,18 +26,18 @@ pub(super) enum Asked {
 
 /// Where a plain request goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Origin {
+pub struct Origin {
     /// Whom to connect to.
-    pub(super) target: TargetAddr,
+    pub target: TargetAddr,
     /// The value of `Host`: the authority of the URI, without user information.
-    pub(super) host: String,
+    pub host: String,
     /// The origin-form of the URI.
-    pub(super) path: PathAndQuery,
+    pub path: PathAndQuery,
 }
 
 /// Why a request cannot be served. Its display is the text for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotAsked {
+pub enum NotAsked {
     /// Origin-form or asterisk-form.
     #[error(
         "this is a proxy, not a web server; use it as one, for example: \
@@ -65,7 +65,7 @@ pub(super) enum NotAsked {
 
 impl Asked {
     /// Reads the request line.
-    pub(super) fn of(request: &Parts) -> Result<Self, NotAsked> {
+    pub fn of(request: &Parts) -> Result<Self, NotAsked> {
         if request.method == Method::CONNECT {
             if announces_body(&request.headers) {
                 return Err(NotAsked::Body);

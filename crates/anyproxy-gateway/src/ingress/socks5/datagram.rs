@@ -16,7 +16,7 @@ const WHOLE: [u8; 3] = [0, 0, 0];
 
 /// Why a datagram is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub enum Unusable {
     /// A part of a larger one. Nobody has to put them together, and who does not must drop them.
     Fragment,
     /// Too short, of an unknown address type, or for something that is no target.
@@ -25,18 +25,18 @@ pub(super) enum Unusable {
 
 /// Where a datagram goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Head {
+pub struct Head {
     /// For the client.
-    pub(super) target: TargetAddr,
+    pub target: TargetAddr,
     /// The header as it came, which is also what a reply from the target carries.
-    pub(super) asked: Bytes,
+    pub asked: Bytes,
     /// Whether the user gave an address or a name.
-    pub(super) form: Form,
+    pub form: Form,
 }
 
 /// How a user named a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
     /// By address.
     Address,
     /// By name.
@@ -47,7 +47,7 @@ pub(super) enum Form {
 ///
 /// # Errors
 /// [`Unusable`].
-pub(super) fn parse(datagram: &Bytes) -> Result<(Head, Bytes), Unusable> {
+pub fn parse(datagram: &Bytes) -> Result<(Head, Bytes), Unusable> {
     let &[reserved_0, reserved_1, fragment, kind, ref rest @ ..] = datagram.as_ref() else {
         return Err(Unusable::Malformed);
     };
@@ -63,7 +63,7 @@ pub(super) fn parse(datagram: &Bytes) -> Result<(Head, Bytes), Unusable> {
     let target = TargetAddr::new(&host, port).map_err(|_| Unusable::Malformed)?;
     let form = if kind == address::NAME { Form::Name } else { Form::Address };
     let mut asked = datagram.clone();
-    let payload = asked.split_off(4 + length);
+    let payload = asked.split_off(length.saturating_add(4));
     // The header is kept for as long as the flow, and shall not keep the datagram.
     let asked = Bytes::copy_from_slice(&asked);
     Ok((Head { target, asked, form }, payload))
@@ -75,7 +75,7 @@ impl Head {
     /// A user who gave an address gets just that back, since programs compare the two. For a name it
     /// is the address that was dialled: many programs can read nothing else. Only where the client
     /// does not say, the name goes back.
-    pub(super) fn reply(&self, dialled: Option<SocketAddr>) -> Bytes {
+    pub fn reply(&self, dialled: Option<SocketAddr>) -> Bytes {
         match (self.form, dialled) {
             (Form::Address, _) | (Form::Name, None) => self.asked.clone(),
             (Form::Name, Some(dialled)) => {

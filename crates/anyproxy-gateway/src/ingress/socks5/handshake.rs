@@ -22,35 +22,35 @@ const CONNECT: u8 = 0x01;
 const ASSOCIATE: u8 = 0x03;
 
 /// To a greeting: log in by user name and password.
-pub(super) const CHOOSE_PASSWORD: [u8; 2] = [VERSION, PASSWORD];
+pub const CHOOSE_PASSWORD: [u8; 2] = [VERSION, PASSWORD];
 /// To a greeting: no method that is acceptable here.
-pub(super) const NO_METHOD: [u8; 2] = [VERSION, 0xFF];
+pub const NO_METHOD: [u8; 2] = [VERSION, 0xFF];
 /// To a log-in.
-pub(super) const LOGIN_RIGHT: [u8; 2] = [LOGIN_VERSION, 0x00];
+pub const LOGIN_RIGHT: [u8; 2] = [LOGIN_VERSION, 0x00];
 /// To a log-in; the connection is then closed (RFC 1929 section 2).
-pub(super) const LOGIN_WRONG: [u8; 2] = [LOGIN_VERSION, 0x01];
+pub const LOGIN_WRONG: [u8; 2] = [LOGIN_VERSION, 0x01];
 
 /// To a request of SOCKS4 or 4a: rejected or failed. It has no password, only a name that anybody may
 /// give, and every user has to log in here.
-pub(super) const NO_SOCKS4: [u8; 8] = [0, 0x5B, 0, 0, 0, 0, 0, 0];
+pub const NO_SOCKS4: [u8; 8] = [0, 0x5B, 0, 0, 0, 0, 0, 0];
 
 /// Reply: general failure.
-pub(super) const FAILED: u8 = 0x01;
+pub const FAILED: u8 = 0x01;
 /// Reply: command not supported.
-pub(super) const NO_COMMAND: u8 = 0x07;
+pub const NO_COMMAND: u8 = 0x07;
 /// Reply: address type not supported.
-pub(super) const NO_ADDRESS_TYPE: u8 = 0x08;
+pub const NO_ADDRESS_TYPE: u8 = 0x08;
 
 /// The reply to a request, with no address to tell.
 ///
 /// The bound address of CONNECT is 0.0.0.0:0. The real one is the client's address at the target,
 /// which is nobody's business here, and no user of CONNECT needs it.
-pub(super) fn reply(code: u8) -> Vec<u8> {
+pub fn reply(code: u8) -> Vec<u8> {
     reply_with(code, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
 }
 
 /// The reply to a request, with the address that the user shall use.
-pub(super) fn reply_with(code: u8, bound: SocketAddr) -> Vec<u8> {
+pub fn reply_with(code: u8, bound: SocketAddr) -> Vec<u8> {
     let mut reply = vec![VERSION, code, 0];
     address::put(&mut reply, bound);
     reply
@@ -58,7 +58,7 @@ pub(super) fn reply_with(code: u8, bound: SocketAddr) -> Vec<u8> {
 
 /// A message of the user's.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub enum Message {
     /// The methods on offer.
     Greeting(Methods),
     /// User name and password.
@@ -69,7 +69,7 @@ pub(super) enum Message {
 
 /// What a greeting offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Methods {
+pub enum Methods {
     /// Log-in by user name and password, perhaps among others.
     WithPassword,
     /// Anything else.
@@ -78,11 +78,11 @@ pub(super) enum Methods {
 
 /// A log-in as it came.
 #[derive(PartialEq, Eq)]
-pub(super) struct Login {
+pub struct Login {
     /// The user's name. Bytes that are not UTF-8 are replaced, which matches no user.
-    pub(super) name: String,
+    pub name: String,
     /// The password; wiped when dropped.
-    pub(super) password: Zeroizing<Vec<u8>>,
+    pub password: Zeroizing<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Login {
@@ -93,7 +93,7 @@ impl std::fmt::Debug for Login {
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub enum Command {
     /// A connection.
     Connect(Result<TargetAddr, BadTarget>),
     /// A UDP association with a user who will send from this port; 0: not known yet. The address that
@@ -107,7 +107,7 @@ pub(super) enum Command {
 
 /// Bytes that are not SOCKS5. There is no reply for these, but for SOCKS4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Violation {
+pub enum Violation {
     /// The older SOCKS.
     #[error("SOCKS4 has no log-in and is not served; use SOCKS5")]
     Socks4,
@@ -124,7 +124,7 @@ pub(super) enum Violation {
 
 /// Where the handshake stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Handshake {
+pub enum Handshake {
     /// The greeting comes next.
     #[default]
     Greeting,
@@ -142,7 +142,7 @@ impl Handshake {
     ///
     /// # Errors
     /// [`Violation`]: nothing sensible can follow.
-    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Message>, Violation> {
+    pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Message>, Violation> {
         let (message, following) = match self {
             Self::Greeting => (greeting(input)?, Self::Login),
             Self::Login => (login(input)?, Self::Request),
@@ -167,7 +167,7 @@ fn greeting(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
         true => Methods::WithPassword,
         false => Methods::Other,
     };
-    let taken = 2 + methods.len();
+    let taken = methods.len().saturating_add(2);
     input.advance(taken);
     Ok(Some(Message::Greeting(offer)))
 }
@@ -176,8 +176,8 @@ fn greeting(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
 fn login(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
     version(input, LOGIN_VERSION).map_err(Violation::LoginVersion)?;
     let Some(name) = counted(input, 1) else { return Ok(None) };
-    let Some(password) = counted(input, 2 + name.len()) else { return Ok(None) };
-    let taken = 3 + name.len() + password.len();
+    let Some(password) = counted(input, name.len().saturating_add(2)) else { return Ok(None) };
+    let taken = name.len().saturating_add(password.len()).saturating_add(3);
     let login = Login {
         name: String::from_utf8_lossy(name).into_owned(),
         password: Zeroizing::new(password.to_vec()),
@@ -198,7 +198,7 @@ fn request(input: &mut BytesMut) -> Result<Option<Message>, Violation> {
         Address::Incomplete => return Ok(None),
         Address::Unknown => return Ok(Some(Message::Request(Command::UnknownAddress(kind)))),
     };
-    input.advance(4 + length);
+    input.advance(length.saturating_add(4));
     Ok(Some(Message::Request(match command {
         CONNECT => Command::Connect(TargetAddr::new(&host, port)),
         ASSOCIATE => Command::Associate(port),

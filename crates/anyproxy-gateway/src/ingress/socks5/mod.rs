@@ -21,10 +21,10 @@
 //! the client's policy. BIND is refused with 0x07: it waits for a connection from outside to the
 //! client's side, which a tunnel has no use for. SOCKS4 and 4a are refused with their own 0x5B.
 
-mod address;
+pub mod address;
 mod association;
-mod datagram;
-mod handshake;
+pub mod datagram;
+pub mod handshake;
 mod head;
 
 use std::{io, net::SocketAddr, sync::Arc};

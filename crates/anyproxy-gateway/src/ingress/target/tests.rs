@@ -31,6 +31,7 @@ fn malformed_targets_are_refused() {
         ("[::1]22", BadTarget::Ipv6),
         ("[example.com]:22", BadTarget::Ipv6),
         ("[fe80::1%eth0]:22", BadTarget::Ipv6),
+        ("a]b:22", BadTarget::Ipv6),
         ("user@example.com:22", BadTarget::Character),
         ("exa mple.com:22", BadTarget::Character),
         ("exa\u{7f}mple.com:22", BadTarget::Character),
@@ -47,6 +48,7 @@ fn bare_hosts_get_brackets_where_needed() {
     assert_eq!(TargetAddr::new("::1", 80).unwrap().as_str(), "[::1]:80");
     assert_eq!(TargetAddr::new("example.com", 80).unwrap().as_str(), "example.com:80");
     assert_eq!(TargetAddr::new("exam:ple", 80), Err(BadTarget::Ipv6));
+    assert_eq!(TargetAddr::new("[", 80), Err(BadTarget::Ipv6));
     assert_eq!(TargetAddr::new("example.com", 0), Err(BadTarget::Port));
     assert_eq!(TargetAddr::new("", 80), Err(BadTarget::NoHost));
 }

@@ -47,14 +47,15 @@ impl Hints {
             tracing::debug!(%status, "an informational response was dropped: the user has many");
             return false;
         }
-        self.told += 1;
+        self.told = self.told.saturating_add(1);
         self.bytes = bytes;
         true
     }
 }
 
 fn size(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+    let sizes = headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()));
+    sizes.fold(0, usize::saturating_add)
 }
 
 #[cfg(test)]

@@ -52,6 +52,13 @@ use crate::ingress::{Authenticate, Ends, Route};
 /// Streams of one connection at a time.
 const MOST_STREAMS: u32 = 128;
 
+/// Tasks of streams that may be there at a time: those that were reset end as soon as they run.
+const MOST_TASKS: usize = 2 * MOST_STREAMS as usize;
+
+/// [`MOST_BUFFERED`] as HTTP/2 has it.
+const MOST_HEAD: u32 = 64 * 1024;
+const _: () = assert!(MOST_HEAD as usize == MOST_BUFFERED);
+
 /// Bytes that the user may send on one stream before they were passed on.
 const STREAM_WINDOW: u32 = 256 * 1024;
 
@@ -113,7 +120,7 @@ fn builder() -> server::Builder {
         .max_concurrent_streams(MOST_STREAMS)
         .initial_window_size(STRANGERS_WINDOW)
         .initial_connection_window_size(STRANGERS_WINDOW)
-        .max_header_list_size(MOST_BUFFERED as u32)
+        .max_header_list_size(MOST_HEAD)
         .max_send_buffer_size(MOST_UNSENT)
         .max_pending_accept_reset_streams(MOST_RESET_UNSEEN)
         .max_local_error_reset_streams(Some(MOST_STREAMS as usize));
@@ -178,7 +185,7 @@ impl<R: Route, A: Authenticate> User<R, A> {
         loop {
             self.widen();
             // Tasks of streams that were reset end as soon as they run: let them.
-            if self.streams.0.tasks() > 2 * MOST_STREAMS as usize {
+            if self.streams.0.tasks() > MOST_TASKS {
                 cx.waker().wake_by_ref();
                 return self.http.poll_closed(cx);
             }
