@@ -17,6 +17,7 @@ mod failure;
 mod flow;
 mod former;
 mod lanes;
+mod notes;
 mod path;
 mod proxy_header;
 mod replica;
@@ -24,6 +25,7 @@ mod session;
 mod state;
 mod ways;
 
-pub use client::{Client, Ended, StartError};
+pub use client::{Client, Ended, StartError, Watched};
 pub use config::{Choice, ClientConfig, Forward, Limits, ProxyHeader};
+pub use notes::{ClientFigures, LastFailure, LiveFigures, ReplicaFigures};
 pub use state::{ForwardState, State};

@@ -110,8 +110,9 @@ impl<'a> Session<'a> {
     }
 
     /// What is new goes there from now on; what is live stays where it is.
-    fn move_to(&mut self, tunnel: Tunnel, why: &str) {
+    fn move_to(&mut self, tunnel: Tunnel, why: &'static str) {
         let transport = tunnel.transport();
+        self.replica.notes.moved(self.replica.number, &tunnel, why);
         tracing::info!(gateway = %tunnel.peer(), %transport, reason = why,
             replica = self.replica.number, "moved to another tunnel");
         self.lanes.add(tunnel);
@@ -123,6 +124,7 @@ impl<'a> Session<'a> {
         let Some(tunnel) = self.lanes.current() else { return };
         tracing::warn!(transport = %tunnel.transport(), reason = %error,
             replica = self.replica.number, "back to the earlier tunnel");
+        self.replica.notes.moved(self.replica.number, tunnel, "the later tunnel was lost");
         self.ways.fell_back(tunnel);
         self.moved();
     }

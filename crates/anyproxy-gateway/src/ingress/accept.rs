@@ -15,8 +15,10 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use anyproxy_runtime::Scope;
 use anyproxy_transport::net::{Conn, Listener, Role};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
 use super::per_address::{PerAddress, Place};
+use crate::tally::Tally;
 
 /// The first pause after an accept that failed; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -32,6 +34,8 @@ pub struct Acceptor {
     pub permits: Arc<Semaphore>,
     /// How many of them one address may have. Listeners may share it.
     pub addresses: Arc<PerAddress>,
+    /// Listeners may share it.
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl Acceptor {
@@ -68,11 +72,14 @@ where
             next = next(&listener, &acceptor, &mut health) => next,
         };
         let Some((admission, conn, peer)) = next else { return };
-        let task = handler(conn, peer);
-        scope.spawn(acceptor.name, async move {
+        let number = acceptor.tally.accepted();
+        let span = tracing::debug_span!("user", number, ingress = acceptor.name, %peer);
+        let task = span.in_scope(|| handler(conn, peer));
+        let serving = async move {
             task.await;
             drop(admission);
-        });
+        };
+        scope.spawn(acceptor.name, serving.instrument(span));
     }
 }
 
@@ -94,6 +101,7 @@ async fn next(
                 tracing::debug!(listener = acceptor.name, %error, "a peer left before it was accepted");
             }
             Err(error) => {
+                acceptor.tally.accept_failed();
                 let pause = health.failed(acceptor.name, &error);
                 tokio::time::sleep(pause).await;
             }

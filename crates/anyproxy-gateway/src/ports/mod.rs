@@ -11,6 +11,7 @@
 //!
 //! TCP and UDP ports of the same number have nothing to do with each other.
 
+mod figures;
 mod opening;
 mod rules;
 mod tcp;
@@ -34,6 +35,7 @@ use anyproxy_wire::{
     message::{ForwardReply, ForwardRequest, Protocol, Target},
 };
 
+pub use figures::PortFigures;
 use rules::Rules;
 
 use crate::{
@@ -185,8 +187,11 @@ impl Ports {
         let listener = self.net.listen(addr)?;
         let port = self.port(group, (Protocol::Tcp, listener.local_addr()?), addr);
         let (target, timeout) = (Arc::clone(&port), self.proxy_timeout);
-        let handler =
-            move |conn, peer| tcp::relay(Arc::clone(&target), Unserved::new(conn), peer, timeout);
+        let opens = Arc::clone(&self.acceptor.tally.opens);
+        let handler = move |conn, peer| {
+            let bounds = (timeout, Arc::clone(&opens));
+            tcp::relay(Arc::clone(&target), Unserved::new(conn), peer, bounds)
+        };
         // Users live in the gateway's scope, not in the port's: they stay when the port closes.
         let accepted = serve(listener, self.scope.clone(), self.acceptor.clone(), handler);
         port.accepting.spawn("forwarded port", accepted);

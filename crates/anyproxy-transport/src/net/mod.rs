@@ -24,8 +24,7 @@ pub use datagrams::{Datagrams, Received, is_icmp};
 pub use options::{Role, UdpBuffers};
 pub use quinn::{AsyncUdpSocket, UdpPoller, udp};
 pub use system::System;
-pub(crate) use unix::LocalStream;
-pub use unix::UnixDoor;
+pub use unix::{LocalStream, UnixDoor};
 
 /// A boxed future, for the rare calls that make sockets.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -54,7 +54,7 @@ impl SendLimit {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) conn: Connection,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     /// Credit to announce and the answer to the newest Ping.
     out: Mutex<Outgoing>,
     out_ready: Notify,
