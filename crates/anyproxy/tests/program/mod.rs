@@ -51,6 +51,8 @@ impl Directory {
             }
         }
         command.args(line).current_dir(self.0.path());
+        // Where its status socket is, and nobody else's.
+        command.env("XDG_RUNTIME_DIR", self.0.path()).env_remove("RUNTIME_DIRECTORY");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
