@@ -9,7 +9,7 @@ mod program;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::Path,
@@ -316,6 +316,26 @@ fn the_status_of_both_is_shown_and_only_to_their_user() {
             assert!(shown.out.contains(part), "{}", shown.out);
         }
     }
+}
+
+/// A view that goes on: one line of JSON each second, and it outlasts the process that it shows.
+#[test]
+fn the_status_is_watched() {
+    let dir = Directory::new();
+    let mut gateway = Running::gateway(&dir, &["--status-socket", "g.sock"]);
+    let line = ["status", "--socket", "g.sock", "--json", "--watch"];
+    let mut watch = dir.command(&line).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    for _ in 0..2 {
+        let shown = next();
+        assert_eq!((&shown[0]["role"], &shown[0]["ready"]), (&"gateway".into(), &true.into()));
+    }
+    gateway.end();
+    assert!(!dir.path("g.sock").exists());
+    while next() != Value::Array(vec![]) {}
+    watch.kill().unwrap();
+    watch.wait().unwrap();
 }
 
 /// Nobody has to say where the sockets are; what a killed process left bothers nobody, and goes.
