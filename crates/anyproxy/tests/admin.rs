@@ -33,12 +33,10 @@ impl Pair {
         let dir = Directory::new();
         let config = fs::read_to_string(dir.path("gateway.toml")).unwrap();
         fs::write(dir.path("gateway.toml"), config.replace("8000-8009", "0")).unwrap();
-        let mut gateway = gateway(&dir, &[]);
+        let gateway = told(gateway(&dir, &[]));
         let at = gateway.address("tunnels=");
-        gateway.wait_for("metrics and health started");
-        let mut client = client(&dir, at, transport);
-        client.wait_for("metrics and health started");
-        client.wait_for("forward open");
+        let mut client = told(client(&dir, at, transport));
+        client.wait_for_all(&["forward open"]);
         let secret = fs::read_to_string(dir.path("certs/demo.secret")).unwrap();
         Self { dir, gateway, client, user: format!("demo:{}", secret.trim()) }
     }
@@ -73,6 +71,12 @@ fn client(dir: &Directory, gateway: SocketAddr, transport: &str) -> Running {
         ["--secret-file", "certs/demo.secret", "--transport", transport, "--forward", &target];
     let telling = ["--admin", "127.0.0.1:0", "--status-socket", "client.sock", "-l", "debug"];
     Running::of(dir.command(&[&line[..], &more[..], &telling[..]].concat()))
+}
+
+/// One that tells about itself by now.
+fn told(mut process: Running) -> Running {
+    process.wait_for_all(&["status socket open"]);
+    process
 }
 
 /// The status and the body of a page.
@@ -239,11 +243,10 @@ fn counters_outlive_their_tunnels() {
 #[test]
 fn a_client_with_a_wrong_secret_is_counted_and_says_so() {
     let dir = Directory::new();
-    let mut gateway = gateway(&dir, &[]);
-    gateway.wait_for("metrics and health started");
+    let gateway = told(gateway(&dir, &[]));
     fs::write(dir.path("certs/demo.secret"), "wrong-secret-wrong-secret-wrong\n").unwrap();
-    let mut client = client(&dir, gateway.address("tunnels="), "quic");
-    client.wait_for("not connected to the gateway");
+    let mut client = told(client(&dir, gateway.address("tunnels="), "quic"));
+    client.wait_for_all(&["not connected to the gateway"]);
     let text = metrics(&gateway);
     assert_eq!(value(&text, "anyproxy_handshakes_failed_total{code=\"unauthorised\"}"), 1.0);
     let text = metrics(&client);
@@ -322,7 +325,7 @@ fn the_status_of_both_is_shown_and_only_to_their_user() {
 #[test]
 fn the_status_is_watched() {
     let dir = Directory::new();
-    let mut gateway = Running::gateway(&dir, &["--status-socket", "g.sock"]);
+    let mut gateway = told(Running::gateway(&dir, &["--status-socket", "g.sock"]));
     let line = ["status", "--socket", "g.sock", "--json", "--watch"];
     let mut watch = dir.command(&line).spawn().unwrap();
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
@@ -342,8 +345,8 @@ fn the_status_is_watched() {
 #[test]
 fn processes_of_the_same_user_are_found() {
     let dir = Directory::new();
-    let one = Running::gateway(&dir, &[]);
-    let two = Running::gateway(&dir, &["--data-dir", "other"]);
+    let one = told(Running::gateway(&dir, &[]));
+    let two = told(Running::gateway(&dir, &["--data-dir", "other"]));
     let pids = || {
         let shown = dir.run(&["status", "--json"], "");
         assert_eq!(shown.code, 0, "{}", shown.err);
@@ -363,7 +366,7 @@ fn processes_of_the_same_user_are_found() {
     assert_eq!(shown.code, 0, "{}", shown.err);
     assert!(shown.out.contains(&format!("gateway {}", one.child.id())), "{}", shown.out);
     assert!(!shown.out.contains(&format!("gateway {}", two.child.id())), "{}", shown.out);
-    let _three = Running::gateway(&dir, &["--data-dir", "third"]);
+    let _three = told(Running::gateway(&dir, &["--data-dir", "third"]));
     assert!(!left.exists());
 }
 
@@ -389,8 +392,8 @@ fn the_latest_warnings_are_kept() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let line = ["client", "-g", &taken.to_string(), "--ca", "certs/ca.crt", "--group", "demo"];
     let more = ["--secret-file", "certs/demo.secret", "--status-socket", "c.sock", "-l", "info"];
-    let mut client = Running::of(dir.command(&[&line[..], &more[..]].concat()));
-    client.wait_for("not connected to the gateway");
+    let mut client = told(Running::of(dir.command(&[&line[..], &more[..]].concat())));
+    client.wait_for_all(&["not connected to the gateway"]);
     let shown = dir.run(&["status", "--socket", "c.sock", "--json"], "");
     let all: Value = serde_json::from_str(&shown.out).unwrap();
     let message = &all[0]["messages"][0];

@@ -184,6 +184,17 @@ impl Running {
         }
     }
 
+    /// Waits until the log has all of these, in any order.
+    #[allow(dead_code, reason = "not every test needs it")]
+    pub(crate) fn wait_for_all(&mut self, texts: &[&str]) {
+        while !texts.iter().all(|text| self.seen.contains(text)) {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("not all of {texts:?}:\n{}", self.seen));
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+        }
+    }
+
     /// The address that the log has behind `key`.
     pub(crate) fn address(&self, key: &str) -> SocketAddr {
         let (_, rest) = self.seen.split_once(key).unwrap();
