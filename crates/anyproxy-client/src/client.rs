@@ -19,6 +19,7 @@ use crate::{
     connection::Exit,
     egress::Egress,
     flow::Flows,
+    notes::{ClientFigures, Notes},
     replica::{Replica, Supervisor},
     state::{Reporter, State},
     ways::{Ways, Winner},
@@ -58,7 +59,46 @@ pub struct Client {
     state: watch::Receiver<State>,
     /// Of each replica.
     budgets: Vec<Arc<StallBudget>>,
-    flows: Arc<Flows>,
+    exit: Arc<Exit>,
+    notes: Arc<Notes>,
+}
+
+/// What can be asked for a client's figures while it runs, and afterwards.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    exit: Arc<Exit>,
+    notes: Arc<Notes>,
+    state: watch::Receiver<State>,
+    connections: Vec<Scope>,
+    budgets: Vec<Arc<StallBudget>>,
+}
+
+impl Watched {
+    /// Whether a session is up.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(*self.state.borrow(), State::Connected { .. })
+    }
+
+    /// The figures of this moment.
+    #[must_use]
+    pub fn figures(&self) -> ClientFigures {
+        let (failures, last_failure) = self.notes.failures();
+        let Exit { flows, opens, ledger, .. } = &*self.exit;
+        ClientFigures {
+            state: self.state.borrow().clone(),
+            replicas: self.notes.replicas(),
+            tunnels: ledger.snapshot(|_| true),
+            opens: opens.snapshot(),
+            failures,
+            last_failure,
+            connections: self.connections.iter().map(Scope::tasks).sum(),
+            flows: flows.live(),
+            dropped_datagrams: flows.dropped(),
+            unreachable_targets: flows.unreachable(),
+            stalled: self.budgets.iter().map(|budget| budget.charged()).sum(),
+        }
+    }
 }
 
 impl Client {
@@ -83,13 +123,20 @@ impl Client {
             flows: Arc::clone(&flows),
             egress: Egress::new(Arc::clone(&net), Arc::new(config.policy)),
             net,
+            opens: Arc::default(),
+            ledger: Arc::default(),
+            group: config.group.as_str().into(),
             forwards: config.forwards,
             limits: config.limits,
             scope: root.clone(),
         });
         let count = usize::try_from(config.replicas).unwrap_or(usize::MAX).max(1);
         let (reporters, state) = Reporter::for_replicas(count);
-        let mut client = Self { root, connections: vec![], state, budgets: vec![], flows };
+        let notes = Notes::new(count);
+        let (connections, budgets) = (vec![], vec![]);
+        let watched = (Arc::clone(&exit), Arc::clone(&notes));
+        let mut client =
+            Self { root, connections, state, budgets, exit: watched.0, notes: watched.1 };
         for (number, reporter) in (0..).zip(reporters) {
             let budget = StallBudget::new(config.limits.stall_budget);
             let login = Login {
@@ -111,6 +158,7 @@ impl Client {
                 exit: Arc::clone(&exit),
                 ports: Arc::clone(&ports),
                 reporter,
+                notes: Arc::clone(&notes),
                 connections: scope.child("connections"),
                 scope,
                 drain,
@@ -132,6 +180,18 @@ impl Client {
         self.state.clone()
     }
 
+    /// What to ask for figures; it outlives the client.
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        Watched {
+            exit: Arc::clone(&self.exit),
+            notes: Arc::clone(&self.notes),
+            state: self.state.clone(),
+            connections: self.connections.clone(),
+            budgets: self.budgets.clone(),
+        }
+    }
+
     /// Cuts a drain short when cancelled: everything still live ends now.
     #[must_use]
     pub fn scope(&self) -> Scope {
@@ -148,19 +208,19 @@ impl Client {
     /// gateway or from it, or the system did not take one for its target.
     #[must_use]
     pub fn dropped_datagrams(&self) -> u64 {
-        self.flows.dropped()
+        self.exit.flows.dropped()
     }
 
     /// How often the network said that the target of a UDP flow is not there (ICMP).
     #[must_use]
     pub fn unreachable_targets(&self) -> u64 {
-        self.flows.unreachable()
+        self.exit.flows.unreachable()
     }
 
     /// UDP flows that live now.
     #[must_use]
     pub fn flows(&self) -> usize {
-        self.flows.live()
+        self.exit.flows.live()
     }
 
     /// Tasks that live now; for tests and figures.

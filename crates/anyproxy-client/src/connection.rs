@@ -3,12 +3,15 @@
 use std::{future::poll_fn, sync::Arc};
 
 use anyproxy_runtime::{Deadline, IoSide, RelayTimeouts, Scope, Side as _};
-use anyproxy_transport::{Admission, Incoming, Near, Stream, Tunnel, net::Net, splice};
+use anyproxy_transport::{
+    Admission, Incoming, Ledger, Near, OpenOutcome, Opens, Stream, Tunnel, net::Net, splice,
+};
 use anyproxy_wire::{
     codes::OpenCode,
     message::{Open, Protocol, Target},
 };
 use tokio::{io::AsyncWriteExt as _, sync::Semaphore};
+use tracing::Instrument as _;
 
 use crate::{
     config::{Forward, Limits},
@@ -27,6 +30,9 @@ pub(crate) struct Exit {
     pub(crate) flows: Arc<Flows>,
     /// For the clock that goes on while the machine sleeps.
     pub(crate) net: Arc<dyn Net>,
+    pub(crate) opens: Arc<Opens>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) group: Arc<str>,
 }
 
 /// Why the target was not reached, for the user.
@@ -44,16 +50,31 @@ impl Exit {
         incoming: Incoming,
     ) {
         let deadline = Deadline::after(self.limits.proxy_timeout);
-        let (open, mut stream) = match incoming.head(deadline).await {
+        let (open, stream) = match incoming.head(deadline).await {
             Ok(opened) => opened,
             Err(error) => return tracing::debug!(%error, "a stream without a proper head"),
         };
+        let span = tracing::debug_span!("stream", connection = %stream.label());
         if open.protocol == Protocol::Udp {
-            return self.serve_flow((&tunnel, flows), stream, &open, deadline).await;
+            return self
+                .serve_flow((&tunnel, flows), stream, &open, deadline)
+                .instrument(span)
+                .await;
         }
+        self.serve_connection(&tunnel, (open, stream), deadline).instrument(span).await;
+    }
+
+    async fn serve_connection(
+        &self,
+        tunnel: &Tunnel,
+        (open, mut stream): (Open, Stream),
+        deadline: Deadline,
+    ) {
+        tracing::debug!(to = ?open.target, source = ?open.source, "connection asked for");
+        let counting = self.opens.begin(open.ingress);
         let forward = self.forward(&open);
         let header = forward.and_then(|forward| forward.proxy_header);
-        let dialled = match self.check(&tunnel, &open) {
+        let dialled = match self.check(tunnel, &open) {
             Ok(destination) => {
                 let header =
                     header.map(|it| proxy_header::encode(it, open.source, open.destination));
@@ -66,8 +87,15 @@ impl Exit {
             None => {
                 tracing::debug!(to = ?open.target, "the user left before the target answered")
             }
-            Some(Ok(dialled)) => relay(stream, (&open, forward), dialled, deadline).await,
-            Some(Err(refusal)) => refuse(stream, &open, refusal, deadline).await,
+            Some(Ok(dialled)) => {
+                counting.done(OpenOutcome::Answered(OpenCode::Connected));
+                tracing::debug!(to = ?open.target, address = %dialled.address, "target connected");
+                relay(stream, (&open, forward), dialled, deadline).await;
+            }
+            Some(Err(refusal)) => {
+                counting.done(OpenOutcome::Answered(refusal.code));
+                refuse(stream, &open, refusal, deadline).await;
+            }
         }
     }
 

@@ -139,6 +139,7 @@ impl Exit {
         if !matches!(deadline.bound(answer).await, Ok(Ok(()))) {
             return tracing::debug!(to = ?open.target, "the user left");
         }
+        tracing::debug!(to = ?open.target, %address, "flow opened");
         let relay = Relay {
             flow: Flow::new(stream),
             socket,

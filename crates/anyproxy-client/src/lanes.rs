@@ -201,6 +201,7 @@ async fn attend(
     serving: Serving,
     say: mpsc::Sender<(Tunnel, Frame)>,
 ) -> TunnelError {
+    let entry = serving.exit.ledger.enter(&serving.exit.group, &tunnel);
     let error = loop {
         tokio::select! {
             biased;
@@ -216,6 +217,7 @@ async fn attend(
             },
         }
     };
+    entry.over(&error);
     if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
         tunnel.farewell().await;
     }

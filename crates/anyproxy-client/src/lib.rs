@@ -17,6 +17,7 @@ mod failure;
 mod flow;
 mod former;
 mod lanes;
+mod notes;
 mod path;
 mod place;
 mod proxy_header;
@@ -26,6 +27,7 @@ mod state;
 mod wake;
 mod ways;
 
-pub use client::{Client, Ended, StartError};
+pub use client::{Client, Ended, StartError, Watched};
 pub use config::{Choice, ClientConfig, Forward, Limits, ProxyHeader};
+pub use notes::{ClientFigures, LastFailure, LiveFigures, ReplicaFigures};
 pub use state::{ForwardState, State};

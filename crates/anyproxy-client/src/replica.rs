@@ -28,6 +28,7 @@ use crate::{
     failure::Failure,
     former::{self, FormerSessions, spread},
     lanes::Lanes,
+    notes::Notes,
     session::{End, Session},
     state::{Reporter, State},
     wake::Wake,
@@ -47,6 +48,8 @@ pub(crate) struct Replica {
     /// Shared with the other replicas.
     pub(crate) ports: Arc<ChosenPorts>,
     pub(crate) reporter: Reporter,
+    /// Shared with the other replicas.
+    pub(crate) notes: Arc<Notes>,
     pub(crate) scope: Scope,
     /// Connections run here; it outlives the tunnel, so that what has arrived is delivered.
     pub(crate) connections: Scope,
@@ -81,6 +84,7 @@ impl Supervisor {
             let began = Instant::now();
             let failure = self.session().await;
             self.ways.stop();
+            self.replica.notes.down(self.replica.number);
             if self.replica.scope.is_draining() {
                 break;
             }
@@ -90,6 +94,7 @@ impl Supervisor {
             }
             let pause = pauses.after(&failure, began.elapsed());
             let text = failure.explain();
+            self.replica.notes.failed(self.replica.number, &failure, &text);
             tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?pause,
                 "not connected to the gateway");
             self.replica.reporter.set(State::Waiting(text));
@@ -129,9 +134,10 @@ impl Supervisor {
             Event::Disowned => return shut_down(),
         };
         tracing::info!(gateway = %tunnel.peer(), transport = %tunnel.transport(),
-            group = %self.ways.group(), replica = self.replica.number,
+            group = %self.ways.group(), replica = self.replica.number, id = %tunnel.session(),
             "connected to the gateway");
-        let Replica { exit, connections, .. } = &self.replica;
+        let Replica { exit, connections, notes, number, .. } = &self.replica;
+        notes.up(*number, &tunnel, self.ways.reason(tunnel.transport()));
         let mut lanes = Lanes::new(Arc::clone(exit), connections.clone(), tunnel, born);
         match Session::new(&mut lanes, &mut self.ways, &self.replica).run().await {
             End::Over(error) => Failure::Over(error),

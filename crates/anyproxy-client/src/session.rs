@@ -120,7 +120,9 @@ impl<'a> Session<'a> {
     /// What is new goes there from now on; what is live stays where it is.
     fn move_to(&mut self, Fresh { tunnel, born, why }: Fresh) {
         let transport = tunnel.transport();
-        tracing::info!(gateway = %tunnel.peer(), %transport, reason = why.unwrap_or_default(),
+        let why = why.unwrap_or_default();
+        self.replica.notes.moved(self.replica.number, &tunnel, why);
+        tracing::info!(gateway = %tunnel.peer(), %transport, reason = why,
             replica = self.replica.number, "moved to another tunnel");
         self.lanes.add(tunnel, born);
         self.moved();
@@ -132,6 +134,7 @@ impl<'a> Session<'a> {
         let (Some(tunnel), Some(born)) = (self.lanes.current(), self.lanes.born()) else { return };
         tracing::warn!(transport = %tunnel.transport(), reason = %lost.error,
             replica = self.replica.number, "back to the earlier tunnel");
+        self.replica.notes.moved(self.replica.number, tunnel, "the later tunnel was lost");
         self.ways.fell_back(tunnel, born);
         self.moved();
     }

@@ -115,6 +115,15 @@ impl Ways {
         &self.login.group
     }
 
+    /// Why a session came up over `transport`, for people.
+    pub(crate) fn reason(&self, transport: Transport) -> &'static str {
+        match (self.choice, transport) {
+            (Choice::Quic | Choice::WebSocket, _) => "the settings name it",
+            (Choice::Auto, Transport::Quic) => "UDP passes",
+            (Choice::Auto, Transport::WebSocket) => "QUIC was not up in time",
+        }
+    }
+
     /// Sets out for a session.
     pub(crate) fn start(&mut self) {
         self.stop();

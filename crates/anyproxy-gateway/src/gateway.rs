@@ -39,6 +39,8 @@ use crate::{
     ports::Ports,
     registry::{Bandwidth, Registry},
     session::Sessions,
+    tally::Tally,
+    view::Watched,
 };
 
 /// How long cancelled tasks may take to end. They only drop what they hold.
@@ -83,6 +85,7 @@ pub struct Gateway {
     https: Option<ProxyTls>,
     goodbyes: Arc<Goodbyes>,
     accepting: Scope,
+    tally: Arc<Tally>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -113,6 +116,7 @@ impl Gateway {
                 name: "user",
                 permits: Arc::new(Semaphore::new(config.limits.max_users)),
                 addresses: PerAddress::new(config.limits.max_users_per_address),
+                tally: Arc::default(),
             },
             drain,
         };
@@ -151,6 +155,7 @@ impl Gateway {
             tunnels,
             https: None,
             goodbyes: Goodbyes::new(),
+            tally: Arc::clone(&parts.acceptor.tally),
         }
     }
 
@@ -163,6 +168,7 @@ impl Gateway {
             scope: self.root.child("sessions"),
             drain: parts.drain,
             goodbyes: Arc::clone(&self.goodbyes),
+            tally: Arc::clone(&self.tally),
         });
         let accept = accept_tunnels(Arc::clone(&self.tunnels), sessions);
         self.accepting.spawn("tunnels", accept);
@@ -177,6 +183,7 @@ impl Gateway {
             proxy_timeout: config.limits.proxy_timeout,
             name: "anyproxy".into(),
             kept: Arc::clone(&self.kept),
+            opens: Arc::clone(&self.tally.opens),
         });
         doors.open(&ingress, &self.users, &self.accepting, &parts.acceptor);
     }
@@ -217,6 +224,20 @@ impl Gateway {
     #[must_use]
     pub fn flows(&self) -> FlowFigures {
         self.flows.counters.snapshot()
+    }
+
+    /// What to ask for figures; it outlives the gateway.
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        Watched {
+            registry: Arc::clone(&self.groups.registry),
+            credentials: Arc::clone(&self.groups.credentials),
+            ports: Arc::clone(&self.groups.ports),
+            flows: Arc::clone(&self.flows),
+            addresses: Arc::clone(&self.addresses_of_users),
+            tally: Arc::clone(&self.tally),
+            root: self.root.clone(),
+        }
     }
 
     /// Live sessions.

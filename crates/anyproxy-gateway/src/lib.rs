@@ -19,6 +19,8 @@ pub mod ingress;
 mod ports;
 mod registry;
 mod session;
+mod tally;
+mod view;
 
 pub use config::{
     Credential, GatewayConfig, GroupConfig, GroupLimits, HttpsConfig, Limits, PortRule, UserConfig,
@@ -26,5 +28,7 @@ pub use config::{
 pub use credentials::{Credentials, PasswordChecks};
 pub use figures::{DroppedDatagrams, FlowFigures};
 pub use gateway::{Addresses, Ended, Gateway, StartError};
-pub use ports::listen_address;
-pub use registry::Registry;
+pub use ports::{PortFigures, listen_address};
+pub use registry::{GroupFigures, Registry, SessionFigures};
+pub use tally::NoSession;
+pub use view::{GatewayFigures, Watched};

@@ -36,6 +36,7 @@ use crate::{
     ingress::Denied,
     ports::{Hold, Ports},
     registry::{Admission, Joined, Keys, Lane, NotAdmitted, Registry, Session},
+    tally::{NoSession, Tally},
 };
 
 /// How long a client that another one keeps out should wait.
@@ -56,6 +57,7 @@ pub(crate) struct Sessions {
     /// How long live connections may go on at shutdown; what clients are told.
     pub(crate) drain: Duration,
     pub(crate) goodbyes: Arc<Goodbyes>,
+    pub(crate) tally: Arc<Tally>,
 }
 
 /// Where an arrival has its place.
@@ -75,6 +77,7 @@ impl Sessions {
             biased;
             () = self.scope.cancelled() => return,
             () = place.given_up() => {
+                self.tally.no_session(NoSession::GivenUp);
                 return tracing::debug!(%peer, "no session: too many handshakes, this one was the oldest");
             }
             admitted = deadline.bound(self.admit(arrival, deadline)) => admitted,
@@ -84,15 +87,22 @@ impl Sessions {
             Ok(Ok(Placed::First(joined, lane))) => {
                 let session = Arc::clone(&joined.session);
                 tracing::info!(group = %session.group, client = %session.client.id, %peer,
-                    transport = %lane.tunnel.transport(), session = session.number, "session up");
+                    transport = %lane.tunnel.transport(), session = session.number,
+                    id = %lane.tunnel.session(), "session up");
                 // Expected before its loop runs, or a shutdown might not wait for it.
                 let control = Arc::clone(&self).control(joined, self.goodbyes.expect());
                 self.scope.spawn_to_end("session control", control);
                 self.attend(&session, lane).await;
             }
             Ok(Ok(Placed::Further(session, lane))) => self.attend(&session, lane).await,
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "no session"),
-            Err(_) => tracing::debug!(%peer, "no session: the handshake was too slow"),
+            Ok(Err(error)) => {
+                self.tally.no_session(NoSession::of(&error));
+                tracing::debug!(%peer, %error, "no session");
+            }
+            Err(_) => {
+                self.tally.no_session(NoSession::Slow);
+                tracing::debug!(%peer, "no session: the handshake was too slow");
+            }
         }
     }
 

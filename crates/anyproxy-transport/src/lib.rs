@@ -14,6 +14,7 @@ pub mod behind;
 mod budget;
 mod dial;
 mod error;
+mod figures;
 mod flow;
 mod handshake;
 mod listen;
@@ -30,6 +31,10 @@ pub use behind::{Behind, ToldBy, Trusted};
 pub use budget::{Admission, EVICT_AFTER, Eviction, StallBudget};
 pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer, Route};
 pub use error::{ClosedBy, StreamError, TunnelError};
+pub use figures::{
+    ConnectionId, Entry, Histogram, HistogramFigures, Ledger, LedgerFigures, Loss, OpenCount,
+    OpenOutcome, Opens, OpensFigures, Pending, SessionId, Totals,
+};
 pub use flow::{Flow, Sent};
 pub use handshake::{Challenged, Greeting, JoinKey, Login, LoginError, Method, TunnelLimits};
 pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};

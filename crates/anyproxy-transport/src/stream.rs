@@ -25,6 +25,7 @@ use bytes::Bytes;
 use crate::{
     budget::{Charge, Eviction},
     error::StreamError,
+    figures::{ConnectionId, Pending},
     flow::Link,
     quic::QuicStream,
     ws::WsStream,
@@ -47,6 +48,8 @@ pub struct Stream {
     stop_code: StreamCode,
     /// While the answer is still expected: when it is too late.
     reply: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    /// Counts what the answer is.
+    pending: Option<Box<Pending>>,
     pace: Option<Box<Pace>>,
     guard: Option<Guard>,
 }
@@ -104,6 +107,7 @@ impl Stream {
             receiving: Receiving::Open,
             stop_code: StreamCode::Cancelled,
             reply: None,
+            pending: None,
             pace: None,
             guard: None,
         }
@@ -113,6 +117,16 @@ impl Stream {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What logs call it at both ends.
+    #[must_use]
+    pub fn label(&self) -> ConnectionId {
+        let session = match &self.arm {
+            Arm::Quic(stream) => stream.shared().settings.session,
+            Arm::WebSocket(stream) => stream.shared().settings.session,
+        };
+        ConnectionId { session, stream: self.id }
     }
 
     /// Resets the sending direction and stops the receiving one, unless they have ended.

@@ -20,6 +20,7 @@ use anyproxy_wire::{codes::CloseCode, frame::Frame, message::Open};
 use crate::{
     budget::{Admission, StallBudget},
     error::{StreamError, TunnelError},
+    figures::SessionId,
     quic::QuicTunnel,
     stream::Stream,
     ws::WsTunnel,
@@ -35,6 +36,8 @@ pub use transport::Transport;
 pub(crate) struct Settings {
     /// Which end this is.
     pub(crate) side: Side,
+    /// The session, as logs name it.
+    pub(crate) session: SessionId,
     /// Bytes that this end may send on a new stream before the first Credit.
     pub(crate) send_credit: u64,
     /// Bytes that the peer may send on a new stream before the first Credit.
@@ -273,6 +276,12 @@ impl Tunnel {
     #[must_use]
     pub fn max_flows(&self) -> usize {
         self.max_streams().div_ceil(2)
+    }
+
+    /// Its session, as logs name it at both ends.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.settings().session
     }
 
     /// Figures of this moment.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use anyproxy_admin::Recent;
 use anyproxy_client::{Choice, Client, ClientConfig, Ended, Forward, Limits, ProxyHeader};
 use anyproxy_transport::{DialConfig, Method, net::System};
 use anyproxy_wire::message::Protocol;
 
 use crate::{
+    admin::{Admin, ClientSubject},
     failure::RunError,
     files,
     manager::Manager,
@@ -22,7 +24,7 @@ use crate::{
 /// # Errors
 ///
 /// See [`RunError`]. A gateway that cannot be reached is no error: it is tried for ever.
-pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
+pub(crate) async fn run(settings: ClientSettings, recent: Arc<Recent>) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
     // Each proxied connection takes a descriptor here.
@@ -31,7 +33,14 @@ pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
         tracing::info!(%proxy, "the WebSocket goes through a proxy");
     }
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
-    let client = Client::start(configure(settings, files), Arc::new(System::default()), drain)?;
+    let telling = settings.admin.clone();
+    let identity = (settings.group.clone(), settings.client_id.clone());
+    let config = configure(settings, files);
+    let forwards = config.forwards.clone();
+    let system = Arc::new(System::default());
+    let client = Client::start(config, Arc::<System>::clone(&system), drain)?;
+    let subject = ClientSubject::new(&client, identity, forwards, recent);
+    let _admin = Admin::start(&telling, &*system, subject)?;
     let manager = Manager::find();
     manager.ready();
     tokio::select! {

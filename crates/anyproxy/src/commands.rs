@@ -1,6 +1,6 @@
 //! From the command line to the command.
 
-use std::{fmt::Debug, future::Future, io};
+use std::{fmt::Debug, future::Future, io, sync::Arc};
 
 use tokio::runtime::Builder;
 
@@ -14,6 +14,7 @@ use crate::{
     manager::Sockets,
     password,
     settings::{ClientSettings, Loaded, LogSettings, Process},
+    status,
 };
 
 /// Does what the command line asks for; returns when it is done or a signal has ended it.
@@ -27,6 +28,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Gateway(args) => run_gateway(args, &cli.log),
         Command::Client(args) => run_client(args, &cli.log),
         Command::Demo(args) => run_demo(args, &cli.log),
+        Command::Status(args) => block_on(async { Ok(status::run(args, out).await?) }),
         Command::Health(args) => block_on(async { Ok(health::run(args, out).await?) }),
         Command::Group(args) => Ok(manage::run(args, &mut Process, out)?),
         Command::Certs(args) => Ok(certs::run(args, out)?),
@@ -43,20 +45,22 @@ fn run_gateway(args: &GatewayArgs, log: &LogArgs) -> Result<(), Failure> {
     let sockets = Sockets::take();
     let sources = gateway::Sources { args: args.clone(), log: log.clone() };
     let loaded = sources.load()?;
-    let _log = logging::start(&loaded.settings.log)?;
+    let recent = Arc::default();
+    let _log = logging::start(&loaded.settings.log, &recent)?;
     announce(&loaded);
-    block_on(gateway::run(loaded.settings, sources, sockets))
+    block_on(gateway::run(loaded.settings, sources, sockets, recent))
 }
 
 fn run_client(args: &ClientArgs, log: &LogArgs) -> Result<(), Failure> {
     let loaded = ClientSettings::load(args, log, &mut Process)?;
-    let _log = logging::start(&loaded.settings.log)?;
+    let recent = Arc::default();
+    let _log = logging::start(&loaded.settings.log, &recent)?;
     announce(&loaded);
-    block_on(client::run(loaded.settings))
+    block_on(client::run(loaded.settings, recent))
 }
 
 fn run_demo(args: &DemoArgs, log: &LogArgs) -> Result<(), Failure> {
-    let _log = logging::start(&LogSettings::from_flags(log)?)?;
+    let _log = logging::start(&LogSettings::from_flags(log)?, &Arc::default())?;
     let afterwards = if args.once { Afterwards::Exit } else { Afterwards::StayUp };
     block_on(demo::run(DemoSettings { size: args.size, afterwards }))
 }

@@ -5,8 +5,9 @@ use std::{error::Error, fmt::Write as _, io};
 use thiserror::Error;
 
 use crate::{
-    certs::CertsError, config::ConfigError, demo::DemoError, health::HealthError,
-    logging::LogError, manage::ManageError, password::PasswordError, store::StoreError,
+    admin::AdminError, certs::CertsError, config::ConfigError, demo::DemoError,
+    health::HealthError, logging::LogError, manage::ManageError, password::PasswordError,
+    status::StatusError, store::StoreError,
 };
 
 /// Why a command failed.
@@ -62,6 +63,12 @@ pub enum RunError {
     /// The demo could not be set up, or some of its transfers failed.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// A process cannot be asked about.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Nobody tells about itself.
+    #[error(transparent)]
+    Status(#[from] StatusError),
     /// Something that should answer does not.
     #[error(transparent)]
     Health(#[from] HealthError),
@@ -74,6 +81,8 @@ impl RunError {
         match self {
             Self::Gateway(error) => gateway_fix(error),
             Self::Data(error) => error.fix(),
+            Self::Admin(error) => Some(error.fix()),
+            Self::Status(error) => Some(error.fix()),
             Self::Signals(_)
             | Self::Sockets(_)
             | Self::Client(_)

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
-//!                 ├──▶ certs, password, check, health, demo
+//!                 ├──▶ certs, password, check, health, demo, status ──▶ admin of another process
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
+//! admin: gateway and client ──▶ metrics, health, status
 //! failure: one message for a person, and the exit code
 //! ```
 
+mod admin;
 pub mod certs;
 pub mod check;
 pub mod cli;
@@ -25,11 +27,14 @@ mod manager;
 mod password;
 pub mod settings;
 mod signals;
+mod status;
 pub mod store;
 pub mod values;
 
+pub use admin::AdminError;
 pub use commands::run;
 pub use demo::DemoError;
 pub use failure::{Failure, RunError};
 pub use health::HealthError;
 pub use manage::ManageError;
+pub use status::StatusError;

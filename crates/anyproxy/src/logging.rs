@@ -3,18 +3,23 @@
 //! Lines are written by a thread of their own from a bounded queue, so that a full disk or a
 //! terminal that is held stops no connection; what the queue cannot take is lost.
 
+mod keep;
+
 use std::{
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use anyproxy_admin::Recent;
 use thiserror::Error;
 use tracing_appender::{
     non_blocking::{NonBlocking, WorkerGuard},
     rolling::{RollingFileAppender, Rotation},
 };
 use tracing_subscriber::{
-    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _, layer::SubscriberExt as _, registry::LookupSpan,
+    util::SubscriberInitExt as _,
 };
 
 use crate::{
@@ -66,19 +71,19 @@ pub(crate) struct LogGuard {
     _worker: WorkerGuard,
 }
 
-/// Starts the log of this process.
+/// Starts the log of this process; its latest warnings are kept in `recent`.
 ///
 /// # Errors
 ///
 /// See [`LogError`].
-pub(crate) fn start(settings: &LogSettings) -> Result<LogGuard, LogError> {
+pub(crate) fn start(settings: &LogSettings, recent: &Arc<Recent>) -> Result<LogGuard, LogError> {
     let (writer, worker) = match &settings.output {
         LogOutput::Stderr => tracing_appender::non_blocking(io::stderr()),
         LogOutput::File { path, rotation, keep } => {
             tracing_appender::non_blocking(rolling(path, *rotation, *keep)?)
         }
     };
-    subscriber(settings, writer)?.try_init()?;
+    subscriber(settings, writer)?.with(keep::layer(Arc::clone(recent))).try_init()?;
     Ok(LogGuard { _worker: worker })
 }
 
@@ -90,7 +95,10 @@ pub(crate) fn start(settings: &LogSettings) -> Result<LogGuard, LogError> {
 fn subscriber(
     settings: &LogSettings,
     writer: NonBlocking,
-) -> Result<impl tracing::Subscriber + Send + Sync + 'static + use<>, LogError> {
+) -> Result<
+    impl tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync + 'static + use<>,
+    LogError,
+> {
     let filter = EnvFilter::try_new(&settings.filter)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let layer = match settings.format {

@@ -68,8 +68,11 @@ where
             user.open(deadline).await
         }) => opened,
     };
+    let mut label = None;
     let ended = match opened {
         Ok(Ok(flow)) => {
+            let connection = label.insert(flow.label());
+            tracing::debug!(%connection, "flow opened");
             slot.inbox.open();
             let _live = flows.counters.open();
             relay(flows, &user, &slot, flow).await
@@ -77,7 +80,7 @@ where
         Ok(Err(Unopened(reason))) => Ended::Refused(reason),
         Err(_) => Ended::Refused("not opened in time".into()),
     };
-    tracing::debug!(?ended, "a flow ended");
+    tracing::debug!(connection = label.map(tracing::field::display), ?ended, "a flow ended");
     if matches!(ended, Ended::Refused(_)) {
         flows.counters.dropped(Reason::Refused, slot.inbox.rest());
         tokio::select! {

@@ -9,13 +9,15 @@
 //! get in as soon as one leaves. Only an address that has all that [one address](PerAddress) may have
 //! is turned away. [No error of accepting](Accepting) ends the loop.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use anyproxy_runtime::{Scope, Trouble};
-use anyproxy_transport::net::{Accepting, Conn, Listener, Role};
+use anyproxy_transport::net::{Accepting, Conn, Listener, Role, is_of_one_connection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
 use super::per_address::{PerAddress, Place};
+use crate::tally::Tally;
 
 /// How a listener accepts.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub struct Acceptor {
     pub permits: Arc<Semaphore>,
     /// How many of them one address may have. Listeners may share it.
     pub addresses: Arc<PerAddress>,
+    /// Listeners may share it.
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl Acceptor {
@@ -63,11 +67,14 @@ where
             next = next(&listener, &acceptor, &health) => next,
         };
         let Some((admission, conn, peer)) = next else { return };
-        let task = handler(conn, peer);
-        scope.spawn(acceptor.name, async move {
+        let number = acceptor.tally.accepted();
+        let span = tracing::debug_span!("user", number, ingress = acceptor.name, %peer);
+        let task = span.in_scope(|| handler(conn, peer));
+        let serving = async move {
             task.await;
             drop(admission);
-        });
+        };
+        scope.spawn(acceptor.name, serving.instrument(span));
     }
 }
 
@@ -84,6 +91,14 @@ impl Health {
     }
 }
 
+async fn accept(listener: &Listener, acceptor: &Acceptor) -> io::Result<(Conn, SocketAddr)> {
+    let accepted = listener.accept(Role::Proxied).await;
+    if accepted.as_ref().is_err_and(|error| !is_of_one_connection(error)) {
+        acceptor.tally.accept_failed();
+    }
+    accepted
+}
+
 /// The next connection that is let in; `None` when there will be no more permits.
 async fn next(
     listener: &Listener,
@@ -92,7 +107,7 @@ async fn next(
 ) -> Option<(Admission, Conn, SocketAddr)> {
     let permit = permit(acceptor, &health.permits).await?;
     loop {
-        let accepted = health.accepting.next(|| listener.accept(Role::Proxied));
+        let accepted = health.accepting.next(|| accept(listener, acceptor));
         let (conn, peer) = accepted.await;
         let Some(place) = acceptor.addresses.enter(peer.ip()) else { continue };
         return Some((Admission { _permit: permit, _place: place }, conn, peer));

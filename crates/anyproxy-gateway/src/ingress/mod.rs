@@ -45,7 +45,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, IoSide, Scope};
 use anyproxy_transport::{
-    Opening, ProxyTls,
+    Opening, Opens, ProxyTls,
     net::{Conn, Listener},
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
@@ -78,6 +78,8 @@ pub struct Ingress<R, A> {
     pub proxy_timeout: Duration,
     /// This gateway's name in `Proxy-Status`, such as `anyproxy`.
     pub name: Arc<str>,
+    /// Counts what becomes of connections.
+    pub(crate) opens: Arc<Opens>,
     /// Connections to HTTP targets that wait for their next request.
     pub kept: Arc<http::Kept>,
 }
@@ -189,12 +191,17 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
                 protocol: Protocol::Tcp,
             },
         };
+        let counting = self.opens.begin(entrance);
         let deadline = self.deadline();
         // The route keeps the deadline itself; bounding it here as well means that no fault of a
         // session can make a user wait for ever.
-        deadline
-            .bound(self.route.open(&request, deadline))
-            .await
-            .unwrap_or(Err(OpenFailure::TimedOut))
+        let opened = deadline.bound(self.route.open(&request, deadline)).await;
+        let opened = opened.unwrap_or(Err(OpenFailure::TimedOut));
+        counting.done(outcome::counted(&opened));
+        if let Ok(Opened { stream, .. }) = &opened {
+            tracing::debug!(connection = %stream.label(), target, peer = %ends.peer, user = %user.name,
+                "connection opened");
+        }
+        opened
     }
 }

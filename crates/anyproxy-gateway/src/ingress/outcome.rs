@@ -4,10 +4,11 @@
 //! error of `Proxy-Status` (RFC 9209 section 2.3), a SOCKS5 reply (RFC 1928 section 6), and one
 //! line of text that names what failed and, where there is one, the fix.
 
+use anyproxy_transport::OpenOutcome;
 use anyproxy_wire::codes::OpenCode;
 use http::StatusCode;
 
-use super::OpenFailure;
+use super::{OpenFailure, Opened};
 
 /// The four faces of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,17 @@ impl Outcome {
                 format!("cannot reach {target}: the client did not answer in time"),
             ),
         }
+    }
+}
+
+/// What is counted of it.
+pub(super) fn counted(opened: &Result<Opened, OpenFailure>) -> OpenOutcome {
+    match opened {
+        Ok(_) => OpenOutcome::Answered(OpenCode::Connected),
+        Err(OpenFailure::Refused { code, .. }) => OpenOutcome::Answered(*code),
+        Err(OpenFailure::NoSession) => OpenOutcome::NoSession,
+        Err(OpenFailure::Lost) => OpenOutcome::Lost,
+        Err(OpenFailure::TimedOut) => OpenOutcome::NoAnswer,
     }
 }
 

@@ -247,5 +247,6 @@ pub(crate) fn with_route<R>(route: R) -> Arc<Ingress<R, OneUser>> {
         proxy_timeout: Duration::from_secs(30),
         name: "anyproxy".into(),
         kept: super::http::Kept::new(Scope::root("targets")),
+        opens: Arc::default(),
     })
 }

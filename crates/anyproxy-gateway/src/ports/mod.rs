@@ -27,6 +27,7 @@
     )
 )]
 
+mod figures;
 mod opening;
 mod reply;
 mod rules;
@@ -51,6 +52,7 @@ use anyproxy_wire::{
     message::{ForwardReply, ForwardRequest, Protocol, Target},
 };
 
+pub use figures::PortFigures;
 use opening::Bearer;
 pub use reply::listen_address;
 use reply::{reply, unbound};
@@ -204,8 +206,11 @@ impl Ports {
         let listener = self.net.listen(addr)?;
         let port = self.port(group, (Protocol::Tcp, listener.local_addr()?), addr);
         let (target, timeout) = (Arc::clone(&port), self.proxy_timeout);
-        let handler =
-            move |conn, peer| tcp::relay(Arc::clone(&target), Unserved::new(conn), peer, timeout);
+        let opens = Arc::clone(&self.acceptor.tally.opens);
+        let handler = move |conn, peer| {
+            let bounds = (timeout, Arc::clone(&opens));
+            tcp::relay(Arc::clone(&target), Unserved::new(conn), peer, bounds)
+        };
         // Users live in the gateway's scope, not in the port's: they stay when the port closes.
         let accepted = serve(listener, self.scope.clone(), self.acceptor.clone(), handler);
         port.accepting.spawn("forwarded port", accepted);

@@ -20,7 +20,7 @@ use std::{
 
 use anyproxy_transport::Tunnel;
 use anyproxy_wire::codes::CloseCode;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::pulse::{LEAST_OF_FLOWS, Pulse};
 
@@ -38,6 +38,8 @@ pub(crate) struct Lane {
     pub(crate) number: u64,
     pub(crate) tunnel: Tunnel,
     pub(super) pulse: Pulse,
+    /// When it came up.
+    pub(super) since: Instant,
     /// Streams, and those that are about to be opened.
     uses: AtomicUsize,
 }
@@ -54,7 +56,8 @@ impl Drop for InUse {
 
 impl Lane {
     pub(super) fn new(number: u64, tunnel: Tunnel) -> Arc<Self> {
-        Arc::new(Self { number, tunnel, pulse: Pulse::default(), uses: AtomicUsize::new(0) })
+        let (pulse, since) = (Pulse::default(), Instant::now());
+        Arc::new(Self { number, tunnel, pulse, since, uses: AtomicUsize::new(0) })
     }
 
     /// Waits until nothing at all has come over it for long enough after now that it is taken for
@@ -104,6 +107,8 @@ struct State {
     coming: usize,
     /// Tunnels that were ever expected: the next one's number within the session.
     next: u64,
+    /// Those that came after the first.
+    moves: u64,
     end: End,
 }
 
@@ -116,7 +121,7 @@ enum End {
 
 impl Lanes {
     pub(super) fn new(first: Arc<Lane>) -> Self {
-        let state = State { lanes: vec![first], coming: 0, next: 1, end: End::Open };
+        let state = State { lanes: vec![first], coming: 0, next: 1, moves: 0, end: End::Open };
         Self { state: Mutex::new(state), changes: watch::Sender::new(0) }
     }
 
@@ -137,6 +142,11 @@ impl Lanes {
         let lane = state.best()?;
         lane.uses.fetch_add(1, Ordering::Relaxed);
         Some(InUse(Arc::clone(lane)))
+    }
+
+    /// How many came after the first.
+    pub(super) fn moves(&self) -> u64 {
+        self.state().moves
     }
 
     /// All that are there, in the order in which they joined.
@@ -175,6 +185,7 @@ impl Lanes {
                 return Err(NotJoined::Over);
             }
             state.lanes.push(lane);
+            state.moves = state.moves.saturating_add(1);
         }
         self.changed();
         Ok(())

@@ -8,6 +8,7 @@
 //! number, never by the client's name, so a late clean-up cannot remove its successor.
 
 mod admission;
+mod figures;
 mod give_way;
 mod join;
 mod lanes;
@@ -33,6 +34,7 @@ use tokio::sync::watch;
 
 use crate::config::{Credential, GroupConfig};
 pub(crate) use admission::{Admission, Joined, NotAdmitted};
+pub use figures::{GroupFigures, SessionFigures};
 pub(crate) use give_way::{GiveWay, MAKE_ROOM};
 pub(crate) use join::{JoinClaim, Joining, Keys};
 pub(crate) use lanes::Lane;

@@ -90,6 +90,12 @@ impl Share {
         self.turn.lock().await
     }
 
+    /// Live connections and flows.
+    pub(super) fn live(&self) -> (usize, usize) {
+        let of = |count: &Count| count.live.load(Ordering::Relaxed);
+        (of(&self.connections), of(&self.flows))
+    }
+
     pub(super) fn meters(&self) -> &Meters {
         &self.meters
     }

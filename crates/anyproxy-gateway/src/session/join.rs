@@ -48,7 +48,7 @@ impl Sessions {
         let lane = joining.enter(tunnel).map_err(|error| refused(error.code()))?;
         tracing::info!(group = %session.group, client = %session.client.id,
             peer = %lane.tunnel.peer(), transport = %lane.tunnel.transport(),
-            session = session.number, "session moves to another tunnel");
+            session = session.number, id = %lane.tunnel.session(), "session moves to another tunnel");
         Ok(Placed::Further(session, lane))
     }
 }

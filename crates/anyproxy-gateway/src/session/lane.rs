@@ -14,6 +14,7 @@ impl Sessions {
     pub(super) async fn attend(&self, session: &Session, lane: Arc<Lane>) {
         let place = Place { session, lane: &lane };
         let tunnel = &lane.tunnel;
+        let entry = self.tally.ledger.enter(&session.group, tunnel);
         let error = loop {
             tokio::select! {
                 biased;
@@ -32,6 +33,7 @@ impl Sessions {
             }
         };
         drop(place);
+        entry.over(&error);
         if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
             tunnel.farewell().await;
         }

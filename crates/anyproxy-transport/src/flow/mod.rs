@@ -40,7 +40,10 @@ use anyproxy_runtime::Side as _;
 use anyproxy_wire::{codes::StreamCode, datagram::MAX_DATAGRAM};
 use bytes::Bytes;
 
-use crate::{budget::Charge, error::StreamError, quic, stream::Stream, tunnel::Datagram, ws};
+use crate::{
+    budget::Charge, error::StreamError, figures::ConnectionId, quic, stream::Stream,
+    tunnel::Datagram, ws,
+};
 
 use framed::{Framed, Moved};
 use inbox::Inbox;
@@ -141,6 +144,12 @@ impl Flow {
             dropped: 0,
             stream,
         }
+    }
+
+    /// What logs call it at both ends.
+    #[must_use]
+    pub fn label(&self) -> ConnectionId {
+        self.stream.label()
     }
 
     /// The id of its stream, unique in the session.

@@ -24,6 +24,7 @@ use crate::{
     budget::StallBudget,
     dial::Connected,
     error::TunnelError,
+    figures::SessionId,
     tunnel::{Settings, Side, StreamIds, Tunnel},
 };
 
@@ -241,6 +242,7 @@ fn refusal(frame: Frame) -> LoginError {
 fn settings(login: &Login, welcome: &Welcome) -> Settings {
     Settings {
         side: Side::Client,
+        session: SessionId::of(&welcome.session),
         send_credit: welcome.initial_credit,
         recv_credit: login.initial_credit,
         max_streams: usize::try_from(welcome.max_streams).unwrap_or(usize::MAX),

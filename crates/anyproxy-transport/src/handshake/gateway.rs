@@ -16,6 +16,7 @@ use super::pipe::{Pipe, Raw};
 use crate::{
     budget::StallBudget,
     error::TunnelError,
+    figures::SessionId,
     tunnel::{Settings, Side, StreamIds, Transport, Tunnel},
 };
 
@@ -167,6 +168,7 @@ impl Challenged {
     ) -> Result<Tunnel, TunnelError> {
         let settings = Settings {
             side: Side::Gateway,
+            session: SessionId::of(&welcome.session),
             send_credit: self.hello.initial_credit,
             recv_credit: welcome.initial_credit,
             max_streams: limits.max_streams,

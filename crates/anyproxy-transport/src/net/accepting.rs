@@ -94,7 +94,8 @@ impl Accepting {
 
 /// Whether the error belongs to the connection that was being accepted, so that the next one may
 /// be taken at once. Linux passes pending network errors of the new socket on (accept(2)).
-fn is_of_one_connection(error: &io::Error) -> bool {
+#[must_use]
+pub fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

@@ -30,7 +30,7 @@ use std::{
     sync::Arc,
 };
 
-pub use accepting::Accepting;
+pub use accepting::{Accepting, is_of_one_connection};
 pub use clock::OutsideTime;
 pub use conn::{Conn, Listener, VirtualConn, VirtualListener};
 pub use datagrams::{Datagrams, Received, is_icmp};
@@ -38,8 +38,7 @@ pub use files::{MORE_FILES, is_out_of_files};
 pub use options::{Role, UdpBuffers};
 pub use quinn::{AsyncUdpSocket, UdpPoller, udp};
 pub use system::System;
-pub(crate) use unix::LocalStream;
-pub use unix::UnixDoor;
+pub use unix::{LocalStream, UnixDoor};
 
 /// A boxed future, for the rare calls that make sockets.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

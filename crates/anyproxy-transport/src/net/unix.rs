@@ -11,10 +11,10 @@
 //! - at the end the file is removed if it is still the one that was made.
 
 #[cfg(unix)]
-pub(crate) use tokio::net::UnixStream as LocalStream;
+pub use tokio::net::UnixStream as LocalStream;
 
 #[cfg(not(unix))]
-pub(crate) use tokio::io::DuplexStream as LocalStream;
+pub use tokio::io::DuplexStream as LocalStream;
 
 #[cfg(not(unix))]
 pub use elsewhere::UnixDoor;
@@ -36,6 +36,8 @@ mod here {
 
     /// Owner and group may connect, which takes the right to write.
     const MODE: u32 = 0o660;
+    /// Only the owner may.
+    const PRIVATE: u32 = 0o600;
     /// Pending connections.
     const BACKLOG: i32 = 1024;
 
@@ -56,13 +58,26 @@ mod here {
         /// [`io::ErrorKind::AlreadyExists`] when something else is there, or somebody else's;
         /// [`io::ErrorKind::PermissionDenied`] when others could put theirs in its place.
         pub(in crate::net) fn bind(path: &Path) -> io::Result<Self> {
+            Self::bind_with(path, MODE)
+        }
+
+        /// The same for the owner alone.
+        ///
+        /// # Errors
+        /// As for every other: somebody listens there, something else is there, or others could put
+        /// theirs in its place.
+        pub fn private(path: &Path) -> io::Result<Self> {
+            Self::bind_with(path, PRIVATE)
+        }
+
+        fn bind_with(path: &Path, mode: u32) -> io::Result<Self> {
             check_directory(path)?;
             remove_stale(path)?;
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             socket.set_nonblocking(true)?;
             socket.bind(&SockAddr::unix(path)?)?;
             let made = fs::symlink_metadata(path)?;
-            fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
             socket.listen(BACKLOG)?;
             let listener = UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into())?;
             Ok(Self { listener, path: path.to_owned(), file: (made.dev(), made.ino()) })
@@ -75,7 +90,10 @@ mod here {
         }
 
         /// Waits for the next connection. Cancel safe.
-        pub(crate) async fn accept(&self) -> io::Result<LocalStream> {
+        ///
+        /// # Errors
+        /// What the system answered.
+        pub async fn accept(&self) -> io::Result<LocalStream> {
             self.listener.accept().await.map(|(stream, _)| stream)
         }
     }
@@ -198,13 +216,25 @@ mod elsewhere {
             Err(io::ErrorKind::Unsupported.into())
         }
 
+        /// The same for the owner alone.
+        ///
+        /// # Errors
+        /// Always.
+        pub fn private(path: &Path) -> io::Result<Self> {
+            Self::bind(path)
+        }
+
         /// Where it is.
         #[must_use]
         pub fn path(&self) -> &Path {
             match *self {}
         }
 
-        pub(crate) async fn accept(&self) -> io::Result<LocalStream> {
+        /// Never happens.
+        ///
+        /// # Errors
+        /// None.
+        pub async fn accept(&self) -> io::Result<LocalStream> {
             std::future::pending::<()>().await;
             match *self {}
         }

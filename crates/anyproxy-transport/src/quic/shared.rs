@@ -55,7 +55,7 @@ impl SendLimit {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) conn: Connection,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     /// Credit to announce, the answer to the newest Ping, and a Ping of ours.
     out: Mutex<Outgoing>,
     out_ready: Notify,

@@ -13,7 +13,10 @@ use anyproxy_wire::{
 };
 
 use super::{Arm, Stream};
-use crate::error::StreamError;
+use crate::{
+    error::StreamError,
+    figures::{OpenOutcome, Pending},
+};
 
 impl Stream {
     /// Waits for the peer's answer to the Open. Cancel safe. Has no limit of its own: bound it.
@@ -36,6 +39,16 @@ impl Stream {
     /// until `deadline`, and fails with [`StreamError::Refused`] when it is a no.
     pub fn expect_reply(&mut self, deadline: Deadline) {
         self.reply = Some(Box::pin(deadline.passed()));
+    }
+
+    /// Counts the answer that is [expected](Self::expect_reply) when it comes; without one the target is
+    /// connected already.
+    pub fn count_reply(&mut self, pending: Pending) {
+        if self.reply.is_some() {
+            self.pending = Some(Box::new(pending));
+        } else {
+            pending.done(OpenOutcome::Answered(OpenCode::Connected));
+        }
     }
 
     /// Answers the peer's Open. With any code but [`OpenCode::Connected`] both directions end.
@@ -65,9 +78,19 @@ impl Stream {
         let Some(too_late) = &mut self.reply else { return Poll::Ready(Ok(())) };
         let Poll::Ready(reply) = self.arm.poll_reply(cx) else {
             self.charge.waiting();
-            return too_late.as_mut().poll(cx).map(|()| Err(StreamError::ReplyTimedOut));
+            return too_late.as_mut().poll(cx).map(|()| {
+                self.pending.take().into_iter().for_each(|it| it.done(OpenOutcome::NoAnswer));
+                Err(StreamError::ReplyTimedOut)
+            });
         };
         self.reply = None;
+        if let Some(pending) = self.pending.take() {
+            pending.done(match &reply {
+                Ok(reply) => OpenOutcome::Answered(reply.code),
+                Err(StreamError::TunnelLost(_)) => OpenOutcome::Lost,
+                Err(_) => OpenOutcome::NoAnswer,
+            });
+        }
         Poll::Ready(reply.and_then(|reply| match reply.code {
             OpenCode::Connected => Ok(()),
             code => Err(StreamError::Refused { code, detail: reply.detail }),

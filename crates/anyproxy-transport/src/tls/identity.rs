@@ -67,6 +67,12 @@ impl Identity {
         Ok(Self { certified, root })
     }
 
+    /// The certificate itself, DER; the first of the chain.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.certified.cert.first().map(AsRef::as_ref)
+    }
+
     /// A key for the purpose that `label` names. It depends on the private key alone and tells nothing of it.
     pub(crate) fn derive(&self, label: &[u8]) -> Result<[u8; 32], Unspecified> {
         let mut key = [0; 32];

@@ -39,7 +39,7 @@ const CONTROL_QUEUE: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     pub(super) peer: SocketAddr,
     state: Mutex<State>,
     /// Wakes the driver: there is something to send.

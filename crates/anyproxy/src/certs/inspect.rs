@@ -43,6 +43,13 @@ pub fn expiry(pem: &[u8]) -> Option<Expiry> {
     inspect(pem, |certificate| Expiry(certificate.validity().not_after))
 }
 
+/// When a DER certificate expires; `None` if it is none.
+#[must_use]
+pub fn expiry_of(certificate: &[u8]) -> Option<Expiry> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(Expiry(certificate.validity().not_after))
+}
+
 /// The names that the first certificate of a PEM text carries; `None` if it holds none.
 pub(super) fn names(pem: &[u8]) -> Option<Vec<String>> {
     inspect(pem, |certificate| {

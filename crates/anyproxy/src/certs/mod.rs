@@ -19,7 +19,7 @@ pub use authority::Authority;
 pub(crate) use authority::new_key;
 pub use directory::{Directory, Done};
 pub use error::CertsError;
-pub use inspect::{Expiry, authority_pin, expiry};
+pub use inspect::{Expiry, authority_pin, expiry, expiry_of};
 
 use crate::{
     cli::CertsArgs,

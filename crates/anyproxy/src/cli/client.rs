@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyproxy_transport::tls::Pin;
 use clap::Args;
 
-use super::with_fix;
+use super::{AdminArgs, with_fix};
 use crate::values::{
     ClientTransport, ForwardFlag, HostPort, Method, client_id, duration, gateway, group_name,
 };
@@ -92,4 +92,7 @@ pub struct ClientArgs {
     /// How long live connections may go on at shutdown, in seconds or with a unit [default: 10s]
     #[arg(long, env = "ANYPROXY_DRAIN", value_name = "TIME", value_parser = with_fix(duration))]
     pub drain: Option<Duration>,
+    /// What tells about the process.
+    #[command(flatten)]
+    pub admin: AdminArgs,
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::with_fix;
+use super::{AdminArgs, with_fix};
 use crate::values::{GatewayTransport, Listeners, duration, listen};
 
 /// Flags of `anyproxy gateway`; each wins over its key in the configuration file.
@@ -69,4 +69,7 @@ pub struct GatewayArgs {
     /// How long live connections may go on at shutdown, in seconds or with a unit [default: 10s]
     #[arg(long, env = "ANYPROXY_DRAIN", value_name = "TIME", value_parser = with_fix(duration))]
     pub drain: Option<Duration>,
+    /// What tells about the process.
+    #[command(flatten)]
+    pub admin: AdminArgs,
 }

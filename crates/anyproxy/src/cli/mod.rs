@@ -3,6 +3,7 @@
 //! Each flag that stands for a setting has an environment variable, shown in `--help`. No flag
 //! takes a secret: whatever is on a command line is seen by every user of the machine.
 
+mod admin;
 mod client;
 mod gateway;
 mod group;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use admin::{AdminArgs, StatusArgs};
 pub use client::ClientArgs;
 pub use gateway::GatewayArgs;
 pub use group::{
@@ -49,6 +51,8 @@ pub enum Command {
     HashPassword(HashPasswordArgs),
     /// Check configuration files without starting anything
     Check(CheckArgs),
+    /// Show sessions, transports, forwards and the latest warnings of what runs here
+    Status(StatusArgs),
     /// Ask whether a gateway, or what a client forwards, answers; for health checks
     Health(HealthArgs),
     /// Run a gateway, a client and a target in one process and move bytes through them

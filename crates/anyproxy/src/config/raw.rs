@@ -60,6 +60,10 @@ pub struct RawGateway {
     pub stall_budget: Option<Text>,
     /// Live connections in one session.
     pub max_streams: Option<Spanned<i64>>,
+    /// Where metrics and health are served.
+    pub admin: Option<Text>,
+    /// The Unix socket of `anyproxy status`.
+    pub status_socket: Option<Text>,
     /// Bounds.
     pub limits: RawGatewayLimits,
     /// Logging.
@@ -154,6 +158,10 @@ pub struct RawClient {
     pub proxy_timeout: Option<Text>,
     /// How much a session may buffer for stalled readers.
     pub stall_budget: Option<Text>,
+    /// Where metrics and health are served.
+    pub admin: Option<Text>,
+    /// The Unix socket of `anyproxy status`.
+    pub status_socket: Option<Text>,
     /// Bounds.
     pub limits: RawClientLimits,
     /// Which targets may be dialled.

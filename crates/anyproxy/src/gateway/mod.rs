@@ -6,6 +6,7 @@ mod reload;
 
 use std::sync::Arc;
 
+use anyproxy_admin::Recent;
 use anyproxy_gateway::{
     Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, HttpsConfig, PortRule,
     UserConfig,
@@ -17,6 +18,7 @@ use reload::Reloader;
 pub(crate) use reload::Sources;
 
 use crate::{
+    admin::{Admin, GatewaySubject},
     failure::RunError,
     files,
     groups::{self, GroupSettings},
@@ -39,15 +41,19 @@ pub(crate) async fn run(
     mut settings: GatewaySettings,
     sources: Sources,
     sockets: Sockets,
+    recent: Arc<Recent>,
 ) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
     let mut reloader = Reloader::new(sources, &settings);
     let mut feed = feed(&mut settings)?;
+    let telling = settings.admin.clone();
     let config = configure(settings, feed.groups(), files::raise_limit());
     let system = Arc::new(system(sockets)?);
     let gateway = Gateway::start(&config, Arc::<System>::clone(&system), drain)?;
     tell(gateway.addresses());
+    let subject = GatewaySubject::new(&gateway, reloader.expiries(), recent);
+    let _admin = Admin::start(&telling, &*system, subject)?;
     for socket in system.unused_sockets() {
         tracing::warn!(%socket, "the service manager holds a socket that nothing is configured to listen at; \
             make its address and the configured one the same");

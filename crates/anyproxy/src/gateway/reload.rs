@@ -12,6 +12,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -20,6 +21,7 @@ use anyproxy_transport::Behind;
 
 use super::follow::Feed;
 use crate::{
+    admin::Expiries,
     cli::{GatewayArgs, LogArgs},
     config::ConfigError,
     failure::chain,
@@ -57,13 +59,21 @@ pub(super) struct Reloader {
     certificates: Watched,
     /// What was last logged about certificate files that changed but will not do.
     trouble: Option<Trouble>,
+    expiries: Arc<Expiries>,
 }
 
 impl Reloader {
     /// Of a gateway that starts with `settings`.
     pub(super) fn new(sources: Sources, settings: &GatewaySettings) -> Self {
         let certificates = Watched::new(settings.certificate_files.clone());
-        Self { sources, fixed: fixed(settings), certificates, trouble: None }
+        let expiries = Arc::<Expiries>::default();
+        expiries.set(settings);
+        Self { sources, fixed: fixed(settings), certificates, trouble: None, expiries }
+    }
+
+    /// When the certificates expire that are shown.
+    pub(super) fn expiries(&self) -> Arc<Expiries> {
+        Arc::clone(&self.expiries)
     }
 
     /// Takes over certificates and groups.
@@ -87,6 +97,7 @@ impl Reloader {
             );
         }
         show(&settings, gateway);
+        self.expiries.set(&settings);
         feed.reload(settings.groups, &settings.stored, gateway);
         tracing::info!("reloaded: certificates and groups are those of the files now");
     }
@@ -109,6 +120,7 @@ impl Reloader {
                 self.certificates.seen = before;
                 self.trouble = None;
                 show(&settings, gateway);
+                self.expiries.set(&settings);
                 tracing::info!(
                     "the certificate files have changed; new connections see the new ones"
                 );
@@ -176,6 +188,8 @@ fn fixed(settings: &GatewaySettings) -> Vec<(&'static str, String)> {
         ("socks5", format!("{:?}", settings.socks5)),
         ("mixed", format!("{:?}", settings.mixed)),
         ("data_dir", format!("{:?}", settings.data_dir)),
+        ("admin", format!("{:?}", settings.admin.addr)),
+        ("status_socket", format!("{:?}", settings.admin.socket)),
         ("log", format!("{:?}", settings.log)),
     ];
     fixed.extend(bounds(settings.limits));

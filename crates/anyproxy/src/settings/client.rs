@@ -9,7 +9,7 @@ use anyproxy_wire::handshake::Secret;
 use rustls_pki_types::ServerName;
 
 use super::{
-    ForwardSettings, Loaded, LogSettings, Outside, Warning,
+    AdminSettings, ForwardSettings, Loaded, LogSettings, Outside, Warning,
     forwards::forwards,
     gateway::{WS_PATH, oldest_tls},
     input::{Given, Input, Origin, Strength},
@@ -61,6 +61,8 @@ pub struct ClientSettings {
     pub forwards: Vec<ForwardSettings>,
     /// What is logged, and where.
     pub log: LogSettings,
+    /// Where it tells about itself.
+    pub admin: AdminSettings,
 }
 
 impl ClientSettings {
@@ -113,6 +115,11 @@ impl ClientSettings {
             policy: policy(input, args, &raw.policy)?,
             forwards: forwards(input, &args.forward, &raw.forward)?,
             log: LogSettings::build(input, log, &raw.log)?,
+            admin: AdminSettings::build(
+                input,
+                (args.admin.admin, args.admin.status_socket.as_deref()),
+                (raw.admin.as_ref(), raw.status_socket.as_ref()),
+            )?,
             secret: secret(input, args, raw, method)?,
         })
     }

@@ -24,15 +24,18 @@ pub(super) fn check(input: &Input<'_>, settings: &GatewaySettings) -> Result<(),
 type Listener = (&'static str, SocketAddr);
 
 fn all(settings: &GatewaySettings) -> Vec<Listener> {
-    let GatewaySettings { listen, transport, http, https, socks5, mixed, .. } = settings;
+    let GatewaySettings { listen, transport, http, https, socks5, mixed, admin, .. } = settings;
     let tunnels: &[SocketAddr] = match transport {
         GatewayTransport::Ws | GatewayTransport::Both => std::slice::from_ref(listen),
         // UDP, whose ports are others.
         GatewayTransport::Quic => &[],
     };
     let https = https.as_ref().map_or(&[][..], |https| &https.addrs);
-    [("listen", tunnels), ("http", http), ("https", https), ("socks5", socks5), ("mixed", mixed)]
+    let doors = [("listen", tunnels), ("http", http), ("https", https), ("socks5", socks5)];
+    let others = [("mixed", mixed.as_slice()), ("admin", admin.addr.as_slice())];
+    doors
         .into_iter()
+        .chain(others)
         .flat_map(|(key, addrs)| addrs.iter().map(move |addr| (key, *addr)))
         .collect()
 }

@@ -12,7 +12,7 @@ use anyproxy_transport::{
 use toml::Spanned;
 
 use super::{
-    DataDir, Loaded, LogSettings, Outside,
+    AdminSettings, DataDir, Loaded, LogSettings, Outside,
     behind::behind,
     data, doors,
     groups::groups,
@@ -74,6 +74,8 @@ pub struct GatewaySettings {
     pub data_dir: Option<DataDir>,
     /// What is logged, and where.
     pub log: LogSettings,
+    /// Where it tells about itself.
+    pub admin: AdminSettings,
 }
 
 /// The HTTP proxy behind TLS.
@@ -128,6 +130,11 @@ impl GatewaySettings {
             mixed: listeners(input, &args.mixed, &raw.mixed)?.unwrap_or_default(),
             limits: GatewayLimits::build(input, args.drain, raw)?,
             log: LogSettings::build(input, log, &raw.log)?,
+            admin: AdminSettings::build(
+                input,
+                (args.admin.admin, args.admin.status_socket.as_deref()),
+                (raw.admin.as_ref(), raw.status_socket.as_ref()),
+            )?,
             identity: {
                 files.note_open(input);
                 files.read(input)?

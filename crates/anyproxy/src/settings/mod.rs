@@ -11,6 +11,7 @@
 //! whatever is wrong with them is found before anything starts, by `check` too. Nothing
 //! downstream reads flags, environment or files again.
 
+mod admin;
 mod behind;
 mod client;
 mod data;
@@ -27,6 +28,7 @@ mod route;
 mod trust;
 mod warning;
 
+pub use admin::AdminSettings;
 pub use client::ClientSettings;
 pub use data::{DataDir, Premises};
 pub use forwards::ForwardSettings;

@@ -1,6 +1,6 @@
 //! What is not as it should be, but no reason to stop.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 /// Something that a person should set right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,11 @@ pub enum Warning {
         /// The variable.
         variable: &'static str,
     },
+    /// Metrics and health are served to others than this machine.
+    OpenAdmin {
+        /// Where.
+        addr: SocketAddr,
+    },
     /// A password is sent inside TLS, and somebody else than the gateway's CA is trusted.
     ReadablePassword,
 }
@@ -35,6 +40,11 @@ impl fmt::Display for Warning {
                 f,
                 "{variable} is ignored: it names no HTTP proxy; use `proxy` for another, or \
                  `proxy = \"off\"`"
+            ),
+            Self::OpenAdmin { addr } => write!(
+                f,
+                "`admin` listens on {addr}, which is not loopback, and asks nobody to log in: let a \
+                 firewall keep others out, or use a port alone"
             ),
             Self::ReadablePassword => f.write_str(
                 "`method = \"password\"` with `extra_ca`: whoever holds that CA's key can read the \

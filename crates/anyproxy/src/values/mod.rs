@@ -4,6 +4,7 @@
 //! [`Problem`](crate::config::Problem) that says what is expected, with an example.
 
 mod address;
+mod admin;
 mod bound;
 mod choices;
 mod forward;
@@ -13,6 +14,7 @@ mod proxy;
 mod units;
 
 pub use address::{HostPort, Listeners, gateway, listen, server_name};
+pub use admin::{AdminAddress, StatusSocket};
 pub use bound::{Bound, MOST_COUNTED, PortRules, bandwidth_bound, count_bound};
 pub use choices::{
     ClientTransport, ForwardProtocol, GatewayTransport, LogFormat, LogRotation, Method,

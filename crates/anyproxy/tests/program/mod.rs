@@ -51,6 +51,8 @@ impl Directory {
             }
         }
         command.args(line).current_dir(self.0.path());
+        // Where its status socket is, and nobody else's.
+        command.env("XDG_RUNTIME_DIR", self.0.path()).env_remove("RUNTIME_DIRECTORY");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -179,6 +181,17 @@ impl Running {
             if line.contains(text) {
                 return;
             }
+        }
+    }
+
+    /// Waits until the log has all of these, in any order.
+    #[allow(dead_code, reason = "not every test needs it")]
+    pub(crate) fn wait_for_all(&mut self, texts: &[&str]) {
+        while !texts.iter().all(|text| self.seen.contains(text)) {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("not all of {texts:?}:\n{}", self.seen));
+            self.seen.push_str(&line);
+            self.seen.push('\n');
         }
     }
 

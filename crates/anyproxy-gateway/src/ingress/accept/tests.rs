@@ -21,7 +21,12 @@ fn acceptor(permits: usize) -> Acceptor {
 
 fn with_bound(permits: usize, of_one_address: usize) -> Acceptor {
     let permits = Arc::new(Semaphore::new(permits));
-    Acceptor { name: "test", permits, addresses: PerAddress::new(of_one_address) }
+    Acceptor {
+        name: "test",
+        permits,
+        addresses: PerAddress::new(of_one_address),
+        tally: Arc::default(),
+    }
 }
 
 /// Echoes one byte, then ends.

@@ -63,7 +63,7 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
     let opened = open(proxy, Entrance::HttpRequest, &key.target, &key.user)
         .await
         .map_err(|failure| Outcome::of(&failure, key.target.as_str()))?;
-    let evicted = opened.stream.eviction();
+    let (evicted, connection_id) = (opened.stream.eviction(), opened.stream.label());
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
         .max_buf_size(MOST_BUFFERED)
@@ -88,6 +88,7 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
         if let Err(error) = ended {
             tracing::debug!(to = %target, cause = root_cause(&error), "a target's connection broke");
         }
+        tracing::debug!(connection = %connection_id, to = %target, "a target's connection ended");
         drop(lives);
     });
     Ok(Target { sender, reuse: Reuse::Anybody, ended: Ended(ended), carrier })

@@ -82,7 +82,7 @@ pub async fn serve<R: Route, A: Authenticate>(
     let ends = Ends { peer, local: conn.local_addr().ok() };
     let mut visit = Visit { conn, ends, ahead: early, handshake: Handshake::default() };
     match visit.begin(&ingress, &scope).await {
-        Ok(Begun::Connected(opened)) => visit.relay(opened).await,
+        Ok(Begun::Connected(opened)) => visit.relay(*opened).await,
         Ok(Begun::Associated(association)) => association.run(visit.conn).await,
         Err(ended) => {
             tracing::debug!(%peer, %ended, "a socks5 connection ended early");
@@ -99,7 +99,7 @@ pub async fn serve<R: Route, A: Authenticate>(
 /// What a user's connection is for.
 enum Begun<R, A> {
     /// It carries the target's bytes.
-    Connected(Opened),
+    Connected(Box<Opened>),
     /// It lives as long as the association.
     Associated(Box<Association<R, A>>),
 }
@@ -138,7 +138,7 @@ impl Visit {
     ) -> Result<Begun<R, A>, Ended> {
         let opened = self.open(ingress, user, target).await?;
         match self.tell(ingress.deadline(), &handshake::reply(0)).await {
-            Ok(()) => Ok(Begun::Connected(opened)),
+            Ok(()) => Ok(Begun::Connected(Box::new(opened))),
             Err(ended) => Err(user_gone(opened, ended)),
         }
     }
@@ -189,11 +189,11 @@ impl Visit {
     }
 
     async fn relay(self, opened: Opened) {
-        let peer = self.ends.peer;
+        let (peer, connection) = (self.ends.peer, opened.stream.label());
         let side = side(self.conn, self.ahead.freeze());
         let Spliced { sent, received, end } =
             splice(opened.stream, side, Near::User, RelayTimeouts::default()).await;
-        tracing::debug!(%peer, sent, received, ?end, "a socks5 connection ended");
+        tracing::debug!(%connection, %peer, sent, received, ?end, "a socks5 connection ended");
     }
 
     /// Sends a reply, which takes no longer than the user may take.

@@ -1,7 +1,7 @@
 use anyproxy_wire::{message::DEFAULT_CREDIT, mux::Side};
 
 use super::*;
-use crate::{budget::StallBudget, tunnel::StreamIds};
+use crate::{SessionId, budget::StallBudget, tunnel::StreamIds};
 
 const SECOND: Duration = Duration::from_secs(1);
 const RTT: Duration = Duration::from_millis(20);
@@ -16,6 +16,7 @@ fn pulse(now: Instant) -> Pulse {
         dead_after: 30 * SECOND,
         budget: StallBudget::new(1 << 20),
         ids: StreamIds::new(Side::Client),
+        session: SessionId::of(&[7; 16]),
     };
     Pulse::new(now, &settings)
 }

@@ -60,7 +60,8 @@ async fn switched(peer: SocketAddr, upgrade: OnUpgrade, conn: Conn, early: Bytes
 }
 
 async fn relay(peer: SocketAddr, stream: Stream, conn: Conn, early: Bytes) {
+    let connection = stream.label();
     let Spliced { sent, received, end } =
         splice(stream, side(conn, early), Near::User, RelayTimeouts::default()).await;
-    tracing::debug!(%peer, sent, received, ?end, "a tunnelled connection ended");
+    tracing::debug!(%connection, %peer, sent, received, ?end, "a tunnelled connection ended");
 }

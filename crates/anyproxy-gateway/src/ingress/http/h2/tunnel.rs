@@ -33,17 +33,18 @@ pub(super) async fn relay(
     recv: RecvStream,
     sender: SendStream<Bytes>,
 ) {
+    let connection = stream.label();
     let shared = Arc::new(Shared { sender: Mutex::new(sender), ended: AtomicBool::new(false) });
     let side = UserSide { recv, chunk: Bytes::new(), shared: shared.clone() };
     let spliced = splice(stream, side, Near::User, RelayTimeouts::default());
     tokio::select! {
         biased;
         Spliced { sent, received, end } = spliced => {
-            tracing::debug!(%peer, sent, received, ?end, "a tunnelled stream ended");
+            tracing::debug!(%connection, %peer, sent, received, ?end, "a tunnelled stream ended");
         }
         // A relay reads no more behind an end, and so would not hear of a reset there.
         reset = shared.reset_behind_end() => {
-            tracing::debug!(%peer, %reset, "a tunnelled stream was reset");
+            tracing::debug!(%connection, %peer, %reset, "a tunnelled stream was reset");
         }
     }
 }

@@ -1,0 +1,88 @@
+//! The whole gateway in figures, for whoever watches it.
+
+use std::sync::Arc;
+
+use anyproxy_runtime::Scope;
+use anyproxy_transport::{LedgerFigures, OpensFigures};
+
+use crate::{
+    credentials::{Credentials, PasswordChecks},
+    figures::FlowFigures,
+    flows::Flows,
+    ingress::PerAddress,
+    ports::{PortFigures, Ports},
+    registry::{GroupFigures, Registry, SessionFigures},
+    tally::{NoSession, Tally},
+};
+
+/// A gateway at one moment; not a single one, since nothing is stopped for it.
+#[derive(Debug, Clone)]
+pub struct GatewayFigures {
+    /// Live sessions, by group.
+    pub sessions: Vec<SessionFigures>,
+    /// Groups, by name.
+    pub groups: Vec<GroupFigures>,
+    /// Forwarded ports that are open, by group.
+    pub ports: Vec<PortFigures>,
+    /// Tunnels, and what they moved.
+    pub tunnels: LedgerFigures,
+    /// What became of connections.
+    pub opens: OpensFigures,
+    /// Handshakes of clients that led to no session.
+    pub no_session: Vec<(NoSession, u64)>,
+    /// Connections of users that were accepted.
+    pub users: u64,
+    /// Accepts that failed; each makes its listener pause.
+    pub accept_failures: u64,
+    /// Connections of users that were closed at once, since their address had all that it may have.
+    pub turned_away: u64,
+    /// UDP flows.
+    pub flows: FlowFigures,
+    /// How passwords that people chose were checked.
+    pub passwords: PasswordChecks,
+}
+
+/// What can be asked for a gateway's figures while it runs, and afterwards.
+pub struct Watched {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) flows: Arc<Flows>,
+    pub(crate) addresses: Arc<PerAddress>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) root: Scope,
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched").finish_non_exhaustive()
+    }
+}
+
+impl Watched {
+    /// Whether it still takes what is new. All its listeners are bound from the start on.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.root.is_draining()
+    }
+
+    /// The figures of this moment. Costs a look at every session.
+    #[must_use]
+    pub fn figures(&self) -> GatewayFigures {
+        let groups = self.registry.group_figures();
+        let exists = |name: &str| groups.iter().any(|group| &*group.name == name);
+        GatewayFigures {
+            sessions: self.registry.session_figures(),
+            ports: self.ports.figures(),
+            tunnels: self.tally.ledger.snapshot(exists),
+            opens: self.tally.opens.snapshot(),
+            no_session: self.tally.handshakes(),
+            users: self.tally.users(),
+            accept_failures: self.tally.accept_failures(),
+            turned_away: self.addresses.turned_away(),
+            flows: self.flows.counters.snapshot(),
+            passwords: self.credentials.password_checks(),
+            groups,
+        }
+    }
+}
