@@ -88,7 +88,7 @@ impl Supervisor {
                 self.ways.forget();
             }
             let pause = pauses.after(&failure, began.elapsed());
-            let text = failure.explain();
+            let text = failure.explain(self.ways.method());
             tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?pause,
                 "not connected to the gateway");
             self.replica.reporter.set(State::Waiting(text));

@@ -12,7 +12,9 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{Dialer, JoinKey, Login, LoginError, Transport, Tunnel, TunnelError};
+use anyproxy_transport::{
+    Dialer, JoinKey, Login, LoginError, Method, Transport, Tunnel, TunnelError,
+};
 use anyproxy_wire::{
     codes::CloseCode,
     message::{Intent, Welcome},
@@ -102,6 +104,11 @@ impl Ways {
     /// The group that it logs in to.
     pub(crate) fn group(&self) -> &str {
         &self.login.group
+    }
+
+    /// How it proves who it is.
+    pub(crate) fn method(&self) -> Method {
+        self.login.method
     }
 
     /// Sets out for a session.

@@ -15,6 +15,7 @@ mod dial;
 mod error;
 mod flow;
 mod handshake;
+mod keys;
 mod listen;
 pub mod net;
 mod proxy;
@@ -30,7 +31,10 @@ pub use budget::{Admission, EVICT_AFTER, Eviction, StallBudget};
 pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer, Route};
 pub use error::{ClosedBy, StreamError, TunnelError};
 pub use flow::{Flow, Sent};
-pub use handshake::{Challenged, Greeting, JoinKey, Login, LoginError, Method, TunnelLimits};
+pub use handshake::{
+    Challenged, Enrolment, Greeting, JoinKey, Login, LoginError, Method, TunnelLimits,
+};
+pub use keys::{BadSeed, ClientKey, check_signature};
 pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};
 pub use proxy::{HttpProxy, ProxyError, ProxyLogin, ProxyScheme};
 pub use splice::{Near, NearSide, Spliced, SplicedEnd, splice};
