@@ -9,6 +9,7 @@ use anyproxy_wire::message::Protocol;
 use crate::{
     failure::RunError,
     files,
+    join::{self, Pending},
     manager::Manager,
     settings::{ClientLimits, ClientSettings, ForwardSettings},
     signals::Signals,
@@ -22,7 +23,13 @@ use crate::{
 /// # Errors
 ///
 /// See [`RunError`]. A gateway that cannot be reached is no error: it is tried for ever.
-pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
+pub(crate) async fn run(
+    settings: ClientSettings,
+    pending: Option<Pending>,
+) -> Result<(), RunError> {
+    if let Some(pending) = pending {
+        join::enrol(pending, &settings, Arc::new(System::default())).await?;
+    }
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
     // Each proxied connection takes a descriptor here.
@@ -59,19 +66,24 @@ pub(crate) async fn run(settings: ClientSettings) -> Result<(), RunError> {
     Ok(())
 }
 
+/// How the gateway is reached and known.
+pub(crate) fn dial_config(settings: &ClientSettings) -> DialConfig {
+    DialConfig {
+        host: settings.gateway.host.clone(),
+        port: settings.gateway.port,
+        server_name: Some(settings.server_name.to_str().into_owned()),
+        trust: settings.trust.clone(),
+        path: settings.ws_path.clone(),
+        oldest_tls: settings.oldest_tls,
+        route: settings.route.clone(),
+    }
+}
+
 /// `files` is how many descriptors there are.
 fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
     let limits = within(&settings.limits, files);
     ClientConfig {
-        gateway: DialConfig {
-            host: settings.gateway.host,
-            port: settings.gateway.port,
-            server_name: Some(settings.server_name.to_str().into_owned()),
-            trust: settings.trust,
-            path: settings.ws_path,
-            oldest_tls: settings.oldest_tls,
-            route: settings.route,
-        },
+        gateway: dial_config(&settings),
         transport: match settings.transport {
             ClientTransport::Auto => Choice::Auto,
             ClientTransport::Quic => Choice::Quic,
@@ -84,6 +96,7 @@ fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
         method: match settings.method {
             values::Method::Secret => Method::Secret,
             values::Method::Password => Method::Password,
+            values::Method::Key => Method::Key,
         },
         forwards: settings.forwards.into_iter().map(forward).collect(),
         policy: settings.policy,

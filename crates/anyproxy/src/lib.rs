@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
+//!   (join: a token ──▶ a client's key; own: a gateway without a file)
 //!                 ├──▶ certs, password, check, health, demo
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! failure: one message for a person, and the exit code
@@ -19,9 +20,11 @@ mod files;
 mod gateway;
 pub mod groups;
 mod health;
+pub mod join;
 mod logging;
 mod manage;
 mod manager;
+mod own;
 mod password;
 pub mod settings;
 mod signals;
@@ -32,4 +35,6 @@ pub use commands::run;
 pub use demo::DemoError;
 pub use failure::{Failure, RunError};
 pub use health::HealthError;
+pub use join::JoinError;
 pub use manage::ManageError;
+pub use own::OwnError;

@@ -1,10 +1,11 @@
 //! `anyproxy gateway`: from settings to a running gateway.
 
+mod enrolled;
 mod follow;
 mod limits;
 mod reload;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use anyproxy_gateway::{
     Addresses, Credential, Ended, Gateway, GatewayConfig, GroupConfig, HttpsConfig, PortRule,
@@ -12,6 +13,7 @@ use anyproxy_gateway::{
 };
 use anyproxy_transport::{ListenConfig, Offer, net::System};
 
+use enrolled::ClientRoll;
 use follow::Feed;
 use reload::Reloader;
 pub(crate) use reload::Sources;
@@ -21,6 +23,7 @@ use crate::{
     files,
     groups::{self, GroupSettings},
     manager::{Manager, Sockets},
+    own::Own,
     settings::GatewaySettings,
     signals::{Signals, Wish},
     store,
@@ -38,16 +41,21 @@ use crate::{
 pub(crate) async fn run(
     mut settings: GatewaySettings,
     sources: Sources,
-    sockets: Sockets,
+    (sockets, own): (Sockets, Option<Own>),
 ) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let drain = settings.limits.drain;
     let mut reloader = Reloader::new(sources, &settings);
     let mut feed = feed(&mut settings)?;
+    let roll = ClientRoll::new(feed.directory());
     let config = configure(settings, feed.groups(), files::raise_limit());
     let system = Arc::new(system(sockets)?);
-    let gateway = Gateway::start(&config, Arc::<System>::clone(&system), drain)?;
+    let net = Arc::<System>::clone(&system);
+    let gateway = Gateway::start_enrolling(&config, net, drain, Arc::new(roll.clone()))?;
     tell(gateway.addresses());
+    if let Some(own) = &own {
+        own.invite(gateway.addresses())?;
+    }
     for socket in system.unused_sockets() {
         tracing::warn!(%socket, "the service manager holds a socket that nothing is configured to listen at; \
             make its address and the configured one the same");
@@ -67,6 +75,8 @@ pub(crate) async fn run(
             never = manager.stay_alive() => match never {},
             () = reloader.certificates_changed() => reloader.certificates(&gateway).await,
             never = feed.follow(&gateway) => match never {},
+            never = roll.follow(&gateway) => match never {},
+            never = renew(own.as_ref()) => match never {},
         }
     }
     tracing::info!(
@@ -90,6 +100,14 @@ pub(crate) async fn run(
         Ended::Stuck(tasks) => tracing::error!(tasks, "gateway ended; tasks were left"),
     }
     Ok(())
+}
+
+/// Renews the certificates that the gateway made for itself.
+async fn renew(own: Option<&Own>) -> Infallible {
+    match own {
+        Some(own) => own.keep_renewed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The system's sockets, with those that were bound for this process.
