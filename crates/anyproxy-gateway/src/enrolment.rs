@@ -71,7 +71,7 @@ pub enum NotEnrolled {
     #[error("this token has expired")]
     Expired,
     /// A person has taken it back, or the group is gone.
-    #[error("this token was revoked")]
+    #[error("this token is not known here")]
     Revoked,
     /// The group has a client of that id.
     #[error("the group has a client `{0}` already; choose another --client-id, or revoke that one")]

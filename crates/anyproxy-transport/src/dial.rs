@@ -150,7 +150,7 @@ impl DialError {
         match self {
             Self::Connect { source: TunnelError::Transport(text), .. }
             | Self::Through { source: TunnelError::Transport(text), .. } => {
-                text.contains("invalid peer certificate: ")
+                text.contains("invalid peer certificate: ") || text.contains("not the pinned one")
             }
             Self::Connect { .. }
             | Self::Through { .. }

@@ -26,7 +26,8 @@ pub const LONGEST: usize = 1 + 8 + SECRET + 32 + 1 + MAX_GROUP + 1 + MAX_ADDRESS
 
 const MAX_GROUP: usize = 64;
 const MAX_ADDRESS: usize = 255;
-const CHECKSUM: usize = 4;
+/// The length of the checksum, in bytes.
+pub const CHECKSUM: usize = 4;
 const HAS_PIN: u8 = 1;
 
 /// A token, as a gateway makes it and a client reads it.
@@ -85,7 +86,7 @@ impl JoinToken {
             bytes.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
             bytes.extend_from_slice(text);
         }
-        let checksum = checksum(&bytes);
+        let checksum = Self::checksum(&bytes);
         bytes.extend_from_slice(&checksum);
         SecretBytes::new(bytes)
     }
@@ -100,7 +101,7 @@ impl JoinToken {
         if bytes.len() > LONGEST {
             return Err(BadToken::Length);
         }
-        if checksum(body) != *found {
+        if Self::checksum(body) != *found {
             return Err(BadToken::Checksum);
         }
         let (&flags, rest) = body.split_first().ok_or(BadToken::Length)?;
@@ -123,6 +124,14 @@ impl JoinToken {
         }
         Ok(Self { id: *id, secret: SecretBytes::new(&secret[..]), pin, group, address })
     }
+
+    /// The checksum of a token whose other bytes are `body`.
+    #[must_use]
+    pub fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
+        let digest = Sha256::new().chain_update(PREFIX).chain_update(body).finalize();
+        let digest: [u8; 32] = digest.into();
+        digest.first_chunk().copied().unwrap_or_default()
+    }
 }
 
 fn text(bytes: &[u8], most: usize) -> Result<(String, &[u8]), BadToken> {
@@ -134,11 +143,6 @@ fn text(bytes: &[u8], most: usize) -> Result<(String, &[u8]), BadToken> {
         }
         Ok(_) | Err(_) => Err(BadToken::Content),
     }
-}
-
-fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
-    let digest: [u8; 32] = Sha256::new().chain_update(PREFIX).chain_update(body).finalize().into();
-    digest.first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

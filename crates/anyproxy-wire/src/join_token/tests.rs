@@ -39,7 +39,7 @@ fn any_changed_bit_and_any_cut_is_found() {
 
 /// With the right checksum, whatever else is wrong has to be found by itself.
 fn sealed(body: &[u8]) -> Result<JoinToken, BadToken> {
-    JoinToken::from_bytes(&[body, &checksum(body)].concat())
+    JoinToken::from_bytes(&[body, &JoinToken::checksum(body)].concat())
 }
 
 #[test]
