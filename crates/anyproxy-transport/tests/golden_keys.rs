@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failure is the test's result")]
 
 #[path = "../../anyproxy-wire/tests/golden/table.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod table;
 
 use anyproxy_transport::{ClientKey, check_signature};

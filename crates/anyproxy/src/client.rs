@@ -27,10 +27,20 @@ pub(crate) async fn run(
     settings: ClientSettings,
     pending: Option<Pending>,
 ) -> Result<(), RunError> {
-    if let Some(pending) = pending {
-        join::enrol(pending, &settings, Arc::new(System::default())).await?;
-    }
     let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let manager = Manager::find();
+    if let Some(pending) = pending {
+        // It runs, connected or not.
+        manager.ready();
+        tokio::select! {
+            joined = join::enrol(pending, &settings, Arc::new(System::default())) => joined?,
+            never = manager.stay_alive() => match never {},
+            () = signals.end() => {
+                tracing::info!("ended before this client has joined; the same line goes on with it");
+                return Ok(());
+            }
+        }
+    }
     let drain = settings.limits.drain;
     // Each proxied connection takes a descriptor here.
     let files = files::raise_limit();
@@ -39,7 +49,6 @@ pub(crate) async fn run(
     }
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
     let client = Client::start(configure(settings, files), Arc::new(System::default()), drain)?;
-    let manager = Manager::find();
     manager.ready();
     tokio::select! {
         () = signals.end() => {}

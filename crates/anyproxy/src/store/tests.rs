@@ -200,7 +200,7 @@ fn what_another_program_or_a_newer_version_wrote_is_left_alone() {
     run("PRAGMA user_version = 3");
     for access in [Access::Read, Access::Write] {
         let error = error(access);
-        assert!(matches!(error, StoreError::Newer { version: 2, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { version: 3, .. }), "{error}");
         assert!(error.fix().unwrap().contains("version"), "{error}");
     }
     run("PRAGMA application_id = 1");
