@@ -353,6 +353,12 @@ fn a_gateway_with_a_file_lets_clients_join_too() {
     gateway.wait_for("session up");
     let secret = fs::read_to_string(dir.path("certs/demo.secret")).unwrap();
     assert_eq!(gateway.connect(&format!("demo:{}", secret.trim_end()), echo()), 200);
+    // What the file says needs no flag.
+    let config = fs::read_to_string(dir.path("gateway.toml")).unwrap();
+    fs::write(dir.path("gateway.toml"), format!("advertise = \"{localhost}\"\n{config}")).unwrap();
+    assert_eq!(dir.run(&["check", "gateway.toml"], "").code, 0);
+    let told = dir.run(&create, "");
+    assert!(told.code == 0 && told.err.contains(&localhost), "{}", told.err);
     let listed = dir.run(&["client", "list", "--config", "gateway.toml"], "").out;
     assert!(listed.contains("demo"), "{listed}");
     client.end();
