@@ -23,9 +23,9 @@ pub struct ClientConfig {
     pub client_id: String,
     /// Parallel sessions, each with a tunnel of its own; at least one.
     pub replicas: u32,
-    /// The group's secret.
+    /// What the method proves: the group's secret, or the seed of the client's own key.
     pub secret: Secret,
-    /// How the secret is proven.
+    /// How it is proven.
     pub method: Method,
     /// Ports of the gateway that it asks for.
     pub forwards: Vec<Forward>,

@@ -1,6 +1,6 @@
 //! Why there is no session.
 
-use anyproxy_transport::{DialError, LoginError, TunnelError};
+use anyproxy_transport::{DialError, LoginError, Method, TunnelError};
 use anyproxy_wire::{codes::CloseCode, message::Goaway};
 
 use crate::path::Obstacle;
@@ -58,10 +58,16 @@ impl Failure {
     }
 
     /// Names the fix where there is one.
-    pub(crate) fn explain(&self) -> String {
+    pub(crate) fn explain(&self, method: Method) -> String {
         let fix = match self {
             Self::Login(LoginError::Refused(refuse)) if refuse.code == CloseCode::Unauthorised => {
-                "; check group and secret on both sides"
+                match method {
+                    Method::Secret | Method::Password => "; check group and secret on both sides",
+                    Method::Key => {
+                        "; if it was revoked, join again with a new token: on the gateway, run \
+                         `anyproxy token create`"
+                    }
+                }
             }
             _ if self.is_superseded() => {
                 "; if two clients run at once, give each its own client_id"

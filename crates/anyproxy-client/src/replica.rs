@@ -93,7 +93,7 @@ impl Supervisor {
                 self.ways.forget();
             }
             let pause = pauses.after(&failure, began.elapsed());
-            let text = failure.explain();
+            let text = failure.explain(self.ways.method());
             self.replica.notes.failed(self.replica.number, &failure, &text);
             tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?pause,
                 "not connected to the gateway");

@@ -12,7 +12,9 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{Dialer, JoinKey, Login, LoginError, Transport, Tunnel, TunnelError};
+use anyproxy_transport::{
+    Dialer, JoinKey, Login, LoginError, Method, Transport, Tunnel, TunnelError,
+};
 use anyproxy_wire::{
     codes::CloseCode,
     message::{Intent, Welcome},
@@ -122,6 +124,11 @@ impl Ways {
             (Choice::Auto, Transport::Quic) => "UDP passes",
             (Choice::Auto, Transport::WebSocket) => "QUIC was not up in time",
         }
+    }
+
+    /// How it proves who it is.
+    pub(crate) fn method(&self) -> Method {
+        self.login.method
     }
 
     /// Sets out for a session.

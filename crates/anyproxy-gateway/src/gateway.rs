@@ -31,6 +31,7 @@ use crate::{
     config::{GatewayConfig, GroupConfig},
     credentials::{Credentials, PasswordChecks},
     doors::Doors,
+    enrolment::{Enrolments, NoEnrolments},
     figures::FlowFigures,
     flows::Flows,
     goodbyes::Goodbyes,
@@ -104,6 +105,19 @@ impl Gateway {
         net: Arc<dyn Net>,
         drain: Duration,
     ) -> Result<Self, StartError> {
+        Self::start_enrolling(config, net, drain, Arc::new(NoEnrolments))
+    }
+
+    /// The same, for clients that have keys of their own or come to enrol them, too.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is bound and nothing runs then.
+    pub fn start_enrolling(
+        config: &GatewayConfig,
+        net: Arc<dyn Net>,
+        drain: Duration,
+        enrolments: Arc<dyn Enrolments>,
+    ) -> Result<Self, StartError> {
         let tunnels = Arc::new(TunnelListener::bind(&*net, &config.tunnels)?);
         let doors = Doors::bind(&*net, config)?;
         let addresses = doors.addresses(tunnels.local_addr());
@@ -111,7 +125,8 @@ impl Gateway {
         let credentials = Credentials::new(&config.groups, &root.child("credentials"))
             .map_err(|error| StartError::Random(error.to_string()))?;
         let parts = Parts {
-            credentials: Arc::new(credentials),
+            credentials: Arc::new(credentials.with_enrolments(Arc::clone(&enrolments))),
+            enrolments,
             acceptor: Acceptor {
                 name: "user",
                 permits: Arc::new(Semaphore::new(config.limits.max_users)),
@@ -141,7 +156,12 @@ impl Gateway {
         let ports = Ports::new(&config.groups, parts.acceptor.named("forward"), Arc::clone(&flows));
         // Not with the users: kept connections are no reason to wait at shutdown.
         let kept = Kept::new(root.child("targets"));
-        let registry = Arc::new(Registry::new(&config.groups, bandwidth, kept.clone()));
+        let registry = Arc::new(Registry::new(
+            &config.groups,
+            bandwidth,
+            kept.clone(),
+            Arc::clone(&parts.enrolments),
+        ));
         let credentials = Arc::clone(&parts.credentials);
         Self {
             addresses,
@@ -163,6 +183,7 @@ impl Gateway {
         let sessions = Arc::new(Sessions {
             registry: Arc::clone(&self.groups.registry),
             credentials: Arc::clone(&parts.credentials),
+            enrolments: Arc::clone(&parts.enrolments),
             ports: Arc::clone(&self.groups.ports),
             limits: config.limits,
             scope: self.root.child("sessions"),
@@ -199,6 +220,11 @@ impl Gateway {
     /// let in already, go on.
     pub fn set_groups(&self, groups: &[GroupConfig]) {
         self.groups.set(groups);
+    }
+
+    /// Closes the sessions of clients whose key is not enrolled any more; gives how many there were.
+    pub fn check_enrolled(&self) -> usize {
+        self.groups.registry.check_enrolled()
     }
 
     /// Shows clients another certificate from now on. Sessions that are up go on.
@@ -311,6 +337,7 @@ impl Drop for Gateway {
 
 struct Parts {
     credentials: Arc<Credentials>,
+    enrolments: Arc<dyn Enrolments>,
     /// All ingresses share its bounds.
     acceptor: Acceptor,
     drain: Duration,

@@ -9,6 +9,7 @@
 mod config;
 mod credentials;
 mod doors;
+mod enrolment;
 mod figures;
 mod flows;
 mod gateway;
@@ -26,6 +27,7 @@ pub use config::{
     Credential, GatewayConfig, GroupConfig, GroupLimits, HttpsConfig, Limits, PortRule, UserConfig,
 };
 pub use credentials::{Credentials, PasswordChecks};
+pub use enrolment::{Enrolments, NoEnrolments, NotEnrolled, Token, Wish};
 pub use figures::{DroppedDatagrams, FlowFigures};
 pub use gateway::{Addresses, Ended, Gateway, StartError};
 pub use ports::{PortFigures, listen_address};

@@ -11,6 +11,7 @@
 //! What a client asks for (its ports) belongs to the session, and stays while it moves from one tunnel to
 //! another.
 
+mod enrol;
 mod forwards;
 mod join;
 mod lane;
@@ -24,6 +25,7 @@ use anyproxy_transport::{
 use anyproxy_wire::{
     codes::CloseCode,
     frame::Frame,
+    handshake::{METHOD_KEY, METHOD_TOKEN},
     message::{Goaway, Intent, Welcome},
 };
 use futures_util::future::join_all;
@@ -31,6 +33,7 @@ use futures_util::future::join_all;
 use crate::{
     config::Limits,
     credentials::{Admitted, Credentials},
+    enrolment::Enrolments,
     goodbyes::{Goodbyes, Unsaid},
     handshakes,
     ingress::Denied,
@@ -51,6 +54,7 @@ const RETRY_BUSY: Duration = Duration::from_secs(5);
 pub(crate) struct Sessions {
     pub(crate) registry: Arc<Registry>,
     pub(crate) credentials: Arc<Credentials>,
+    pub(crate) enrolments: Arc<dyn Enrolments>,
     pub(crate) ports: Arc<Ports>,
     pub(crate) limits: Limits,
     pub(crate) scope: Scope,
@@ -66,6 +70,8 @@ enum Placed {
     First(Joined, Arc<Lane>),
     /// In a session that was there.
     Further(Arc<Session>, Arc<Lane>),
+    /// It wanted none.
+    Nowhere,
 }
 
 impl Sessions {
@@ -95,6 +101,7 @@ impl Sessions {
                 self.attend(&session, lane).await;
             }
             Ok(Ok(Placed::Further(session, lane))) => self.attend(&session, lane).await,
+            Ok(Ok(Placed::Nowhere)) => {}
             Ok(Err(error)) => {
                 self.tally.no_session(NoSession::of(&error));
                 tracing::debug!(%peer, %error, "no session");
@@ -116,6 +123,9 @@ impl Sessions {
         let number = self.registry.number();
         let proving = greeting.challenge(Credentials::METHODS);
         let client = said_by.bound(proving).await.map_err(|_| too_slow())??;
+        if client.method() == METHOD_TOKEN {
+            return self.enrol(client).await;
+        }
         let (peer, group) = (client.peer(), client.hello().principal.clone());
         match self.credentials.check_client(&client).await {
             Ok(admitted) => match client.hello().intent {
@@ -127,10 +137,9 @@ impl Sessions {
             },
             Err(Denied::Wrong) => {
                 // For the log of a flood there is one line for many.
-                tracing::debug!(%peer, ?group, "a client was refused: wrong group or secret");
-                client
-                    .refuse(CloseCode::Unauthorised, "wrong group or secret", RETRY_REFUSED)
-                    .await;
+                tracing::debug!(%peer, ?group, "a client was refused: wrong group, secret or key");
+                let reason = wrong(client.method());
+                client.refuse(CloseCode::Unauthorised, reason, RETRY_REFUSED).await;
                 Err(refused(CloseCode::Unauthorised))
             }
             Err(Denied::Busy) => {
@@ -280,6 +289,14 @@ fn tunnel_limits(keys: &Keys) -> TunnelLimits {
         max_streams: keys.max_streams,
         budget: Arc::clone(&keys.budget),
         ids: Arc::clone(&keys.ids),
+    }
+}
+
+/// What a client is told that did not prove itself; the method is of its own choice.
+fn wrong(method: u64) -> &'static str {
+    match method {
+        METHOD_KEY => "this client's key is not enrolled here",
+        _ => "wrong group or secret",
     }
 }
 

@@ -144,6 +144,25 @@ pub enum DialError {
     },
 }
 
+impl DialError {
+    /// Whether whoever answered has no certificate that the client accepts.
+    #[must_use]
+    pub fn is_wrong_certificate(&self) -> bool {
+        match self {
+            Self::Connect { source: TunnelError::Transport(text), .. }
+            | Self::Through { source: TunnelError::Transport(text), .. } => {
+                text.contains("invalid peer certificate: ") || text.contains("not the pinned one")
+            }
+            Self::Connect { .. }
+            | Self::Through { .. }
+            | Self::Resolve { .. }
+            | Self::Socket { .. }
+            | Self::Proxy { .. }
+            | Self::TimedOut { .. } => false,
+        }
+    }
+}
+
 /// Dials one gateway, as often as needed.
 pub struct Dialer {
     net: Arc<dyn Net>,

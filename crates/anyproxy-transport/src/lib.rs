@@ -17,6 +17,7 @@ mod error;
 mod figures;
 mod flow;
 mod handshake;
+mod keys;
 mod listen;
 pub mod net;
 mod proxy;
@@ -36,7 +37,10 @@ pub use figures::{
     OpenOutcome, Opens, OpensFigures, Pending, SessionId, Totals,
 };
 pub use flow::{Flow, Sent};
-pub use handshake::{Challenged, Greeting, JoinKey, Login, LoginError, Method, TunnelLimits};
+pub use handshake::{
+    Challenged, Enrolment, Greeting, JoinKey, Login, LoginError, Method, TunnelLimits,
+};
+pub use keys::{BadSeed, ClientKey, check_signature};
 pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};
 pub use proxy::{HttpProxy, ProxyError, ProxyLogin, ProxyScheme};
 pub use splice::{Near, NearSide, Spliced, SplicedEnd, splice};

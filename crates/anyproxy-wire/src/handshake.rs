@@ -13,6 +13,7 @@
 //! secrets are generated, with 128 random bits or more. The gateway's store is then useless for
 //! playing a client, and the secret is never on the wire.
 
+mod enrolled;
 mod keys;
 
 use subtle::ConstantTimeEq;
@@ -21,6 +22,9 @@ use crate::WireError;
 use crate::codes::CloseCode;
 pub use crate::message::SecretBytes as Secret;
 use crate::message::{Binding, Challenge, Hello};
+pub use enrolled::{
+    KeyProof, METHOD_KEY, METHOD_TOKEN, PublicKey, TokenId, TokenProof, enrolment, to_be_signed,
+};
 pub use keys::{InvalidVerifier, Verifier};
 use keys::{client_key, gateway_key, hmac, sha256, xor};
 

@@ -36,6 +36,7 @@ mod error;
 pub mod frame;
 pub mod handshake;
 pub mod heartbeat;
+pub mod join_token;
 pub mod message;
 pub mod mux;
 pub mod proxy_header;

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use anyproxy_wire::codes::{CloseCode, OpenCode, StreamCode};
 use anyproxy_wire::frame::{self, Frame, Stage};
 use anyproxy_wire::handshake::{self, ProofCheck, Secret, Transcript, Verifier};
-use anyproxy_wire::{WireError, datagram};
+use anyproxy_wire::{WireError, datagram, join_token::JoinToken};
 use bytes::{Bytes, BytesMut};
-use golden::frames::{frames, stage};
+use golden::frames::{frames, stage, value};
 use golden::table::{hex, rows};
 
 /// Name and bytes of the rows of a table whose last cell is hexadecimal.
@@ -124,6 +124,49 @@ fn the_golden_handshake_is_computed_from_its_frames() {
     let nonces = (array("client's nonce"), array("gateway's nonce"));
     let proof = handshake::join_proof(&array("join key"), &session, &nonces.0, &nonces.1);
     assert_eq!(proof[..], values["join proof"]);
+}
+
+/// The signatures are checked by the crate that can: `golden_keys` of the transport.
+#[test]
+fn the_golden_enrolment_is_computed_from_its_frames() {
+    let (frames, values) = (golden("### Frames"), "### Keys and tokens");
+    let constants = "## 13. Golden bytes";
+    let exporter = value(constants, "TLS exporter");
+    let said = |case: &str| {
+        let (hello, challenge) =
+            (&frames[&format!("Hello, {case}")], &frames[&format!("Challenge, {case}")]);
+        Transcript::new(hello, challenge, Some(&exporter))
+    };
+    let text = b"anyproxy/1 key".to_vec();
+    let signed = |transcript: [u8; 32]| [text.clone(), transcript.to_vec()].concat();
+    let key = said("key");
+    assert_eq!(handshake::to_be_signed(&key)[..], signed(value(values, "transcript, key")));
+    let token = said("token");
+    assert_eq!(handshake::to_be_signed(&token)[..], signed(value(values, "transcript, token")));
+    let (id, public) = (value(constants, "token id"), value(constants, "its public key"));
+    let enrolment = handshake::enrolment(&token, &id, &public);
+    assert_eq!(handshake::to_be_signed(&enrolment)[..], signed(value(values, "enrolment")));
+    let secret = Secret::new(value::<16>(constants, "token secret"));
+    assert_eq!(handshake::client_proof(&secret, &enrolment), value(values, "proof, token"));
+    let proof = handshake::gateway_proof(&Verifier::from_secret(&secret), &enrolment);
+    assert_eq!(proof, value(values, "Welcome.proof, token"));
+}
+
+#[test]
+fn the_golden_join_tokens_are_as_written() {
+    let (constants, golden) = ("## 13. Golden bytes", golden("### Keys and tokens"));
+    for (name, pin) in [("join token", Some(value(constants, "pin"))), ("join token, no pin", None)]
+    {
+        let token = JoinToken {
+            id: value(constants, "token id"),
+            secret: Secret::new(value::<16>(constants, "token secret")),
+            pin,
+            group: "home".into(),
+            address: "gw.example.com:8443".into(),
+        };
+        assert_eq!(token.to_bytes().expose(), golden[name]);
+        assert_eq!(JoinToken::from_bytes(&golden[name]), Ok(token));
+    }
 }
 
 #[test]

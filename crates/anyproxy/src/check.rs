@@ -16,8 +16,9 @@ use crate::{
 };
 
 /// Keys that only a gateway's file has.
-const OF_GATEWAY: [&str; 14] = [
+const OF_GATEWAY: [&str; 15] = [
     "listen",
+    "advertise",
     "certificate",
     "key",
     "http",

@@ -11,6 +11,7 @@ use crate::{
     admin::{Admin, ClientSubject},
     failure::RunError,
     files,
+    join::{self, Pending},
     manager::Manager,
     settings::{ClientLimits, ClientSettings, ForwardSettings},
     signals::Signals,
@@ -24,8 +25,25 @@ use crate::{
 /// # Errors
 ///
 /// See [`RunError`]. A gateway that cannot be reached is no error: it is tried for ever.
-pub(crate) async fn run(settings: ClientSettings, recent: Arc<Recent>) -> Result<(), RunError> {
+pub(crate) async fn run(
+    settings: ClientSettings,
+    pending: Option<Pending>,
+    recent: Arc<Recent>,
+) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let manager = Manager::find();
+    if let Some(pending) = pending {
+        // It runs, connected or not.
+        manager.ready();
+        tokio::select! {
+            joined = join::enrol(pending, &settings, Arc::new(System::default())) => joined?,
+            never = manager.stay_alive() => match never {},
+            () = signals.end() => {
+                tracing::info!("ended before this client has joined; the same line goes on with it");
+                return Ok(());
+            }
+        }
+    }
     let drain = settings.limits.drain;
     // Each proxied connection takes a descriptor here.
     let files = files::raise_limit();
@@ -41,7 +59,6 @@ pub(crate) async fn run(settings: ClientSettings, recent: Arc<Recent>) -> Result
     let client = Client::start(config, Arc::<System>::clone(&system), drain)?;
     let subject = ClientSubject::new(&client, identity, forwards, recent);
     let _admin = Admin::start(&telling, &*system, subject)?;
-    let manager = Manager::find();
     manager.ready();
     tokio::select! {
         () = signals.end() => {}
@@ -68,19 +85,24 @@ pub(crate) async fn run(settings: ClientSettings, recent: Arc<Recent>) -> Result
     Ok(())
 }
 
+/// How the gateway is reached and known.
+pub(crate) fn dial_config(settings: &ClientSettings) -> DialConfig {
+    DialConfig {
+        host: settings.gateway.host.clone(),
+        port: settings.gateway.port,
+        server_name: Some(settings.server_name.to_str().into_owned()),
+        trust: settings.trust.clone(),
+        path: settings.ws_path.clone(),
+        oldest_tls: settings.oldest_tls,
+        route: settings.route.clone(),
+    }
+}
+
 /// `files` is how many descriptors there are.
 fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
     let limits = within(&settings.limits, files);
     ClientConfig {
-        gateway: DialConfig {
-            host: settings.gateway.host,
-            port: settings.gateway.port,
-            server_name: Some(settings.server_name.to_str().into_owned()),
-            trust: settings.trust,
-            path: settings.ws_path,
-            oldest_tls: settings.oldest_tls,
-            route: settings.route,
-        },
+        gateway: dial_config(&settings),
         transport: match settings.transport {
             ClientTransport::Auto => Choice::Auto,
             ClientTransport::Quic => Choice::Quic,
@@ -93,6 +115,7 @@ fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
         method: match settings.method {
             values::Method::Secret => Method::Secret,
             values::Method::Password => Method::Password,
+            values::Method::Key => Method::Key,
         },
         forwards: settings.forwards.into_iter().map(forward).collect(),
         policy: settings.policy,

@@ -10,9 +10,9 @@ use crate::{
     client,
     demo::{self, Afterwards, DemoSettings},
     failure::{Failure, RunError},
-    gateway, health, logging, manage,
+    gateway, health, join, logging, manage,
     manager::Sockets,
-    password,
+    own, password,
     settings::{ClientSettings, Loaded, LogSettings, Process},
     status,
 };
@@ -26,7 +26,11 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     let out = &mut io::stdout();
     match &cli.command {
         Command::Gateway(args) => run_gateway(args, &cli.log),
-        Command::Client(args) => run_client(args, &cli.log),
+        Command::Client(args) => match &args.roll {
+            Some(command) => Ok(manage::run_clients(command, &mut Process, out)?),
+            None => run_client(args, &cli.log),
+        },
+        Command::Token(args) => Ok(manage::run_tokens(args, &mut Process, out)?),
         Command::Demo(args) => run_demo(args, &cli.log),
         Command::Status(args) => block_on(async { Ok(status::run(args, out).await?) }),
         Command::Health(args) => block_on(async { Ok(health::run(args, out).await?) }),
@@ -43,20 +47,25 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 fn run_gateway(args: &GatewayArgs, log: &LogArgs) -> Result<(), Failure> {
     // The log starts the first thread.
     let sockets = Sockets::take();
-    let sources = gateway::Sources { args: args.clone(), log: log.clone() };
+    let (args, own) = match own::prepare(args)? {
+        Some((args, own)) => (args, Some(own)),
+        None => (args.clone(), None),
+    };
+    let sources = gateway::Sources { args, log: log.clone() };
     let loaded = sources.load()?;
     let recent = Arc::default();
     let _log = logging::start(&loaded.settings.log, &recent)?;
     announce(&loaded);
-    block_on(gateway::run(loaded.settings, sources, sockets, recent))
+    block_on(gateway::run(loaded.settings, sources, (sockets, own), recent))
 }
 
 fn run_client(args: &ClientArgs, log: &LogArgs) -> Result<(), Failure> {
-    let loaded = ClientSettings::load(args, log, &mut Process)?;
+    let (args, pending) = join::prepare(args, &mut Process)?;
+    let loaded = ClientSettings::load(&args, log, &mut Process)?;
     let recent = Arc::default();
     let _log = logging::start(&loaded.settings.log, &recent)?;
     announce(&loaded);
-    block_on(client::run(loaded.settings, recent))
+    block_on(client::run(loaded.settings, pending, recent))
 }
 
 fn run_demo(args: &DemoArgs, log: &LogArgs) -> Result<(), Failure> {

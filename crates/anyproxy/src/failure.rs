@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::{
     admin::AdminError, certs::CertsError, config::ConfigError, demo::DemoError,
-    health::HealthError, logging::LogError, manage::ManageError, password::PasswordError,
-    status::StatusError, store::StoreError,
+    health::HealthError, join::JoinError, logging::LogError, manage::ManageError, own::OwnError,
+    password::PasswordError, status::StatusError, store::StoreError,
 };
 
 /// Why a command failed.
@@ -22,9 +22,15 @@ pub enum Failure {
     /// A hash or secret could not be made.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// Groups could not be managed.
+    /// Groups, tokens or clients could not be managed.
     #[error(transparent)]
     Manage(#[from] ManageError),
+    /// A gateway without a configuration file could not make what it needs.
+    #[error(transparent)]
+    Own(#[from] OwnError),
+    /// What a client needs to join is not there.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The log could not be started.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -57,6 +63,12 @@ pub enum RunError {
     /// The data directory that was named cannot be made.
     #[error(transparent)]
     Data(#[from] StoreError),
+    /// What a gateway without a configuration file needs cannot be kept.
+    #[error(transparent)]
+    Own(#[from] OwnError),
+    /// The client could not join.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The client did not start.
     #[error(transparent)]
     Client(#[from] anyproxy_client::StartError),
@@ -83,6 +95,8 @@ impl RunError {
             Self::Data(error) => error.fix(),
             Self::Admin(error) => Some(error.fix()),
             Self::Status(error) => Some(error.fix()),
+            Self::Own(error) => error.fix(),
+            Self::Join(error) => error.fix(),
             Self::Signals(_)
             | Self::Sockets(_)
             | Self::Client(_)
@@ -118,9 +132,14 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Manage(ManageError::Config(_)) => 2,
+            Self::Config(_)
+            | Self::Manage(ManageError::Config(_))
+            | Self::Own(OwnError::Config(_))
+            | Self::Join(JoinError::Token(_)) => 2,
             Self::Certs(_)
             | Self::Manage(_)
+            | Self::Own(_)
+            | Self::Join(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
@@ -141,6 +160,8 @@ impl Failure {
             Self::Config(error) | Self::Manage(ManageError::Config(error)) => error.excerpt(),
             Self::Certs(_)
             | Self::Manage(_)
+            | Self::Own(_)
+            | Self::Join(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
@@ -156,6 +177,8 @@ impl Failure {
             Self::Certs(error) => error.fix(),
             Self::Password(PasswordError::Input(problem)) => problem.fix(),
             Self::Manage(error) => error.fix(),
+            Self::Own(error) => error.fix(),
+            Self::Join(error) => error.fix(),
             Self::Log(error) => Some(error.fix()),
             Self::Run(error) => error.fix(),
             Self::Password(_) | Self::Check(_) | Self::Output(_) | Self::Threads(_) => None,

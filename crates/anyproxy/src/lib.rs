@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
+//!   (join: a token ──▶ a client's key; own: a gateway without a file)
 //!                 ├──▶ certs, password, check, health, demo, status ──▶ admin of another process
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! admin: gateway and client ──▶ metrics, health, status
@@ -21,9 +22,11 @@ mod files;
 mod gateway;
 pub mod groups;
 mod health;
+pub mod join;
 mod logging;
 mod manage;
 mod manager;
+mod own;
 mod password;
 pub mod settings;
 mod signals;
@@ -36,5 +39,7 @@ pub use commands::run;
 pub use demo::DemoError;
 pub use failure::{Failure, RunError};
 pub use health::HealthError;
+pub use join::JoinError;
 pub use manage::ManageError;
+pub use own::OwnError;
 pub use status::StatusError;

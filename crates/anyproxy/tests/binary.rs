@@ -18,7 +18,7 @@ fn anyproxy(directory: &Path, line: &[&str], input: &str) -> (i32, String, Strin
             command.env_remove(name);
         }
     }
-    command.args(line).current_dir(directory);
+    command.args(line).current_dir(directory).env("XDG_STATE_HOME", directory);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // It may have ended without reading.
@@ -60,11 +60,15 @@ fn check_shows_the_line_and_the_fix() {
 }
 
 #[test]
-fn a_gateway_without_settings_says_what_is_missing() {
+fn a_gateway_that_lacks_something_says_what() {
     let dir = TempDir::new().unwrap();
-    let (code, out, err) = anyproxy(dir.path(), &["gateway"], "");
+    let (code, out, err) = anyproxy(dir.path(), &["gateway", "--listen", "0.0.0.0:0"], "");
     assert_eq!((code, out.as_str()), (2, ""));
-    assert!(err.starts_with("anyproxy: error: ") && err.contains("\n  fix: "), "{err}");
+    assert!(err.starts_with("anyproxy: error: --listen: it is not known"), "{err}");
+    assert!(err.contains("\n  fix: add --advertise"), "{err}");
+    let (code, out, err) = anyproxy(dir.path(), &["gateway", "--certificate", "c"], "");
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("no `key`") && err.contains("\n  fix: "), "{err}");
     let (code, _, err) = anyproxy(dir.path(), &["gateway", "-c", "absent.toml"], "");
     assert_eq!(code, 2);
     assert!(err.contains("cannot read absent.toml: No such file"), "{err}");

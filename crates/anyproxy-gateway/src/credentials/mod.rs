@@ -31,11 +31,13 @@ use std::{
 use anyproxy_runtime::Scope;
 use anyproxy_transport::Challenged;
 use anyproxy_wire::handshake::{
-    METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Verifier, check_client_proof, gateway_proof,
+    METHOD_KEY, METHOD_PASSWORD, METHOD_SECRET, METHOD_TOKEN, ProofCheck, Secret, Verifier,
+    check_client_proof, gateway_proof,
 };
 
 use crate::{
     config::{Credential, GroupConfig},
+    enrolment::{Enrolments, NoEnrolments, Proven, check_key},
     ingress::{Authenticate, Denied, User},
 };
 use argon::Passwords;
@@ -52,6 +54,7 @@ pub struct Credentials {
     nobody: Credential,
     failures: Failures,
     client_failures: Failures,
+    enrolments: Arc<dyn Enrolments>,
 }
 
 /// A client that proved itself.
@@ -59,7 +62,7 @@ pub struct Credentials {
 pub(crate) struct Admitted {
     pub(crate) group: Arc<str>,
     /// What it proved.
-    pub(crate) tunnel: Credential,
+    pub(crate) proven: Proven,
     /// What goes into Welcome; only method 1 has one.
     pub(crate) proof: Option<[u8; 32]>,
 }
@@ -78,7 +81,13 @@ impl Credentials {
             failures: Failures::new("proxy log-ins", scope.clone()),
             client_failures: Failures::new("client log-ins", scope.clone()),
             passwords: Passwords::new()?,
+            enrolments: Arc::new(NoEnrolments),
         })
+    }
+
+    /// The same, with clients that have keys of their own.
+    pub(crate) fn with_enrolments(self, enrolments: Arc<dyn Enrolments>) -> Self {
+        Self { enrolments, ..self }
     }
 
     /// Replaces everything that is kept. Passwords that stay as they are are still known.
@@ -98,18 +107,37 @@ impl Credentials {
 
     /// Methods with which clients may log in, the preferred first: the same for every group, so that
     /// they do not tell which groups exist.
-    pub(crate) const METHODS: &[u64] = &[METHOD_SECRET, METHOD_PASSWORD];
+    pub(crate) const METHODS: &[u64] = &[METHOD_KEY, METHOD_SECRET, METHOD_PASSWORD, METHOD_TOKEN];
 
     /// Checks a client's proof. Cancel safe.
     pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, Denied> {
         let checked = self.check_proof(client).await;
         if checked.is_err() {
-            self.client_failures.note(client.peer().ip());
+            self.note_client(client.peer().ip());
         }
         checked
     }
 
+    /// Counts a client's failure for the log.
+    pub(crate) fn note_client(&self, peer: IpAddr) {
+        self.client_failures.note(peer);
+    }
+
+    /// The group whose key it is.
+    fn check_key(&self, client: &Challenged) -> Result<Admitted, Denied> {
+        let key = check_key(client, &*self.enrolments).ok_or(Denied::Wrong)?;
+        // Of a group that is gone there may be keys.
+        let table = self.table();
+        let known = table.groups.get_key_value(&*client.hello().principal);
+        let (group, _) = known.ok_or(Denied::Wrong)?;
+        self.enrolments.seen(&key);
+        Ok(Admitted { group: Arc::clone(group), proven: Proven::Key(key), proof: None })
+    }
+
     async fn check_proof(&self, client: &Challenged) -> Result<Admitted, Denied> {
+        if client.method() == METHOD_KEY {
+            return self.check_key(client);
+        }
         let hello = client.hello();
         let table = self.table();
         let known = table.groups.get_key_value(&*hello.principal);
@@ -130,7 +158,8 @@ impl Credentials {
         };
         match (proven, name) {
             (Ok(proof), Some(group)) => {
-                Ok(Admitted { group: Arc::clone(group), tunnel: kept.clone(), proof })
+                let proven = Proven::Secret(kept.clone());
+                Ok(Admitted { group: Arc::clone(group), proven, proof })
             }
             (Ok(_), None) => Err(Denied::Wrong),
             (Err(denied), _) => Err(denied),

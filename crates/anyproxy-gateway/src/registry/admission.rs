@@ -15,7 +15,7 @@ use super::{
     lanes::{Lane, Lanes},
     roster::{Claim, ClientKey, Identity, KeptOut},
 };
-use crate::{config::Credential, credentials::Admitted};
+use crate::{credentials::Admitted, enrolment::Proven};
 
 /// Control messages of all tunnels of a session that may wait for it.
 const CONTROL_QUEUE: usize = 16;
@@ -52,7 +52,7 @@ impl NotAdmitted {
 pub(crate) struct Admission {
     registry: Arc<Registry>,
     group: Arc<str>,
-    tunnel: Credential,
+    proven: Proven,
     number: u64,
     identity: Identity,
 }
@@ -78,13 +78,13 @@ impl Registry {
         let mut groups = self.write();
         let everywhere = everywhere(&groups, max_sessions);
         let group = groups.get_mut(&admitted.group).ok_or(NotAdmitted::Changed)?;
-        if group.tunnel != admitted.tunnel {
+        if !self.holds(group, (&admitted.group, &admitted.proven)) {
             return Err(NotAdmitted::Changed);
         }
         group.check_limits(&identity.client, everywhere, max_sessions)?;
         group.roster.announce(&identity).map_err(|KeptOut| NotAdmitted::Superseded)?;
-        let Admitted { group, tunnel, .. } = admitted;
-        Ok(Admission { registry: Arc::clone(self), group, tunnel, number, identity })
+        let Admitted { group, proven, .. } = admitted;
+        Ok(Admission { registry: Arc::clone(self), group, proven, number, identity })
     }
 }
 
@@ -146,13 +146,14 @@ impl Admission {
         let (session, superseded) = {
             let mut groups = self.registry.write();
             let group = groups.get_mut(&self.group).ok_or(NotAdmitted::Changed)?;
-            if group.tunnel != self.tunnel {
+            if !self.registry.holds(group, (&self.group, &self.proven)) {
                 return Err(NotAdmitted::Changed);
             }
             let session = Arc::new(Session {
                 number: self.number,
                 group: Arc::clone(&self.group),
                 client: self.identity.client.clone(),
+                proven: self.proven.clone(),
                 keys,
                 lanes: Lanes::new(Arc::clone(&lane)),
                 control: frames,

@@ -97,14 +97,16 @@ impl Registry {
         let session = {
             let groups = self.read();
             let group = groups.get(&admitted.group).ok_or(NotJoined::Over)?;
-            if group.tunnel != admitted.tunnel {
+            if !self.holds(group, (&admitted.group, &admitted.proven)) {
                 return Err(NotJoined::Over);
             }
             let named = |session: &&Arc<Session>| session.keys.session == claim.session;
             group.roster.members().iter().find(named).cloned().ok_or(NotJoined::Over)?
         };
         let who = ClientKey { id: claim.hello.client_id.clone(), replica: claim.hello.replica };
-        let same = session.client == who && session.identity.instance == claim.hello.instance;
+        let same = session.client == who
+            && session.proven == admitted.proven
+            && session.identity.instance == claim.hello.instance;
         if session.keys.admit(claim) == ProofCheck::Wrong || !same {
             return Err(NotJoined::Over);
         }

@@ -32,7 +32,10 @@ use anyproxy_runtime::Shaper;
 use anyproxy_wire::codes::CloseCode;
 use tokio::sync::watch;
 
-use crate::config::{Credential, GroupConfig};
+use crate::{
+    config::{Credential, GroupConfig},
+    enrolment::{Enrolments, Proven},
+};
 pub(crate) use admission::{Admission, Joined, NotAdmitted};
 pub use figures::{GroupFigures, SessionFigures};
 pub(crate) use give_way::{GiveWay, MAKE_ROOM};
@@ -53,6 +56,7 @@ pub struct Registry {
     bandwidth: Bandwidth,
     /// What gives way when a group is full.
     kept: Arc<dyn GiveWay>,
+    enrolments: Arc<dyn Enrolments>,
     next: AtomicU64,
     first_generation: u64,
     turn: AtomicUsize,
@@ -62,7 +66,7 @@ pub struct Registry {
 
 #[derive(Debug)]
 struct Group {
-    /// What its sessions proved.
+    /// What its sessions proved, but for those with a key of their own.
     tunnel: Credential,
     max_sessions: Option<usize>,
     roster: Roster<Session>,
@@ -88,6 +92,7 @@ impl Registry {
         groups: &[GroupConfig],
         bandwidth: Bandwidth,
         kept: Arc<dyn GiveWay>,
+        enrolments: Arc<dyn Enrolments>,
     ) -> Self {
         // Clients keep generations over a restart of the gateway: new ones must be higher.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -95,6 +100,7 @@ impl Registry {
             groups: RwLock::default(),
             bandwidth,
             kept,
+            enrolments,
             next: AtomicU64::new(1),
             first_generation: since.as_secs().saturating_mul(GENERATIONS_EACH_SECOND),
             turn: AtomicUsize::new(0),
@@ -116,7 +122,11 @@ impl Registry {
                     Some(mut group) => {
                         if group.tunnel != config.tunnel {
                             let reason = "the group's secret was changed";
-                            closed.extend(group.roster.clear().map(|session| (session, reason)));
+                            // A client's own key has nothing to do with it.
+                            let by_secret =
+                                |session: &Session| matches!(session.proven, Proven::Secret(_));
+                            let gone = group.roster.take(by_secret).into_iter();
+                            closed.extend(gone.map(|session| (session, reason)));
                         }
                         group.configure(config);
                         group
@@ -136,6 +146,30 @@ impl Registry {
             session.number
         };
         closed.into_iter().map(close).collect()
+    }
+
+    /// Closes the sessions that a key let in which is not enrolled any more; gives how many.
+    pub(crate) fn check_enrolled(&self) -> usize {
+        let mut closed = Vec::new();
+        for (name, group) in &mut *self.write() {
+            let revoked = |session: &Session| match &session.proven {
+                Proven::Key(key) => self.enrolments.client_of(name, key).is_none(),
+                Proven::Secret(_) => false,
+            };
+            closed.extend(group.roster.take(revoked));
+        }
+        for session in &closed {
+            session.revoke("the client was revoked");
+        }
+        closed.len()
+    }
+
+    /// Whether what a client proved lets it into the group of that name now.
+    fn holds(&self, group: &Group, (name, proven): (&str, &Proven)) -> bool {
+        match proven {
+            Proven::Secret(secret) => group.tunnel == *secret,
+            Proven::Key(key) => self.enrolments.client_of(name, key).is_some(),
+        }
     }
 
     /// Live sessions over all groups.

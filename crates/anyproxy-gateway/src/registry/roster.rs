@@ -126,6 +126,11 @@ impl<M: Member> Roster<M> {
         std::mem::take(&mut self.members).into_iter()
     }
 
+    /// Takes those out that `which` names.
+    pub(super) fn take(&mut self, which: impl Fn(&M) -> bool) -> Vec<Arc<M>> {
+        self.members.extract_if(.., |member| which(member)).collect()
+    }
+
     /// A member that was closed but not taken out yet counts like any other: its client, or another
     /// with its name, decides.
     fn check(&self, comer: &Identity) -> Result<(), KeptOut> {

@@ -15,7 +15,10 @@ use super::{
     roster::{ClientKey, Identity, Member},
     share::{Full, Permit, Share},
 };
-use crate::ingress::{self, Carrier};
+use crate::{
+    enrolment::Proven,
+    ingress::{self, Carrier},
+};
 
 /// A live session.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) group: Arc<str>,
     pub(crate) client: ClientKey,
+    /// What let it in.
+    pub(super) proven: Proven,
     pub(crate) keys: Keys,
     pub(super) lanes: Lanes,
     /// Where its tunnels' control messages go.

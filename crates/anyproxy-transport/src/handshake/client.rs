@@ -13,8 +13,8 @@ use anyproxy_wire::{
     codes::CloseCode,
     frame::Frame,
     handshake::{
-        METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Transcript, VERSION, check_challenge,
-        check_gateway_proof, client_proof, join_proof,
+        KeyProof, METHOD_KEY, METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Transcript,
+        VERSION, check_challenge, check_gateway_proof, client_proof, join_proof,
     },
     message::{Auth, Binding, Challenge, Hello, Intent, Refuse, SecretBytes, Welcome},
 };
@@ -25,16 +25,19 @@ use crate::{
     dial::Connected,
     error::TunnelError,
     figures::SessionId,
+    keys::ClientKey,
     tunnel::{Settings, Side, StreamIds, Tunnel},
 };
 
-/// How the client proves that it knows the secret.
+/// How the client proves who it is, and so what its secret is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// By a proof that does not reveal it; for generated secrets.
     Secret,
     /// By sending it inside TLS to the verified gateway; for passwords that people chose.
     Password,
+    /// By a signature; the secret is the seed of an enrolled [`ClientKey`].
+    Key,
 }
 
 impl Method {
@@ -42,6 +45,7 @@ impl Method {
         match self {
             Self::Secret => METHOD_SECRET,
             Self::Password => METHOD_PASSWORD,
+            Self::Key => METHOD_KEY,
         }
     }
 }
@@ -63,7 +67,7 @@ pub struct Login {
     pub join_key: Option<JoinKey>,
     /// Silence after which this end pings, where that is sooner than the gateway asks for.
     pub ping_within: Option<Duration>,
-    /// The shared secret.
+    /// What the method proves.
     pub secret: Secret,
     /// How to prove it.
     pub method: Method,
@@ -110,6 +114,9 @@ pub enum LoginError {
     /// The system gave no random bytes.
     #[error("no random numbers: {0}")]
     Random(String),
+    /// The client's own key cannot be used.
+    #[error("the client's own key cannot be used")]
+    Key,
 }
 
 fn reason(text: &str) -> String {
@@ -158,18 +165,26 @@ async fn exchange(
             Ok((pipe.into_tunnel(settings, scope), welcome))
         }
         Err(error) => {
-            let (code, text) = match &error {
-                LoginError::Tunnel(TunnelError::Closed { code, reason, .. }) => {
-                    (*code, reason.as_str())
-                }
-                LoginError::WrongGateway => (CloseCode::Unauthorised, "wrong gateway proof"),
-                _ => (CloseCode::Abandoned, ""),
-            };
-            let farewell = Deadline::after(Duration::from_millis(20));
-            let _ = farewell.bound(pipe.close(code, text)).await;
+            farewell(pipe, &error).await;
             Err(error)
         }
     }
+}
+
+/// Closes what became no tunnel.
+pub(super) async fn farewell(pipe: Pipe, error: &LoginError) {
+    let (code, text) = match error {
+        LoginError::Tunnel(TunnelError::Closed { code, reason, .. }) => (*code, reason.as_str()),
+        LoginError::WrongGateway => (CloseCode::Unauthorised, "wrong gateway proof"),
+        _ => (CloseCode::Abandoned, ""),
+    };
+    close(pipe, code, text).await;
+}
+
+/// Closes, and does not wait long for the peer to know.
+pub(super) async fn close(pipe: Pipe, code: CloseCode, text: &str) {
+    let farewell = Deadline::after(Duration::from_millis(20));
+    let _ = farewell.bound(pipe.close(code, text)).await;
 }
 
 async fn authenticate(pipe: &mut Pipe, login: &Login) -> Result<Welcome, LoginError> {
@@ -182,10 +197,7 @@ async fn authenticate(pipe: &mut Pipe, login: &Login) -> Result<Welcome, LoginEr
     check_challenge(&hello, &challenge, pipe.binding())?;
     let exporter = bound_exporter(pipe, &challenge)?;
     let transcript = Transcript::new(&hello_bytes, &challenge_bytes, exporter.as_ref());
-    let proof = match login.method {
-        Method::Secret => SecretBytes::new(client_proof(&login.secret, &transcript).to_vec()),
-        Method::Password => SecretBytes::new(login.secret.expose().to_vec()),
-    };
+    let proof = prove(login, &transcript)?;
     let join_proof = prove_join(login, &hello, &challenge);
     pipe.send(&Frame::Auth(Auth { proof, join_proof })).await?;
     let welcome = match pipe.receive().await?.frame {
@@ -201,13 +213,28 @@ async fn authenticate(pipe: &mut Pipe, login: &Login) -> Result<Welcome, LoginEr
     Ok(welcome)
 }
 
+fn prove(login: &Login, transcript: &Transcript) -> Result<SecretBytes, LoginError> {
+    Ok(match login.method {
+        Method::Secret => SecretBytes::new(client_proof(&login.secret, transcript).to_vec()),
+        Method::Password => SecretBytes::new(login.secret.expose()),
+        Method::Key => {
+            let key = ClientKey::from_seed(&login.secret).map_err(|_| LoginError::Key)?;
+            let signature = key.sign(transcript).ok_or(LoginError::Key)?;
+            SecretBytes::new(KeyProof { key: key.public(), signature }.to_bytes())
+        }
+    })
+}
+
 fn prove_join(login: &Login, hello: &Hello, challenge: &Challenge) -> Option<[u8; 32]> {
     let Intent::Join { session } = login.intent else { return None };
     let JoinKey(key) = login.join_key?;
     Some(join_proof(&key, &session, &hello.nonce, &challenge.nonce))
 }
 
-fn bound_exporter(pipe: &Pipe, challenge: &Challenge) -> Result<Option<[u8; 32]>, TunnelError> {
+pub(super) fn bound_exporter(
+    pipe: &Pipe,
+    challenge: &Challenge,
+) -> Result<Option<[u8; 32]>, TunnelError> {
     match challenge.binding {
         Binding::None => Ok(None),
         Binding::Exporter => pipe.exporter(),
@@ -215,24 +242,28 @@ fn bound_exporter(pipe: &Pipe, challenge: &Challenge) -> Result<Option<[u8; 32]>
 }
 
 fn hello(login: &Login) -> Result<Hello, LoginError> {
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce).map_err(|error| LoginError::Random(error.to_string()))?;
     Ok(Hello {
         versions: vec![VERSION],
         features: 0,
         methods: vec![login.method.number()],
-        nonce,
+        nonce: random()?,
         principal: login.group.clone(),
         client_id: login.client_id.clone(),
         instance: login.instance,
         replica: login.replica,
         intent: login.intent,
         initial_credit: login.initial_credit,
-        software: concat!("anyproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
+        software: super::SOFTWARE.to_owned(),
     })
 }
 
-fn refusal(frame: Frame) -> LoginError {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], LoginError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| LoginError::Random(error.to_string()))?;
+    Ok(bytes)
+}
+
+pub(super) fn refusal(frame: Frame) -> LoginError {
     match frame {
         Frame::Refuse(refuse) => LoginError::Refused(refuse),
         other => WireError::UnexpectedFrame(other.name()).into(),

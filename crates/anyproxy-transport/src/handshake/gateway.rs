@@ -8,7 +8,7 @@ use anyproxy_wire::{
     codes::CloseCode,
     frame::Frame,
     handshake::{Transcript, choose},
-    message::{Auth, Challenge, Hello, Refuse, Welcome},
+    message::{Auth, Challenge, DEFAULT_CREDIT, Hello, Refuse, Welcome},
 };
 use bytes::Bytes;
 
@@ -182,9 +182,36 @@ impl Challenged {
         Ok(pipe.into_tunnel(settings, scope))
     }
 
+    /// Tells the client that its key is enrolled now, with the gateway's proof, and closes. Waits,
+    /// bounded, until it knows.
+    pub async fn enrolled(self, proof: [u8; 32]) {
+        let mut pipe = self.pipe;
+        let told = async {
+            let _ = pipe.send(&Frame::Welcome(no_session(proof))).await;
+            pipe.close(CloseCode::Shutdown, "enrolled").await;
+        };
+        let _ = Deadline::after(REFUSAL).bound(told).await;
+    }
+
     /// Turns the client away and waits, bounded, until it knows.
     pub async fn refuse(self, code: CloseCode, reason: &str, retry_after: Duration) {
         refuse(self.pipe, code, reason, retry_after).await;
+    }
+}
+
+/// A Welcome that says nothing but the proof.
+fn no_session(proof: [u8; 32]) -> Welcome {
+    Welcome {
+        session: [0; 16],
+        tunnel: 0,
+        proof: Some(proof),
+        generation: 0,
+        initial_credit: DEFAULT_CREDIT,
+        max_streams: Welcome::DEFAULT_MAX_STREAMS,
+        ping_interval: Welcome::DEFAULT_PING_INTERVAL,
+        dead_after: Welcome::DEFAULT_DEAD_AFTER,
+        join_key: [0; 32],
+        software: String::new(),
     }
 }
 

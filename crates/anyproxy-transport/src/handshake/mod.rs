@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! client: Connected ──log_in──▶ Tunnel
+//!                   └─enrol───▶ nothing, but the gateway knows its key
 //! gateway: Arrival ──greet──▶ Greeting ──challenge──▶ Challenged ──welcome──▶ Tunnel
-//!                                 └──refuse           └──refuse
+//!                                 └──refuse           ├──refuse
+//!                                                     └──enrolled (no tunnel)
 //! ```
 //!
 //! The gateway's side is a chain of types that own the connection, so no step can be left out and
@@ -26,9 +28,14 @@
 )]
 
 mod client;
+mod enrol;
 mod gateway;
 mod pipe;
 
 pub use client::{JoinKey, Login, LoginError, Method};
+pub use enrol::Enrolment;
 pub use gateway::{Challenged, Greeting, TunnelLimits};
 pub(crate) use pipe::{Pipe, QuicPipe, WsPipe};
+
+/// What each end says that it is.
+const SOFTWARE: &str = concat!("anyproxy/", env!("CARGO_PKG_VERSION"));

@@ -50,6 +50,18 @@ impl fmt::Display for Pin {
 }
 
 impl Pin {
+    /// A pin of its bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// The pin of a certificate's public key; `None` when it is no X.509 version 3 certificate.
     #[must_use]
     pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyproxy_wire::codes::{CloseCode, ForwardCode, OpenCode, StreamCode};
 use anyproxy_wire::frame::{Frame, Stage};
+use anyproxy_wire::handshake::{KeyProof, TokenProof};
 use anyproxy_wire::message::*;
 use bytes::Bytes;
 
@@ -21,6 +22,7 @@ pub(crate) fn stage(frame: &Frame) -> Stage {
 pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
     let mut frames = openings();
     frames.extend(welcomes());
+    frames.extend(enrolled());
     frames.extend(control());
     frames.extend(forwards());
     frames.extend(opens());
@@ -110,6 +112,53 @@ fn welcomes() -> Vec<(&'static str, Frame)> {
         ("Auth, join", auth(&hex(JOINING_PROOF), Some(handshake_value("join proof")))),
         ("Welcome", Frame::Welcome(welcome)),
         ("Welcome, all fields", Frame::Welcome(full)),
+    ]
+}
+
+/// A value of the table in "Keys and tokens", or of the constants.
+pub(crate) fn value<const N: usize>(heading: &str, name: &str) -> [u8; N] {
+    let rows = rows(heading);
+    let row = rows.iter().find(|cells| cells[0] == name).unwrap();
+    hex(&row[1]).try_into().unwrap()
+}
+
+fn enrolled() -> Vec<(&'static str, Frame)> {
+    let hello = |method| Frame::Hello(Hello { methods: vec![method], ..hello() });
+    let challenge = |method| {
+        let (nonce, binding) = ([0x9a; 32], Binding::Exporter);
+        Frame::Challenge(Challenge { version: 1, features: 0, method, nonce, binding })
+    };
+    let auth =
+        |proof: Vec<u8>| Frame::Auth(Auth { proof: SecretBytes::new(proof), join_proof: None });
+    let key: [u8; 32] = value("## 13. Golden bytes", "its public key");
+    let values = "### Keys and tokens";
+    let proof = KeyProof { key, signature: value(values, "signature, key") };
+    let token = TokenProof {
+        token: [0x70; 8],
+        key,
+        signature: value(values, "signature, token"),
+        proof: value(values, "proof, token"),
+    };
+    let welcome = Welcome {
+        session: [0; 16],
+        tunnel: 0,
+        proof: Some(value(values, "Welcome.proof, token")),
+        generation: 0,
+        initial_credit: DEFAULT_CREDIT,
+        max_streams: Welcome::DEFAULT_MAX_STREAMS,
+        ping_interval: Welcome::DEFAULT_PING_INTERVAL,
+        dead_after: Welcome::DEFAULT_DEAD_AFTER,
+        join_key: [0; 32],
+        software: String::new(),
+    };
+    vec![
+        ("Hello, key", hello(3)),
+        ("Challenge, key", challenge(3)),
+        ("Auth, key", auth(proof.to_bytes())),
+        ("Hello, token", hello(4)),
+        ("Challenge, token", challenge(4)),
+        ("Auth, token", auth(token.to_bytes())),
+        ("Welcome, token", Frame::Welcome(welcome)),
     ]
 }
 

@@ -94,8 +94,22 @@ impl Authority {
         key: &KeyPair,
         now: SystemTime,
     ) -> Result<String, CertsError> {
+        self.issue_for(names, key, (now, LEAF_LIFE))
+    }
+
+    /// The same, valid for `life` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](Self::issue).
+    pub(crate) fn issue_for(
+        &self,
+        names: &[String],
+        key: &KeyPair,
+        (now, life): (SystemTime, Duration),
+    ) -> Result<String, CertsError> {
         let name = names.first().map_or("anyproxy gateway", String::as_str);
-        let mut params = params(name, now, self.rest_of_life(now).min(LEAF_LIFE))?;
+        let mut params = params(name, now, self.rest_of_life(now).min(life))?;
         params.subject_alt_names = CertificateParams::new(names)?.subject_alt_names;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

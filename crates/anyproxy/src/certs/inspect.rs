@@ -50,6 +50,15 @@ pub fn expiry_of(certificate: &[u8]) -> Option<Expiry> {
     Some(Expiry(certificate.validity().not_after))
 }
 
+/// From when to when the first certificate of a PEM text is valid, in seconds since 1970; `None` if it
+/// holds none.
+pub(crate) fn validity(pem: &[u8]) -> Option<(i64, i64)> {
+    inspect(pem, |certificate| {
+        let validity = certificate.validity();
+        (validity.not_before.timestamp(), validity.not_after.timestamp())
+    })
+}
+
 /// The names that the first certificate of a PEM text carries; `None` if it holds none.
 pub(super) fn names(pem: &[u8]) -> Option<Vec<String>> {
     inspect(pem, |certificate| {

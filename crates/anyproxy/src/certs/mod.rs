@@ -19,6 +19,7 @@ pub use authority::Authority;
 pub(crate) use authority::new_key;
 pub use directory::{Directory, Done};
 pub use error::CertsError;
+pub(crate) use inspect::validity;
 pub use inspect::{Expiry, authority_pin, expiry, expiry_of};
 
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// Names that reach a gateway on its own machine.
-const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+pub(crate) const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Makes or renews what is in the directory, and says what was done.
 ///

@@ -5,16 +5,29 @@ use std::{path::PathBuf, time::Duration};
 use anyproxy_transport::tls::Pin;
 use clap::Args;
 
-use super::{AdminArgs, with_fix};
-use crate::values::{
-    ClientTransport, ForwardFlag, HostPort, Method, client_id, duration, gateway, group_name,
+use super::{AdminArgs, JoinArgs, RollCommand, with_fix};
+use crate::{
+    join::Identity,
+    values::{
+        ClientTransport, ForwardFlag, HostPort, Method, client_id, duration, gateway, group_name,
+    },
 };
 
 /// Flags of `anyproxy client`; each wins over its key in the configuration file.
 ///
-/// They are enough to run a client without any file, with the secret in `ANYPROXY_SECRET`.
+/// They are enough to run a client without any file, with a token or with the secret in `ANYPROXY_SECRET`.
 #[derive(Debug, Clone, Default, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ClientArgs {
+    /// What to do at the gateway instead.
+    #[command(subcommand)]
+    pub roll: Option<RollCommand>,
+    /// How it joins.
+    #[command(flatten)]
+    pub join: JoinArgs,
+    /// Who it is since it joined.
+    #[arg(skip)]
+    pub identity: Option<Identity>,
     /// The configuration file (see docs/configuration.md)
     #[arg(short, long, env = "ANYPROXY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -5,9 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::{AdminArgs, with_fix};
-use crate::values::{GatewayTransport, Listeners, duration, listen};
+use crate::values::{GatewayTransport, HostPort, Listeners, duration, listen};
 
 /// Flags of `anyproxy gateway`; each wins over its key in the configuration file.
+///
+/// Without a configuration file and a certificate it makes all that it needs, and says how clients join.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GatewayArgs {
     /// The configuration file (see docs/configuration.md)
@@ -20,13 +22,24 @@ pub struct GatewayArgs {
         value_name = "IP:PORT",
         value_parser = with_fix(listen),
         // Not from the comment, in which rustdoc takes the address for a link.
-        help = "Where clients connect: UDP for QUIC and TCP for the WebSocket [default: [::]:8443]"
+        help = "Where clients connect: UDP for QUIC and TCP for the WebSocket [default: \
+                [::]:8443; without --config and --advertise 127.0.0.1:8443]"
     )]
     pub listen: Option<SocketAddr>,
+    /// The address at which clients reach the gateway, which their tokens carry.
+    #[arg(
+        long,
+        env = "ANYPROXY_ADVERTISE",
+        value_name = "HOST:PORT",
+        value_parser = with_fix(str::parse::<HostPort>),
+        help = "The address at which clients reach the gateway, which join tokens carry [default: \
+                the one to listen on, if that is loopback]"
+    )]
+    pub advertise: Option<HostPort>,
     /// Which transports to serve [default: both]
     #[arg(long, env = "ANYPROXY_TRANSPORT")]
     pub transport: Option<GatewayTransport>,
-    /// The certificate chain, PEM
+    /// The certificate chain, PEM [default: without --config the gateway makes its own]
     #[arg(long, env = "ANYPROXY_CERTIFICATE", value_name = "FILE")]
     pub certificate: Option<PathBuf>,
     /// The certificate's private key, PEM
@@ -63,7 +76,7 @@ pub struct GatewayArgs {
     )]
     pub mixed: Option<Listeners>,
     /// The directory of the groups that `anyproxy group` manages [default: anyproxy-data beside the
-    /// configuration file]
+    /// configuration file; without one ~/.local/state/anyproxy/gateway, for root /var/lib/anyproxy/gateway]
     #[arg(long, env = "ANYPROXY_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// How long live connections may go on at shutdown, in seconds or with a unit [default: 10s]

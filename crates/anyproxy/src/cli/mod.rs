@@ -1,12 +1,14 @@
 //! The command line.
 //!
 //! Each flag that stands for a setting has an environment variable, shown in `--help`. No flag
-//! takes a secret: whatever is on a command line is seen by every user of the machine.
+//! takes a secret: whatever is on a command line is seen by every user of the machine. The one exception is
+//! `--join`, whose token is void once it was used, and after ten minutes.
 
 mod admin;
 mod client;
 mod gateway;
 mod group;
+mod join;
 mod tools;
 
 use std::path::PathBuf;
@@ -19,6 +21,10 @@ pub use gateway::GatewayArgs;
 pub use group::{
     GroupAddArgs, GroupArgs, GroupCommand, GroupListArgs, GroupPasswdArgs, GroupRemoveArgs,
     GroupSecretArgs, GroupSetArgs, SecretOutArgs, ShareArgs,
+};
+pub use join::{
+    ClientRevokeArgs, JoinArgs, RollCommand, RollListArgs, StoreArgs, TokenArgs, TokenCommand,
+    TokenCreateArgs, TokenRevokeArgs, TokenText,
 };
 pub use tools::{CertsArgs, CheckArgs, DemoArgs, HashPasswordArgs, HealthArgs, Kind};
 
@@ -42,9 +48,11 @@ pub enum Command {
     /// Run a gateway: clients connect to it, users reach their services through it
     Gateway(GatewayArgs),
     /// Run a client: connect private services to a gateway
-    Client(ClientArgs),
+    Client(Box<ClientArgs>),
     /// Manage groups of a gateway, while it runs or not
     Group(GroupArgs),
+    /// Let clients join a gateway with tokens
+    Token(TokenArgs),
     /// Make the gateway's own CA and certificate, and secrets of groups
     Certs(CertsArgs),
     /// Make a secret or the hash of a password for the gateway's configuration

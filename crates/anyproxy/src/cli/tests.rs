@@ -189,3 +189,32 @@ fn every_key_of_a_file_is_documented() {
     }
     assert!(tables.iter().all(|keys| keys.len() >= 2), "{tables:?}");
 }
+
+#[test]
+fn a_client_joins_and_is_managed_under_one_word() {
+    let line = "anyproxy client --join apj1_secret --forward 8000:localhost:3000 \
+                --forward udp:5353:10.0.0.1:53";
+    let cli = parse(line).unwrap();
+    let Command::Client(args) = &cli.command else { panic!("{cli:?}") };
+    assert_eq!(*args.join.join.as_ref().unwrap().0, "apj1_secret");
+    assert!(args.roll.is_none() && args.forward.len() == 2);
+    assert!(!format!("{cli:?}").contains("apj1_secret"), "{cli:?}");
+    for line in ["anyproxy client list --json -c g", "anyproxy client revoke laptop --data-dir d"] {
+        let cli = parse(line).unwrap();
+        let Command::Client(args) = &cli.command else { panic!("{cli:?}") };
+        assert!(args.roll.is_some(), "{cli:?}");
+    }
+    for wrong in [
+        "anyproxy client --join a --join-file b",
+        "anyproxy client --join a --pin sha256:0",
+        "anyproxy client --join a --group b",
+        "anyproxy client --join a list",
+    ] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
+    let cli = parse("anyproxy token create --ttl 5m --advertise gw.example.com:8443").unwrap();
+    let Command::Token(TokenArgs { command: TokenCommand::Create(args) }) = cli.command else {
+        panic!("{cli:?}")
+    };
+    assert_eq!(args.ttl, Duration::from_secs(300));
+}

@@ -22,6 +22,8 @@ pub type Text = Spanned<String>;
 pub struct RawGateway {
     /// Where clients connect.
     pub listen: Option<Text>,
+    /// Where clients reach it.
+    pub advertise: Option<Text>,
     /// `quic`, `ws` or `both`.
     pub transport: Option<Text>,
     /// The certificate chain, PEM.

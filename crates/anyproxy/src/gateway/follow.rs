@@ -41,6 +41,11 @@ impl Feed {
         feed
     }
 
+    /// Where the store is, if there can be one.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        self.directory.clone()
+    }
+
     /// The groups to serve now.
     pub(super) fn groups(&self) -> &[GroupConfig] {
         &self.serving

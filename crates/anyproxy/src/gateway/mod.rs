@@ -1,10 +1,11 @@
 //! `anyproxy gateway`: from settings to a running gateway.
 
+mod enrolled;
 mod follow;
 mod limits;
 mod reload;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyproxy_admin::Recent;
 use anyproxy_gateway::{
@@ -13,6 +14,7 @@ use anyproxy_gateway::{
 };
 use anyproxy_transport::{ListenConfig, Offer, net::System};
 
+use enrolled::ClientRoll;
 use follow::Feed;
 use reload::Reloader;
 pub(crate) use reload::Sources;
@@ -23,6 +25,7 @@ use crate::{
     files,
     groups::{self, GroupSettings},
     manager::{Manager, Sockets},
+    own::Own,
     settings::GatewaySettings,
     signals::{Signals, Wish},
     store,
@@ -40,7 +43,7 @@ use crate::{
 pub(crate) async fn run(
     mut settings: GatewaySettings,
     sources: Sources,
-    sockets: Sockets,
+    (sockets, own): (Sockets, Option<Own>),
     recent: Arc<Recent>,
 ) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
@@ -48,12 +51,17 @@ pub(crate) async fn run(
     let mut reloader = Reloader::new(sources, &settings);
     let mut feed = feed(&mut settings)?;
     let telling = settings.admin.clone();
+    let roll = ClientRoll::new(feed.directory());
     let config = configure(settings, feed.groups(), files::raise_limit());
     let system = Arc::new(system(sockets)?);
-    let gateway = Gateway::start(&config, Arc::<System>::clone(&system), drain)?;
+    let net = Arc::<System>::clone(&system);
+    let gateway = Gateway::start_enrolling(&config, net, drain, Arc::new(roll.clone()))?;
     tell(gateway.addresses());
     let subject = GatewaySubject::new(&gateway, reloader.expiries(), recent);
     let _admin = Admin::start(&telling, &*system, subject)?;
+    if let Some(own) = &own {
+        own.invite(gateway.addresses())?;
+    }
     for socket in system.unused_sockets() {
         tracing::warn!(%socket, "the service manager holds a socket that nothing is configured to listen at; \
             make its address and the configured one the same");
@@ -73,8 +81,16 @@ pub(crate) async fn run(
             never = manager.stay_alive() => match never {},
             () = reloader.certificates_changed() => reloader.certificates(&gateway).await,
             never = feed.follow(&gateway) => match never {},
+            never = roll.follow(&gateway) => match never {},
+            never = renew(own.as_ref()) => match never {},
         }
     }
+    end(gateway, drain, &manager, &mut signals).await;
+    Ok(())
+}
+
+/// Drains, for `drain` at most or until a second signal, and says how it ended.
+async fn end(gateway: Gateway, drain: Duration, manager: &Manager, signals: &mut Signals) {
     tracing::info!(
         ?drain,
         users = gateway.users(),
@@ -95,7 +111,14 @@ pub(crate) async fn run(
         Ended::Cut(users) => tracing::info!(users, "gateway ended; connections were cut"),
         Ended::Stuck(tasks) => tracing::error!(tasks, "gateway ended; tasks were left"),
     }
-    Ok(())
+}
+
+/// Renews the certificates that the gateway made for itself.
+async fn renew(own: Option<&Own>) -> Infallible {
+    match own {
+        Some(own) => own.keep_renewed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The system's sockets, with those that were bound for this process.

@@ -169,7 +169,7 @@ fn effect(premises: &Premises, name: &str, user: Option<&str>) -> String {
     }
 }
 
-fn say(out: &mut dyn Write, text: &str) -> Result<(), ManageError> {
+pub(super) fn say(out: &mut dyn Write, text: &str) -> Result<(), ManageError> {
     writeln!(out, "{text}").map_err(ManageError::Output)
 }
 

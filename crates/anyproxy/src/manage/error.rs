@@ -67,6 +67,39 @@ pub enum ManageError {
     /// A place was named for a secret that nobody generates.
     #[error("--secret-out is for a generated password")]
     NothingToWrite,
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// A token would live too long, or not at all.
+    #[error("a token lives from 1 second to 7 days")]
+    Life,
+    /// There is no group to join.
+    #[error("the gateway has no group that a client could join")]
+    NoGroup,
+    /// There are several groups.
+    #[error("there are several groups: {}", .0.join(", "))]
+    WhichGroup(Vec<String>),
+    /// It is not known where clients reach the gateway.
+    #[error("it is not known at which address clients reach this gateway")]
+    NoAddress,
+    /// It is not known which certificate the gateway shows.
+    #[error("it is not known which certificate the gateway shows, so no token can name it")]
+    NoCertificate,
+    /// There is no such token.
+    #[error("there is no token `{0}`")]
+    NoSuchToken(String),
+    /// A used token cannot be taken back.
+    #[error("this token was used; its client is `{0}`")]
+    TokenUsed(String),
+    /// There is no such client.
+    #[error("no client `{0}` has joined, or it was revoked")]
+    NoSuchClient(String),
     /// Nothing was asked for.
     #[error("nothing to set")]
     NothingToSet,
@@ -113,6 +146,23 @@ impl ManageError {
             Self::NothingToWrite => {
                 Some("add --generate, or leave --secret-out out and type the password".into())
             }
+            Self::Read { path, .. } => {
+                Some(format!("run as a user that can read {}", path.display()))
+            }
+            Self::Life => Some("use --ttl 10m, for example".into()),
+            Self::NoGroup => Some("add one with `anyproxy group add NAME`".into()),
+            Self::WhichGroup(_) => Some("name one with --group".into()),
+            Self::NoAddress => Some(
+                "add --advertise HOST:PORT with a name or address that clients can reach; or set \
+                 `advertise` in the gateway's file, or start it with that flag"
+                    .into(),
+            ),
+            Self::NoCertificate => {
+                Some("name the gateway's configuration file with --config".into())
+            }
+            Self::NoSuchToken(_) => Some("`anyproxy token list` shows those there are".into()),
+            Self::TokenUsed(id) => Some(format!("end that one: anyproxy client revoke {id}")),
+            Self::NoSuchClient(_) => Some("`anyproxy client list` shows those there are".into()),
             Self::NothingToSet => Some(
                 "use --forwards, --max-sessions, --max-connections, --max-flows or --bandwidth"
                     .into(),

@@ -47,11 +47,23 @@ impl Place {
         keep: impl FnOnce(&str) -> Result<T, ManageError>,
     ) -> Result<T, ManageError> {
         let secret = crate::password::generate_secret().map_err(PasswordError::from)?;
+        let line = Zeroizing::new(format!("secret (shown this once): {}", *secret));
+        self.hand_over(out, (&secret, &line), again, || keep(&secret))
+    }
+
+    /// The same with a secret that is there; a person on a terminal is shown `line`.
+    pub(super) fn hand_over<T>(
+        &self,
+        out: &mut dyn Write,
+        (secret, line): (&str, &str),
+        again: &str,
+        keep: impl FnOnce() -> Result<T, ManageError>,
+    ) -> Result<T, ManageError> {
         // The file first: a group whose secret nobody has would be of no use.
         if let Self::File(path) = self {
-            write_private(path, &secret)?;
+            write_private(path, secret)?;
         }
-        let kept = keep(&secret);
+        let kept = keep();
         let lost = |cause| ManageError::Lost { again: again.into(), cause };
         match (self, &kept) {
             (Self::File(path), Err(_)) => {
@@ -59,10 +71,10 @@ impl Place {
                 let _stays = fs::remove_file(path);
             }
             (Self::Screen, Ok(_)) => {
-                show(out, format_args!("secret (shown this once): {}", *secret)).map_err(lost)?;
+                show(out, format_args!("{line}")).map_err(lost)?;
             }
             (Self::Output, Ok(_)) => {
-                show(out, format_args!("{}", *secret)).map_err(lost)?;
+                show(out, format_args!("{secret}")).map_err(lost)?;
             }
             (Self::File(_), Ok(_)) | (Self::Screen | Self::Output, Err(_)) => {}
         }

@@ -132,37 +132,19 @@ pub(super) fn run(
     let stored = stored.map(|group| Entry::of(group, Source::Store, &names));
     let entries: Vec<_> = file.chain(stored).collect();
     if args.json {
-        return json(&entries, out).map_err(ManageError::Output);
+        return super::json(&entries, out);
     }
-    table(&entries, out).map_err(ManageError::Output)?;
+    if entries.is_empty() {
+        let none = "no groups; add one with `anyproxy group add NAME`";
+        writeln!(out, "{none}").map_err(ManageError::Output)?;
+    } else {
+        let rows = entries.iter().map(|entry| entry.cells().to_vec());
+        super::table(&["NAME", "SOURCE", "USERS", "PORTS", "LIMITS"], rows, out)?;
+    }
     if premises.config.is_none() {
         // Groups of the file were not looked for, which whoever reads this should know.
         let note = "note: groups of a configuration file are shown with --config FILE";
         writeln!(io::stderr(), "{note}").map_err(ManageError::Output)?;
-    }
-    Ok(())
-}
-
-fn json(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, entries)?;
-    writeln!(out)
-}
-
-fn table(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
-    if entries.is_empty() {
-        return writeln!(out, "no groups; add one with `anyproxy group add NAME`");
-    }
-    let head = ["NAME", "SOURCE", "USERS", "PORTS", "LIMITS"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(head).chain(entries.iter().map(Entry::cells)).collect();
-    let mut widths = [0; 5];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
-        }
-    }
-    for row in &rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ pub struct ClientSettings {
     pub client_id: String,
     /// Parallel sessions, each with a tunnel of its own; at least one.
     pub replicas: u32,
-    /// The group's secret.
+    /// The group's secret, or the seed of the client's own key.
     pub secret: Secret,
     /// How it is proven.
     pub method: Method,
@@ -89,7 +89,10 @@ impl ClientSettings {
         raw: &RawClient,
     ) -> Result<Self, ConfigError> {
         let gateway = gateway(input, args, raw)?;
-        let method = input.pick(args.method, raw.method.as_ref(), choice)?.unwrap_or_default();
+        let method = match args.identity {
+            Some(_) => Method::Key,
+            None => input.pick(args.method, raw.method.as_ref(), choice)?.unwrap_or_default(),
+        };
         Ok(Self {
             server_name: expected_name(input, args, raw, &gateway)?,
             route: route(input, args, raw, &gateway)?,
@@ -126,17 +129,21 @@ impl ClientSettings {
 }
 
 fn gateway(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<HostPort, ConfigError> {
-    let given = input.pick(args.gateway.clone(), raw.gateway.as_ref(), values::gateway)?;
+    let joined = args.identity.as_ref().map(|identity| identity.gateway.clone());
+    let given = args.gateway.clone().or(joined);
+    let given = input.pick(given, raw.gateway.as_ref(), values::gateway)?;
     given.ok_or_else(|| {
         input.error_whole(Problem::Missing {
             what: "no gateway is named",
-            fix: "use --gateway HOST:PORT, ANYPROXY_GATEWAY, or `gateway` in the file",
+            fix: "use --join TOKEN, with what `anyproxy token create` prints on the gateway; or \
+                  --gateway HOST:PORT, ANYPROXY_GATEWAY, or `gateway` in the file",
         })
     })
 }
 
 fn group(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<String, ConfigError> {
-    let given = input.pick(args.group.clone(), raw.group.as_ref(), group_name)?;
+    let joined = args.identity.as_ref().map(|identity| identity.group.clone());
+    let given = input.pick(joined.or(args.group.clone()), raw.group.as_ref(), group_name)?;
     given.ok_or_else(|| {
         input.error_whole(Problem::Missing {
             what: "no group is named",
@@ -146,7 +153,8 @@ fn group(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<String
 }
 
 fn id(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<String, ConfigError> {
-    let given = input.pick(args.client_id.clone(), raw.client_id.as_ref(), client_id)?;
+    let joined = args.identity.as_ref().map(|identity| identity.client_id.clone());
+    let given = input.pick(joined.or(args.client_id.clone()), raw.client_id.as_ref(), client_id)?;
     let host = || input.outside.host_name().and_then(|name| client_id(&name).ok());
     given.or_else(host).ok_or_else(|| {
         input.error_whole(Problem::Missing {
@@ -163,8 +171,11 @@ fn secret(
     raw: &RawClient,
     method: Method,
 ) -> Result<Secret, ConfigError> {
+    if let Some(identity) = &args.identity {
+        return Ok(identity.seed.clone());
+    }
     let strength = match method {
-        Method::Secret => Strength::Generated,
+        Method::Secret | Method::Key => Strength::Generated,
         Method::Password => Strength::Any,
     };
     if let Some(text) = raw.secret.as_ref().filter(|text| text.get_ref() != "-") {

@@ -1,19 +1,23 @@
 //! The data directory, and what is in it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use super::{gateway::TUNNEL_PORT, input::Input};
 use crate::{
-    cli::GroupArgs,
+    cli::StoreArgs,
     config::{
         ConfigError, Place, Problem, open_mode,
         raw::{RawGateway, Text},
     },
     failure::chain,
     groups::{GroupOutline, GroupSettings},
+    own::places,
     settings::{Outside, Warning},
     store::{Access, FILE, Store},
-    values::listen,
+    values::{HostPort, listen},
 };
 
 /// The directory that is used when none is named, beside the configuration file.
@@ -90,6 +94,10 @@ pub struct Premises {
     pub certificate: Option<PathBuf>,
     /// The port at which clients connect, as far as the file tells; 0: the system chooses.
     pub tunnel_port: u16,
+    /// Where clients connect, if the file says so.
+    pub listen: Option<SocketAddr>,
+    /// The address at which clients reach the gateway, if the file says so.
+    pub advertise: Option<HostPort>,
 }
 
 impl Premises {
@@ -98,10 +106,14 @@ impl Premises {
     /// # Errors
     ///
     /// When it cannot be read, or neither a file nor a directory is named.
-    pub fn load(args: &GroupArgs, outside: &mut dyn Outside) -> Result<Self, ConfigError> {
-        let input = Input::open(args.config.as_deref(), outside)?;
+    pub fn load(
+        config: Option<&Path>,
+        flag: Option<&Path>,
+        outside: &mut dyn Outside,
+    ) -> Result<Self, ConfigError> {
+        let input = Input::open(config, outside)?;
         let raw: RawGateway = input.parse()?;
-        let data_dir = data_dir(&input, args.data_dir.as_deref(), raw.data_dir.as_ref());
+        let data_dir = data_dir(&input, flag, raw.data_dir.as_ref()).or_else(of_no_file);
         let data_dir = data_dir.ok_or_else(|| {
             input.error_whole(Problem::Missing {
                 what: "it is not known whose groups are meant",
@@ -112,10 +124,31 @@ impl Premises {
         let listening = input.pick(None, raw.listen.as_ref(), listen)?;
         Ok(Self {
             tunnel_port: listening.map_or(TUNNEL_PORT, |addr| addr.port()),
-            data_dir,
-            config: args.config.clone(),
+            listen: listening,
+            advertise: input.pick(None, raw.advertise.as_ref(), str::parse)?,
+            config: config.map(Into::into),
             groups: super::groups::outlines(&input, &raw.group)?,
-            certificate: raw.certificate.as_ref().map(|path| input.path(path).value),
+            certificate: match &raw.certificate {
+                Some(path) => Some(input.path(path).value),
+                // What a gateway without a file has made for itself.
+                None => Some(data_dir.path().join("gateway.crt")).filter(|path| path.exists()),
+            },
+            data_dir,
         })
     }
+
+    /// The same, from the flags of other commands.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn of_store(args: &StoreArgs, outside: &mut dyn Outside) -> Result<Self, ConfigError> {
+        Self::load(args.config.as_deref(), args.data_dir.as_deref(), outside)
+    }
+}
+
+/// The data directory of a gateway without a file, if one has run.
+fn of_no_file() -> Option<DataDir> {
+    let directory = places::gateway()?;
+    directory.join(FILE).exists().then_some(DataDir::Default(directory))
 }

@@ -27,11 +27,11 @@ use crate::{
         raw::{OneOrMany, RawGateway},
     },
     groups::GroupSettings,
-    values::{GatewayTransport, Listeners, choice, listen, ws_path},
+    values::{GatewayTransport, HostPort, Listeners, choice, listen, ws_path},
 };
 
 /// The port at which clients connect, for both transports.
-pub(super) const TUNNEL_PORT: u16 = 8443;
+pub(crate) const TUNNEL_PORT: u16 = 8443;
 /// The port of the HTTP proxy.
 const HTTP_PORT: u16 = 8088;
 /// The port of the SOCKS5 proxy.
@@ -44,6 +44,8 @@ pub(super) const WS_PATH: &str = "/anyproxy";
 pub struct GatewaySettings {
     /// Where clients connect: UDP for QUIC, TCP for the WebSocket, the same port number.
     pub listen: SocketAddr,
+    /// The address at which clients reach it, for join tokens.
+    pub advertise: Option<HostPort>,
     /// Which transports are served.
     pub transport: GatewayTransport,
     /// The certificate chain and its key.
@@ -116,6 +118,7 @@ impl GatewaySettings {
         let files = identity::of_tunnels(input, args, raw)?;
         Ok(Self {
             listen: input.pick(args.listen, raw.listen.as_ref(), listen)?.unwrap_or(everywhere),
+            advertise: input.pick(args.advertise.clone(), raw.advertise.as_ref(), str::parse)?,
             transport: input
                 .pick(args.transport, raw.transport.as_ref(), choice)?
                 .unwrap_or_default(),

@@ -32,6 +32,7 @@ pub use admin::AdminSettings;
 pub use client::ClientSettings;
 pub use data::{DataDir, Premises};
 pub use forwards::ForwardSettings;
+pub(crate) use gateway::TUNNEL_PORT;
 pub use gateway::{GatewaySettings, HttpsSettings};
 pub(crate) use input::Strength;
 pub use limits::{ClientLimits, GatewayLimits};

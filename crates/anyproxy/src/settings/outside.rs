@@ -32,6 +32,11 @@ pub trait Outside {
     /// The host's name, if it has one.
     fn host_name(&self) -> Option<String>;
 
+    /// The join token of `ANYPROXY_JOIN`, if it is set and not empty. It is a secret.
+    fn join_variable(&self) -> Option<String> {
+        None
+    }
+
     /// A variable about HTTP proxies, such as `HTTPS_PROXY` or `ANYPROXY_PROXY_PASSWORD`, if it is set and not
     /// empty. It may hold a password.
     fn proxy_variable(&self, name: &str) -> Option<Vec<u8>> {
@@ -58,6 +63,10 @@ impl Outside for Process {
 
     fn host_name(&self) -> Option<String> {
         host_name()
+    }
+
+    fn join_variable(&self) -> Option<String> {
+        std::env::var("ANYPROXY_JOIN").ok().filter(|value| !value.is_empty())
     }
 
     fn proxy_variable(&self, name: &str) -> Option<Vec<u8>> {

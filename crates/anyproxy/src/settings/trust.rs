@@ -21,6 +21,11 @@ pub(super) fn expected_name(
         let origin = Origin::Flag("--server-name");
         return server_name(flag).map_err(|problem| input.error(&origin, problem));
     }
+    if let Some(identity) = &args.identity {
+        let origin = Origin::Flag("--join");
+        return server_name(&identity.gateway.host)
+            .map_err(|problem| input.error(&origin, problem));
+    }
     if let Some(raw) = &raw.server_name {
         return input.read(raw, server_name);
     }
@@ -58,6 +63,9 @@ pub(super) fn and_extra(
 
 /// A flag for any kind of trust replaces both keys of the file.
 fn base(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<Trust, ConfigError> {
+    if let Some(identity) = &args.identity {
+        return Ok(identity.pin.map_or(Trust::System, Trust::Pin));
+    }
     if let Some(path) = &args.ca {
         return ca(input, &Given { value: path.clone(), origin: Origin::Flag("--ca") });
     }

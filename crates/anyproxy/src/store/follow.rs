@@ -16,6 +16,17 @@ pub enum News {
     Gone,
 }
 
+/// What a look for something in the store brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen<T> {
+    /// Nothing has changed.
+    Nothing,
+    /// All of it, after a change.
+    Change(T),
+    /// The file was there and is not any more.
+    Gone,
+}
+
 /// Looks at a store again and again.
 #[derive(Debug)]
 pub struct Follower {
@@ -46,11 +57,27 @@ impl Follower {
     ///
     /// Those of opening and reading. The next look starts afresh.
     pub fn look(&mut self) -> Result<News, StoreError> {
+        Ok(match self.look_for(Store::groups)? {
+            Seen::Nothing => News::None,
+            Seen::Change(groups) => News::Groups(groups),
+            Seen::Gone => News::Gone,
+        })
+    }
+
+    /// The same for whatever `read` takes from the store. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening and reading. The next look starts afresh.
+    pub fn look_for<T>(
+        &mut self,
+        read: impl FnOnce(&Store) -> Result<T, StoreError>,
+    ) -> Result<Seen<T>, StoreError> {
         let known = self.open.take();
         let path = self.directory.join(FILE);
         // An open file that was replaced or removed would never change again.
         let known = match (known, file_id(&path)) {
-            (Some(_), None) if !path.exists() => return Ok(News::Gone),
+            (Some(_), None) if !path.exists() => return Ok(Seen::Gone),
             (Some(known), now) if known.file == now => Some(known),
             (Some(_) | None, _) => None,
         };
@@ -59,26 +86,30 @@ impl Follower {
                 let version = known.store.version()?;
                 if version == known.version {
                     self.open = Some(known);
-                    return Ok(News::None);
+                    return Ok(Seen::Nothing);
                 }
-                self.read(Open { version, ..known })
+                self.read(Open { version, ..known }, read)
             }
             None => {
                 let file = file_id(&path);
                 let Some(store) = Store::open(&self.directory, Access::Read)? else {
-                    return Ok(News::None);
+                    return Ok(Seen::Nothing);
                 };
                 // Before the groups: what is written in between is seen at the next look.
                 let version = store.version()?;
-                self.read(Open { store, version, file })
+                self.read(Open { store, version, file }, read)
             }
         }
     }
 
-    fn read(&mut self, open: Open) -> Result<News, StoreError> {
-        let groups = open.store.groups()?;
+    fn read<T>(
+        &mut self,
+        open: Open,
+        read: impl FnOnce(&Store) -> Result<T, StoreError>,
+    ) -> Result<Seen<T>, StoreError> {
+        let found = read(&open.store)?;
         self.open = Some(open);
-        Ok(News::Groups(groups))
+        Ok(Seen::Change(found))
     }
 }
 

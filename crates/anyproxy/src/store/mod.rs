@@ -1,7 +1,9 @@
-//! Groups that are changed while the gateway runs: an SQLite file in the data directory.
+//! Groups that are changed while the gateway runs, tokens, and enrolled clients: an SQLite file in the data directory.
 //!
 //! ```text
-//! anyproxy group …  ──one transaction──▶ groups.db ◀──once a second── gateway (only reads)
+//! anyproxy group …, token …  ──one transaction──▶ groups.db ◀──once a second── gateway
+//!                                                   ▲  clients that enrol    │
+//!                                                   └────────────────────────┘
 //! ```
 //!
 //! SQLite and not redb, because two processes need the file at once: the gateway follows it while a command
@@ -16,6 +18,7 @@
 //!
 //! No secret is stored: of a generated one a keyed hash, of a chosen password its Argon2id hash.
 
+mod enrolment;
 mod error;
 mod follow;
 mod open;
@@ -26,8 +29,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use enrolment::{Enrolled, Roll, StoredClient, StoredToken};
 pub use error::StoreError;
-pub use follow::{Follower, News};
+pub use follow::{Follower, News, Seen};
 pub use open::{Access, create_directory};
 
 use crate::groups::{Credential, GroupSettings};
@@ -72,6 +76,15 @@ impl Store {
         let path = directory.join(FILE);
         open::create(directory, &path)?;
         Self::open(directory, Access::Write)?.ok_or(StoreError::Gone(path))
+    }
+
+    /// Opens the store in `directory`, which must be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and when there is none.
+    pub fn open_or_gone(directory: &Path, access: Access) -> Result<Self, StoreError> {
+        Self::open(directory, access)?.ok_or_else(|| StoreError::Gone(directory.join(FILE)))
     }
 
     /// The file.
@@ -125,14 +138,16 @@ impl Store {
         })
     }
 
-    /// Removes a group with its users.
+    /// Removes a group with its users, tokens and clients.
     ///
     /// # Errors
     ///
     /// [`StoreError::NoSuchGroup`], or those of writing.
     pub fn remove(&mut self, name: &str) -> Result<(), StoreError> {
         self.writing(|transaction, path| {
-            match rows::delete(transaction, name).map_err(|error| StoreError::of(path, error))? {
+            let failed = |error| StoreError::of(path, error);
+            enrolment::remove_of(transaction, name).map_err(failed)?;
+            match rows::delete(transaction, name).map_err(failed)? {
                 0 => Err(StoreError::NoSuchGroup(name.to_owned())),
                 _ => Ok(()),
             }

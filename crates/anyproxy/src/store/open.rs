@@ -47,6 +47,12 @@ pub(super) fn existing(path: &Path, access: Access) -> Result<Option<Connection>
         Kind::Empty if access == Access::Write => schema::make(&mut connection).map_err(failed)?,
         Kind::Empty => return Ok(None),
         Kind::Ours => whole(&connection, path)?,
+        Kind::Older => {
+            whole(&connection, path)?;
+            if access == Access::Write {
+                schema::make(&mut connection).map_err(failed)?;
+            }
+        }
         Kind::Newer(version) => return Err(StoreError::Newer { path: path.into(), version }),
         Kind::Foreign => return Err(StoreError::Foreign(path.into())),
     }

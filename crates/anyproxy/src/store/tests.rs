@@ -197,10 +197,10 @@ fn what_another_program_or_a_newer_version_wrote_is_left_alone() {
     drop(store);
     let run = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
     let error = |access| Store::open(&dir.path().join("data"), access).unwrap_err();
-    run("PRAGMA user_version = 2");
+    run("PRAGMA user_version = 3");
     for access in [Access::Read, Access::Write] {
         let error = error(access);
-        assert!(matches!(error, StoreError::Newer { version: 2, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { version: 3, .. }), "{error}");
         assert!(error.fix().unwrap().contains("version"), "{error}");
     }
     run("PRAGMA application_id = 1");

@@ -37,6 +37,9 @@ pub enum Method {
     Secret,
     /// A password that a person chose, sent inside TLS and kept hashed by the gateway.
     Password,
+    /// A key that was enrolled; it comes with a token and is not to be chosen.
+    #[value(skip)]
+    Key,
 }
 
 /// What a forwarded port carries.

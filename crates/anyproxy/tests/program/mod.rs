@@ -53,6 +53,8 @@ impl Directory {
         command.args(line).current_dir(self.0.path());
         // Where its status socket is, and nobody else's.
         command.env("XDG_RUNTIME_DIR", self.0.path()).env_remove("RUNTIME_DIRECTORY");
+        // Where services without a configuration file keep what they make.
+        command.env("XDG_STATE_HOME", self.path("state"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -154,7 +156,8 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    fn start(dir: &Directory, line: &[&str]) -> Self {
+    /// A service with this command line.
+    pub(crate) fn start(dir: &Directory, line: &[&str]) -> Self {
         Self::of(dir.command(line))
     }
 

@@ -1,0 +1,157 @@
+//! A gateway without a configuration file: it makes what it needs, and says how clients join.
+//!
+//! ```text
+//! no --config, no --certificate ─▶ data directory ─┬─ ca.key, ca.crt          for good: clients pin it
+//!                                                  ├─ gateway.key, gateway.crt 90 days, renewed after 60
+//!                                                  ├─ groups.db               with the group `default`
+//!                                                  └─ default.password        of its proxy user
+//! ```
+//!
+//! What is there is kept. Everything goes into the arguments of an ordinary start, so that nothing else
+//! knows of this.
+//!
+//! Without an address for clients it listens on loopback only: nobody reaches what nobody meant to open.
+//! The group may have ports from 1024 on of the gateway's loopback, so a forward works at once, and what it opens is
+//! not public before somebody says so (`anyproxy group set`).
+
+mod certificates;
+mod error;
+mod group;
+mod invite;
+pub(crate) mod places;
+
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+pub use error::OwnError;
+
+use crate::{
+    cli::GatewayArgs,
+    config::{ConfigError, Place, Problem},
+    failure::chain,
+    settings::TUNNEL_PORT,
+    store::create_directory,
+    values::HostPort,
+};
+
+/// How often it is looked whether the certificate has to be renewed.
+const RENEWAL_PERIOD: Duration = Duration::from_secs(60 * 60);
+
+/// What a gateway without a configuration file made for itself.
+#[derive(Debug)]
+pub(crate) struct Own {
+    directory: PathBuf,
+    /// What the certificate is for.
+    names: Vec<String>,
+    advertise: Option<HostPort>,
+}
+
+/// Makes what is missing, and gives the arguments that name it; `None` if the gateway has a file or a
+/// certificate of a person's.
+///
+/// # Errors
+///
+/// When something cannot be made, or it is not known at which address clients reach the gateway.
+pub(crate) fn prepare(args: &GatewayArgs) -> Result<Option<(GatewayArgs, Own)>, OwnError> {
+    if args.config.is_some() || args.certificate.is_some() || args.key.is_some() {
+        return Ok(None);
+    }
+    let listen = listen(args)?;
+    let directory = args.data_dir.clone().or_else(places::gateway).ok_or(OwnError::NoDirectory)?;
+    create_directory(&directory)?;
+    let names = certificates::names(args.advertise.as_ref());
+    certificates::make(&directory, &names, SystemTime::now())?;
+    group::make(&directory)?;
+    let own = Own { directory: directory.clone(), names, advertise: args.advertise.clone() };
+    let args = GatewayArgs {
+        listen: Some(listen),
+        certificate: Some(directory.join(certificates::CERTIFICATE)),
+        key: Some(directory.join(certificates::KEY)),
+        data_dir: Some(directory),
+        ..args.clone()
+    };
+    Ok(Some((args, own)))
+}
+
+/// Where to listen: where clients come, and else on loopback.
+fn listen(args: &GatewayArgs) -> Result<SocketAddr, ConfigError> {
+    let on = |ip: IpAddr, port| Ok(SocketAddr::new(ip, port));
+    match (args.listen, &args.advertise) {
+        (None, None) => on(Ipv4Addr::LOCALHOST.into(), TUNNEL_PORT),
+        (None, Some(address)) if is_local(&address.host) => {
+            on(Ipv4Addr::LOCALHOST.into(), address.port)
+        }
+        (None, Some(address)) => on(Ipv6Addr::UNSPECIFIED.into(), address.port),
+        (Some(listen), Some(_)) => Ok(listen),
+        (Some(listen), None) if listen.ip().is_loopback() => Ok(listen),
+        (Some(_), None) => Err(ConfigError::new(Place::Flag("--listen"), unknown_address())),
+    }
+}
+
+/// The problem that nothing tells where clients reach the gateway.
+pub(crate) fn unknown_address() -> Problem {
+    Problem::Missing {
+        what: "it is not known at which address clients reach this gateway",
+        fix: "add --advertise HOST:PORT with a name or address that they can reach",
+    }
+}
+
+fn is_local(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+impl Own {
+    /// Renews the certificate in time, for ever; the gateway takes changed files over by itself. Cancel
+    /// safe.
+    pub(crate) async fn keep_renewed(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(RENEWAL_PERIOD).await;
+            let (directory, names) = (self.directory.clone(), self.names.clone());
+            let renewing = tokio::task::spawn_blocking(move || {
+                certificates::make(&directory, &names, SystemTime::now())
+            });
+            // A panic is logged; the next hour brings another try.
+            let Ok(Err(error)) = renewing.await else { continue };
+            let fix = error.fix().unwrap_or_default();
+            tracing::error!(error = %chain(&error), %fix, "the certificate was not renewed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listens(listen: Option<&str>, advertise: Option<&str>) -> Result<String, String> {
+        let args = GatewayArgs {
+            listen: listen.map(|text| text.parse().unwrap()),
+            advertise: advertise.map(|text| text.parse().unwrap()),
+            ..GatewayArgs::default()
+        };
+        super::listen(&args)
+            .map(|addr| addr.to_string())
+            .map_err(|error| format!("{error} {}", error.fix().unwrap_or_default()))
+    }
+
+    #[test]
+    fn nothing_is_open_to_others_unless_somebody_says_where_they_are() {
+        for (listen, advertise, expected) in [
+            (None, None, "127.0.0.1:8443"),
+            (None, Some("localhost:9000"), "127.0.0.1:9000"),
+            (None, Some("127.0.0.1:9000"), "127.0.0.1:9000"),
+            (None, Some("gw.example.com:9000"), "[::]:9000"),
+            (Some("[::1]:1"), None, "[::1]:1"),
+            (Some("0.0.0.0:1"), Some("gw.example.com:2"), "0.0.0.0:1"),
+        ] {
+            assert_eq!(listens(listen, advertise).unwrap(), expected);
+        }
+        for listen in ["0.0.0.0:8443", "[::]:8443", "192.0.2.1:8443"] {
+            let error = listens(Some(listen), None).unwrap_err();
+            assert!(error.starts_with("--listen: ") && error.contains("--advertise"), "{error}");
+        }
+    }
+}
