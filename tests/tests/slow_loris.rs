@@ -49,8 +49,10 @@ simulated! {
 
 /// Between two bytes.
 const PAUSE: Duration = Duration::from_secs(3);
-/// The proxy deadline.
+/// The proxy deadline, for users.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// `handshake_timeout`, for strangers at the tunnel port.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 
 struct Hall {
@@ -82,14 +84,12 @@ impl Hall {
         self.lab.site.user.connect(addr, Role::Proxied).await.unwrap()
     }
 
-    /// Everybody who is slow, by the name of the door and how far they get.
-    async fn dribblers(&self) -> JoinSet<(&'static str, Duration)> {
+    /// Users who are slow, by the name of the door and how far they get.
+    async fn slow_users(&self) -> JoinSet<(&'static str, Duration)> {
         let mut live = JoinSet::new();
         let addresses = self.lab.gateway.addresses().clone();
         let tls_hello = raw::client_hello(&self.certificates);
-        let (site, certificates) = (&self.lab.site, &self.certificates);
         for (door, addr, words) in [
-            ("tunnels: TLS", addresses.tunnels, tls_hello.clone()),
             ("http", addresses.http[0], request()),
             ("https: TLS", addresses.https[0], tls_hello),
             ("socks5", addresses.socks5[0], socks5()),
@@ -99,14 +99,23 @@ impl Hall {
             live.spawn(dribble(door, self.tcp(addr).await, words));
             live.spawn(dribble(door, self.tcp(addr).await, vec![]));
         }
-        for (door, addr) in
-            [("tunnels: upgrade", addresses.tunnels), ("https: head", addresses.https[0])]
-        {
-            let tls = raw::over_tls(site, certificates, addr).await;
-            live.spawn(dribble(door, tls, request()));
+        let tls = raw::over_tls(&self.lab.site, &self.certificates, addresses.https[0]).await;
+        live.spawn(dribble("https: head", tls, request()));
+        live
+    }
+
+    /// The same at the tunnel port.
+    async fn slow_tunnels(&self) -> JoinSet<(&'static str, Duration)> {
+        let mut live = JoinSet::new();
+        let (site, certificates) = (&self.lab.site, &self.certificates);
+        let tunnels = self.lab.gateway.addresses().tunnels;
+        for words in [raw::client_hello(certificates), vec![]] {
+            live.spawn(dribble("tunnels: TLS", self.tcp(tunnels).await, words));
         }
+        let tls = raw::over_tls(site, certificates, tunnels).await;
+        live.spawn(dribble("tunnels: upgrade", tls, request()));
         for transport in [Transport::Quic, Transport::WebSocket] {
-            match Raw::connect(transport, site, certificates, addresses.tunnels).await {
+            match Raw::connect(transport, site, certificates, tunnels).await {
                 Raw::WebSocket(tls) => {
                     live.spawn(dribble("tunnels: Hello in a message", *tls, message(&hello())));
                 }
@@ -199,7 +208,7 @@ fn message(payload: &[u8]) -> Vec<u8> {
 async fn dribble_frames(mut raw: Raw) -> (&'static str, Duration) {
     let began = Instant::now();
     for byte in hello() {
-        if began.elapsed() + PAUSE > DEADLINE {
+        if began.elapsed() + PAUSE > HANDSHAKE {
             break;
         }
         raw.say(&[byte]).await;
@@ -224,23 +233,22 @@ async fn slow_strangers_are_cut_at_the_deadline_and_others_served(
     hall.serves().await;
     sleep(2 * DEADLINE).await;
     let calm = hall.lab.gateway.tasks();
-    let mut live = hall.dribblers().await;
-    let all = live.len();
-    for _ in 0..8 {
+    let (tunnels, users) = (hall.slow_tunnels().await, hall.slow_users().await);
+    let came = Instant::now();
+    while came.elapsed() + PAUSE < DEADLINE {
         sleep(PAUSE).await;
-        assert_eq!(live.len(), all);
         let began = Instant::now();
         hall.serves().await;
         assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+        let strangers = if came.elapsed() < HANDSHAKE { tunnels.len() } else { 0 };
+        let (tasks, there) = (hall.lab.gateway.tasks(), strangers + users.len());
+        assert!(tasks >= calm + there, "they are still there: {there} besides {calm}, not {tasks}");
     }
-    let tasks = hall.lab.gateway.tasks();
-    assert!(tasks >= calm + all, "they are all still there: {all} besides {calm}, not {tasks}");
-    while let Some(cut) = live.join_next().await {
-        let (door, lasted) = cut.unwrap();
-        assert!(lasted > DEADLINE - SECOND, "{door}: cut too early, after {lasted:?}");
-        // At a mixed port the time begins anew when the first byte has told HTTP from SOCKS.
-        let first = if door.starts_with("mixed") { PAUSE } else { Duration::ZERO };
-        assert!(lasted < DEADLINE + first + SECOND, "{door}: cut after {lasted:?}");
+    for (slow, deadline) in [(tunnels, HANDSHAKE), (users, DEADLINE)] {
+        for (door, lasted) in slow.join_all().await {
+            let within = deadline - SECOND..deadline + SECOND;
+            assert!(within.contains(&lasted), "{door}: cut after {lasted:?}");
+        }
     }
     sleep(2 * DEADLINE).await;
     assert_eq!(hall.lab.gateway.tasks(), calm, "they hold nothing any more");
@@ -286,7 +294,7 @@ async fn slow_strangers_at_the_unix_socket_are_cut_at_the_deadline() {
         let conn = UnixStream::connect(&socket).await.unwrap();
         live.spawn(dribble("unix socket", conn, words));
     }
-    sleep(5 * PAUSE).await;
+    sleep(3 * PAUSE).await;
     assert_eq!((live.len(), gateway.tasks()), (2, calm + 2));
     // Others get their answer at once.
     let mut other = UnixStream::connect(&socket).await.unwrap();
@@ -296,7 +304,7 @@ async fn slow_strangers_at_the_unix_socket_are_cut_at_the_deadline() {
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     while let Some(cut) = live.join_next().await {
         let (_, lasted) = cut.unwrap();
-        assert!((DEADLINE - SECOND..DEADLINE + SECOND).contains(&lasted), "after {lasted:?}");
+        assert!((HANDSHAKE - SECOND..HANDSHAKE + SECOND).contains(&lasted), "after {lasted:?}");
     }
     sleep(SECOND).await;
     assert_eq!(gateway.tasks(), calm);

@@ -74,6 +74,8 @@ fn a_gateway_makes_no_files_that_it_does_not_need() {
     let files = || {
         let mut names: Vec<_> =
             fs::read_dir(dir.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        // Where the status sockets of running programs are.
+        names.retain(|name| name != "anyproxy");
         names.sort();
         names
     };

@@ -50,7 +50,7 @@ use anyproxy_transport::{
 };
 use anyproxy_wire::message::{Ingress as Entrance, Protocol, Target};
 use bytes::{Bytes, BytesMut};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::flows::Flows;
 
@@ -102,6 +102,24 @@ pub(crate) fn side(conn: Conn, early: Bytes) -> IoSide<Conn> {
     }
 }
 
+/// How a user's connection began. The time for its first request counts from there, whatever has to be
+/// told apart before.
+#[derive(Debug)]
+pub struct Beginning {
+    /// What was read from it already.
+    pub early: BytesMut,
+    /// When it was accepted.
+    pub accepted: Instant,
+}
+
+impl Beginning {
+    /// Of a connection that was accepted just now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { early: BytesMut::new(), accepted: Instant::now() }
+    }
+}
+
 /// Does `work` for a user who has not asked for anything yet, unless a drain of `scope` begins first:
 /// nobody is owed the wait for a request that may never come.
 pub(crate) async fn unless_draining<T>(scope: &Scope, work: impl Future<Output = T>) -> Option<T> {
@@ -127,7 +145,7 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
     pub async fn serve_http(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
         let users = scope.clone();
         serve(listener, scope, accept, move |conn: Conn, peer| {
-            http::serve(conn, BytesMut::new(), peer, self.clone(), users.clone())
+            http::serve(conn, Beginning::now(), peer, self.clone(), users.clone())
         })
         .await;
     }
@@ -162,7 +180,7 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
     pub async fn serve_socks5(self: Arc<Self>, listener: Listener, scope: Scope, accept: Acceptor) {
         let users = scope.clone();
         serve(listener, scope, accept, move |conn: Conn, peer| {
-            socks5::serve(conn, BytesMut::new(), peer, self.clone(), users.clone())
+            socks5::serve(conn, Beginning::now(), peer, self.clone(), users.clone())
         })
         .await;
     }
@@ -170,6 +188,11 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
     /// A deadline for the next step of a user's connection.
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::after(self.proxy_timeout)
+    }
+
+    /// The deadline for the first step of a connection that was accepted at that time.
+    pub(crate) fn first_deadline(&self, accepted: Instant) -> Deadline {
+        accepted.checked_add(self.proxy_timeout).map_or(Deadline::never(), Deadline::at)
     }
 
     /// Opens a connection to `target` for `user`, within the proxy deadline. Cancel safe.

@@ -182,6 +182,7 @@ impl Drop for Admission {
         if let Some(group) = self.registry.write().get_mut(&self.group) {
             group.roster.forget(self.identity.generation);
         }
+        self.registry.arrived();
     }
 }
 

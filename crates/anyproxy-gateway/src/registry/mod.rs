@@ -60,7 +60,7 @@ pub struct Registry {
     next: AtomicU64,
     first_generation: u64,
     turn: AtomicUsize,
-    /// Counts the tunnels that came.
+    /// Counts the tunnels that came, and the sessions that were awaited and did not.
     arrivals: watch::Sender<u64>,
 }
 
@@ -202,6 +202,12 @@ impl Registry {
         members.iter().any(|session| !tried.contains(&session.way()))
     }
 
+    /// Whether a session of `group` is about to be in the table. Its client is told first, and what it
+    /// believes its users may.
+    fn awaits(&self, group: &str) -> bool {
+        self.read().get(group).is_some_and(|group| group.roster.awaits())
+    }
+
     /// The session of `group` with the fewest live streams that was not tried; ties take turns.
     fn pick(&self, group: &str, tried: &[u64]) -> Option<Arc<Session>> {
         let groups = self.read();
@@ -214,7 +220,7 @@ impl Registry {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Tells those who wait for a better session than they had that a tunnel came.
+    /// Tells those who wait for a better session than they had that a tunnel came, or that one does not.
     fn arrived(&self) {
         self.arrivals.send_modify(|count| *count = count.wrapping_add(1));
     }

@@ -78,6 +78,11 @@ impl<M: Member> Roster<M> {
         &self.members
     }
 
+    /// Whether somebody is about to arrive.
+    pub(super) fn awaits(&self) -> bool {
+        !self.arriving.is_empty()
+    }
+
     /// An upper bound of what is [expected](Self::expected), at no cost.
     pub(super) fn at_most(&self) -> usize {
         self.members.len().saturating_add(self.arriving.len())

@@ -4,6 +4,8 @@
 //! session 1 ─ Open ─ … silence ─┬─ … still waited for ─┬─▶ the first answer counts, the other
 //!                               └─ session 2 ─ Open ───┘   open is reset
 //! ```
+//!
+//! A session that is about to arrive is waited for: its client knows of it sooner than the table does.
 
 use std::sync::Arc;
 
@@ -60,16 +62,21 @@ impl Registry {
                     None => tracing::debug!(session = session.number, "silent; asking another"),
                 }
             }
+            // A client that was welcomed may have told its users, while it is not in the table yet; or it came
+            // into it a moment ago.
+            let waits = !attempts.is_empty()
+                || self.awaits(&request.group)
+                || arrivals.has_changed().unwrap_or(false);
             tokio::select! {
                 biased;
-                answered = attempts.next() => match answered {
-                    Some(Ok(opened)) => return Ok(opened),
-                    Some(Err(Failed::Everywhere(failure))) => return Err(failure),
-                    Some(Err(Failed::Here(here))) => failure = here,
-                    None => return Err(failure),
+                Some(answered) = attempts.next() => match answered {
+                    Ok(opened) => return Ok(opened),
+                    Err(Failed::Everywhere(failure)) => return Err(failure),
+                    Err(Failed::Here(here)) => failure = here,
                 },
-                // A session that moved to another tunnel, or a new one.
-                Ok(()) = arrivals.changed() => {}
+                // A session that moved to another tunnel, a new one, or one that does not come after all.
+                Ok(()) = arrivals.changed(), if waits => {}
+                else => return Err(failure),
             }
         }
     }
@@ -104,3 +111,6 @@ async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened
     let elsewhere = matches!(reply.code, OpenCode::Draining | OpenCode::Overloaded);
     Err(if elsewhere { Failed::Here(refused) } else { Failed::Everywhere(refused) })
 }
+
+#[cfg(test)]
+mod tests;

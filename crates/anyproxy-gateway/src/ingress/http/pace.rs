@@ -78,13 +78,13 @@ pub(super) enum Author {
 }
 
 impl Pace {
-    /// The pace of a connection that was accepted just now; `head` bounds the reading of a head.
-    pub(super) fn new(head: Duration, requests: Requests) -> Arc<Self> {
+    /// The pace of a connection that was accepted at `since`; `head` bounds the reading of a head.
+    pub(super) fn since(since: Instant, head: Duration, requests: Requests) -> Arc<Self> {
         let (phase, latest) = match requests {
             Requests::InTurn => (Phase::Head, Author::Target),
             Requests::AtOnce => (Phase::Idle, Author::Gateway),
         };
-        let (since, writing) = (Instant::now(), Writing::Flowing);
+        let writing = Writing::Flowing;
         let state = State { phase, since, writing, latest, waker: None };
         Arc::new(Self { head, requests, state: Mutex::new(state) })
     }

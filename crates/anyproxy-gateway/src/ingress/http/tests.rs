@@ -2,7 +2,6 @@ use std::{sync::atomic::Ordering as Atomic, time::Duration};
 
 use anyproxy_runtime::Scope;
 use anyproxy_wire::{codes::OpenCode, message::Target};
-use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::Instant,
@@ -10,7 +9,7 @@ use tokio::{
 
 use super::*;
 use crate::ingress::{
-    OpenFailure,
+    Beginning, OpenFailure,
     testing::{LOGIN, Near, OneUser, Script, Scripted, addr, ingress, pair},
 };
 
@@ -25,7 +24,7 @@ fn start(script: Script) -> Setup {
     let gateway = ingress(script);
     let scope = Scope::root("test");
     let peer = addr("192.0.2.1:1000");
-    let serving = serve(conn, BytesMut::new(), peer, gateway.clone(), scope.clone());
+    let serving = serve(conn, Beginning::now(), peer, gateway.clone(), scope.clone());
     scope.spawn("user", serving);
     Setup { user, gateway, scope }
 }

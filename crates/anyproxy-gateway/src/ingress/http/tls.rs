@@ -15,10 +15,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::Scope;
 use anyproxy_transport::{Alpn, ProxyTls, net::Conn};
-use tokio::io::AsyncWriteExt as _;
+use bytes::BytesMut;
+use tokio::{io::AsyncWriteExt as _, time::Instant};
 
 use super::{Ingress, close, h1, h2, io, response::Problem};
-use crate::ingress::{Authenticate, Route, mixed, unless_draining};
+use crate::ingress::{Authenticate, Beginning, Route, mixed, unless_draining};
 
 /// For a user who speaks HTTP where TLS is expected.
 const PLAIN: &str = "this port speaks TLS; use the proxy with https://, not with http://host";
@@ -40,7 +41,8 @@ pub async fn serve<R: Route, A: Authenticate>(
     scope: Scope,
     tls: ProxyTls,
 ) {
-    let deadline = ingress.deadline();
+    let accepted = Instant::now();
+    let deadline = ingress.first_deadline(accepted);
     let began = deadline.bound(mixed::begin(&mut conn));
     let Some(Ok(Ok(early))) = unless_draining(&scope, began).await else {
         return tracing::debug!(%peer, "nothing came at the TLS port");
@@ -60,10 +62,11 @@ pub async fn serve<R: Route, A: Authenticate>(
     let Some(shaken) = shaken else {
         return tracing::debug!(%peer, "a TLS handshake was under way when the drain began");
     };
+    let beginning = Beginning { early: BytesMut::new(), accepted };
     match shaken {
-        Ok(Ok((conn, Alpn::Http2))) => h2::serve(conn, peer, ingress, scope).await,
+        Ok(Ok((conn, Alpn::Http2))) => h2::serve(conn, beginning, peer, ingress, scope).await,
         Ok(Ok((conn, Alpn::Http1))) => {
-            h1::serve(conn, bytes::BytesMut::new(), peer, ingress, scope).await;
+            h1::serve(conn, beginning, peer, ingress, scope).await;
         }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "a TLS handshake was too slow"),

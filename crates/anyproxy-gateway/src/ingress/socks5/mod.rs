@@ -41,7 +41,7 @@ use self::{
     head::Asked,
 };
 use super::{
-    Authenticate, Ends, Ingress, OpenFailure, Opened, Outcome, Route, User, close, side,
+    Authenticate, Beginning, Ends, Ingress, OpenFailure, Opened, Outcome, Route, User, close, side,
     target::TargetAddr, unless_draining,
 };
 
@@ -68,20 +68,22 @@ enum Ended {
     Draining,
 }
 
-/// Serves one user's connection to its end. `early` is what was read from it already.
+/// Serves one user's connection to its end.
 ///
 /// Dropping it ends everything that belongs to the connection. So does a drain of `scope`, as long as
 /// there is no whole request.
 pub async fn serve<R: Route, A: Authenticate>(
     conn: Conn,
-    early: BytesMut,
+    beginning: Beginning,
     peer: SocketAddr,
     ingress: Arc<Ingress<R, A>>,
     scope: Scope,
 ) {
     let ends = Ends { peer, local: conn.local_addr().ok() };
-    let mut visit = Visit { conn, ends, ahead: early, handshake: Handshake::default() };
-    match visit.begin(&ingress, &scope).await {
+    let Beginning { early: ahead, accepted } = beginning;
+    let within = ingress.first_deadline(accepted);
+    let mut visit = Visit { conn, ends, ahead, handshake: Handshake::default() };
+    match visit.begin(&ingress, &scope, within).await {
         Ok(Begun::Connected(opened)) => visit.relay(*opened).await,
         Ok(Begun::Associated(association)) => association.run(visit.conn).await,
         Err(ended) => {
@@ -120,8 +122,8 @@ impl Visit {
         &mut self,
         ingress: &Arc<Ingress<R, A>>,
         scope: &Scope,
+        within: Deadline,
     ) -> Result<Begun<R, A>, Ended> {
-        let within = ingress.deadline();
         let head = unless_draining(scope, within.bound(self.head(ingress))).await;
         let (user, asked) = head.ok_or(Ended::Draining)?.unwrap_or(Err(Ended::Slow))?;
         match asked {

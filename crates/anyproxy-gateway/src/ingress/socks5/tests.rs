@@ -23,7 +23,7 @@ fn start(script: Script) -> Setup {
     let scope = Scope::root("test");
     scope.spawn(
         "user",
-        serve(conn, BytesMut::new(), addr("192.0.2.1:1000"), gateway.clone(), scope.clone()),
+        serve(conn, Beginning::now(), addr("192.0.2.1:1000"), gateway.clone(), scope.clone()),
     );
     Setup { user, gateway, scope }
 }

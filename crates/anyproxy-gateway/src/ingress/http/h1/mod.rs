@@ -36,22 +36,22 @@ use super::{
     pace::{Alarm, Busy, Pace, Requests},
     response::{self, Problem},
 };
-use crate::ingress::{Authenticate, Ends, Route};
+use crate::ingress::{Authenticate, Beginning, Ends, Route};
 
-/// Serves one user's connection to its end; `early` is what was read from it already. Once `scope`
-/// drains, the response under way is the last one.
+/// Serves one user's connection to its end. Once `scope` drains, the response under way is the last
+/// one.
 ///
 /// Cancel safe in the sense that dropping it ends everything that belongs to the connection; a
 /// response under way is reset, not ended.
 pub async fn serve<R: Route, A: Authenticate>(
     conn: Conn,
-    early: BytesMut,
+    Beginning { early, accepted }: Beginning,
     peer: SocketAddr,
     ingress: Arc<Ingress<R, A>>,
     scope: Scope,
 ) {
     let ends = Ends { peer, local: conn.local_addr().ok() };
-    let pace = Pace::new(ingress.proxy_timeout, Requests::InTurn);
+    let pace = Pace::since(accepted, ingress.proxy_timeout, Requests::InTurn);
     let line = Line::new(ends, pace, &ingress.kept);
     let io = UserIo::new(conn, early, line.pace.clone());
     let turns = Arc::new(Turns { desk: io.desk(), ..Turns::default() });

@@ -38,7 +38,7 @@ use std::{
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::net::Conn;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{Reason, server};
 
 pub(super) use self::incoming::Incoming;
@@ -47,7 +47,7 @@ use super::{
     io::UserIo,
     pace::{Alarm, Busy, Pace, Requests},
 };
-use crate::ingress::{Authenticate, Ends, Route};
+use crate::ingress::{Authenticate, Beginning, Ends, Route};
 
 /// Streams of one connection at a time.
 const MOST_STREAMS: u32 = 128;
@@ -81,16 +81,18 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Dropping it ends everything that belongs to the connection.
 pub(super) async fn serve<R: Route, A: Authenticate>(
     conn: Conn,
+    Beginning { early, accepted }: Beginning,
     peer: SocketAddr,
     ingress: Arc<Ingress<R, A>>,
     scope: Scope,
 ) {
     let ends = Ends { peer, local: conn.local_addr().ok() };
-    let pace = Pace::new(ingress.proxy_timeout, Requests::AtOnce);
+    let pace = Pace::since(accepted, ingress.proxy_timeout, Requests::AtOnce);
     let line = Line::new(ends, pace, &ingress.kept);
-    let io = UserIo::new(conn, BytesMut::new(), line.pace.clone());
+    let io = UserIo::new(conn, early, line.pace.clone());
     let behind = io.behind();
-    let shaken = ingress.deadline().bound(builder().handshake::<_, Bytes>(io)).await;
+    let within = ingress.first_deadline(accepted);
+    let shaken = within.bound(builder().handshake::<_, Bytes>(io)).await;
     let http = match shaken {
         Ok(Ok(http)) => http,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "no HTTP/2 came"),

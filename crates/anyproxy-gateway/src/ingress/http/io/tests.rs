@@ -9,7 +9,7 @@ const CAPACITY: usize = 4;
 
 fn io() -> (testing::Near, UserIo) {
     let (near, conn) = testing::pair(CAPACITY);
-    let pace = Pace::new(Duration::from_secs(30), Requests::InTurn);
+    let pace = Pace::since(tokio::time::Instant::now(), Duration::from_secs(30), Requests::InTurn);
     (near, UserIo::new(conn, BytesMut::from(&b"early"[..]), pace))
 }
 

@@ -18,7 +18,7 @@ fn left(pace: &Pace) -> Option<Duration> {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_head_is_bounded_from_the_accept_on() {
-    let pace = Pace::new(HEAD, Requests::InTurn);
+    let pace = Pace::since(Instant::now(), HEAD, Requests::InTurn);
     let (mut near, conn) = testing::pair(64);
     let mut io = UserIo::new(conn, BytesMut::new(), pace.clone());
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -30,7 +30,7 @@ async fn the_first_head_is_bounded_from_the_accept_on() {
 
 #[tokio::test(start_paused = true)]
 async fn there_is_no_limit_while_a_part_is_alive() {
-    let pace = Pace::new(HEAD, Requests::InTurn);
+    let pace = Pace::since(Instant::now(), HEAD, Requests::InTurn);
     let (request, upload) = (Busy::new(&pace), Busy::new(&pace));
     assert_eq!(left(&pace), None);
     drop(request);
@@ -41,7 +41,7 @@ async fn there_is_no_limit_while_a_part_is_alive() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_after_idling_has_its_own_time() {
-    let pace = Pace::new(HEAD, Requests::InTurn);
+    let pace = Pace::since(Instant::now(), HEAD, Requests::InTurn);
     let (mut near, conn) = testing::pair(64);
     let mut io = UserIo::new(conn, BytesMut::new(), pace.clone());
     drop(Busy::new(&pace));
@@ -54,7 +54,7 @@ async fn a_head_after_idling_has_its_own_time() {
 
 #[tokio::test(start_paused = true)]
 async fn the_clock_stands_while_a_download_waits_for_its_reader() {
-    let pace = Pace::new(HEAD, Requests::InTurn);
+    let pace = Pace::since(Instant::now(), HEAD, Requests::InTurn);
     let (mut near, conn) = testing::pair(4);
     let mut io = UserIo::new(conn, BytesMut::new(), pace.clone());
     drop(Busy::new(&pace));
@@ -81,7 +81,7 @@ fn poll_write_x(io: &mut UserIo) -> Poll<io::Result<usize>> {
 
 #[tokio::test(start_paused = true)]
 async fn dropped_in_the_middle_it_resets() {
-    let pace = Pace::new(HEAD, Requests::InTurn);
+    let pace = Pace::since(Instant::now(), HEAD, Requests::InTurn);
     let (near, conn) = testing::pair(64);
     let busy = Busy::new(&pace);
     drop(UserIo::new(conn, BytesMut::new(), pace.clone()));
@@ -102,7 +102,7 @@ impl Wake for Woken {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_ends_elsewhere_starts_the_clock() {
-    let pace = Pace::new(HEAD, Requests::InTurn);
+    let pace = Pace::since(Instant::now(), HEAD, Requests::InTurn);
     let (response, upload) = (Busy::new(&pace), Busy::new(&pace));
     let woken = Arc::new(Woken(AtomicBool::new(false)));
     assert_eq!(pace.limit(&woken.clone().into()), None);
@@ -114,7 +114,7 @@ async fn an_upload_that_ends_elsewhere_starts_the_clock() {
 
 #[tokio::test(start_paused = true)]
 async fn many_requests_at_once_have_no_head_and_one_answer_vouches_for_all() {
-    let pace = Pace::new(HEAD, Requests::AtOnce);
+    let pace = Pace::since(Instant::now(), HEAD, Requests::AtOnce);
     let (mut near, conn) = testing::pair(4);
     let mut io = UserIo::new(conn, BytesMut::new(), pace.clone());
     tokio::time::advance(Duration::from_secs(10)).await;

@@ -20,8 +20,10 @@ fn proxy_status_is_a_legal_field() {
 #[tokio::test]
 async fn a_peer_cannot_add_lines() {
     let problem = Problem::bad_gateway("dns_error", "a\r\nSet-Cookie: b\nc".into());
-    let response =
-        problem.response("anyproxy", &Pace::new(Duration::from_secs(1), Requests::InTurn));
+    let response = problem.response(
+        "anyproxy",
+        &Pace::since(tokio::time::Instant::now(), Duration::from_secs(1), Requests::InTurn),
+    );
     assert_eq!(
         response.headers().get("proxy-status").unwrap(),
         r#"anyproxy; error=dns_error; details="a  Set-Cookie: b c""#
@@ -31,7 +33,7 @@ async fn a_peer_cannot_add_lines() {
 
 #[tokio::test]
 async fn a_407_challenges_and_a_429_names_a_time() {
-    let pace = Pace::new(Duration::from_secs(1), Requests::InTurn);
+    let pace = Pace::since(tokio::time::Instant::now(), Duration::from_secs(1), Requests::InTurn);
     let response = Problem::login_needed("x").response("anyproxy", &pace);
     assert_eq!(response.status(), 407);
     let challenge = response.headers().get(PROXY_AUTHENTICATE).unwrap();

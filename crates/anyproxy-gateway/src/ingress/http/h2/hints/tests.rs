@@ -15,7 +15,7 @@ fn interim(status: StatusCode, size: usize) -> Interim {
 
 #[test]
 fn a_request_has_a_few_and_none_while_the_user_does_not_read() {
-    let pace = Pace::new(Duration::from_secs(30), Requests::AtOnce);
+    let pace = Pace::since(tokio::time::Instant::now(), Duration::from_secs(30), Requests::AtOnce);
     let mut hints = Hints::default();
     let (hint, go_on) = (interim(StatusCode::EARLY_HINTS, 100), interim(StatusCode::CONTINUE, 0));
     pace.wrote(Writing::Blocked);
@@ -28,7 +28,7 @@ fn a_request_has_a_few_and_none_while_the_user_does_not_read() {
 
 #[test]
 fn large_ones_are_fewer() {
-    let pace = Pace::new(Duration::from_secs(30), Requests::AtOnce);
+    let pace = Pace::since(tokio::time::Instant::now(), Duration::from_secs(30), Requests::AtOnce);
     let mut hints = Hints::default();
     let large = interim(StatusCode::EARLY_HINTS, MOST_BYTES / 4);
     assert_eq!((0..1000).filter(|_| hints.may_go(&large, &pace)).count(), 3);
