@@ -141,7 +141,7 @@ async fn an_idle_quic_tunnel_outlives_both() {
 async fn a_websocket_is_made_again(change: Change, within: Duration) {
     let it = transfers(Transport::WebSocket).await;
     change.make(&it.scene, 1);
-    it.scene.comes_back(&it.client, within).await;
+    it.scene.serves_within(&it.client, within).await;
     for (transfer, what) in [(it.download, "download"), (it.upload, "upload")] {
         let (got, end) = timeout(40 * SECOND, transfer).await.expect(what).unwrap();
         assert_eq!(end, Err(ErrorKind::ConnectionReset), "{what}");
@@ -158,7 +158,7 @@ async fn a_websocket_is_made_again_after_a_forgetful_nat() {
 
 #[tokio::test(start_paused = true)]
 async fn a_websocket_is_made_again_after_a_change_of_networks() {
-    a_websocket_is_made_again(Change::Network, 6 * SECOND).await;
+    a_websocket_is_made_again(Change::Network, 5 * SECOND).await;
 }
 
 /// What the gateway logs and counts by.

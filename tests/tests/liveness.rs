@@ -202,12 +202,16 @@ async fn half_open_tcp_is_noticed_with_the_next_byte() {
     assert!(began.elapsed() < 100 * MS, "{:?}", began.elapsed());
 
     let scene = Scene::new(Transport::WebSocket);
-    let (_client, _) = scene.client(&[scene.target]).await;
+    let (client, ports) = scene.client(&[scene.target]).await;
+    let mut user = scene.party.user(ports[0]).await;
+    ping(&mut user).await.unwrap();
     sleep(5 * SECOND).await;
     scene.client_host.lose_tcp();
     let began = Instant::now();
-    scene.gone_at_the_gateway(12 * SECOND).await;
+    let (_, end) = timeout(12 * SECOND, read_all(&mut user)).await.expect("nobody noticed");
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
     assert!(began.elapsed() > SECOND, "nothing was sent before: {:?}", began.elapsed());
+    scene.serves_within(&client, SECOND).await;
 }
 
 /// A client that was cut off and comes back from elsewhere takes its port over at once.

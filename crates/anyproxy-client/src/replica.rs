@@ -187,6 +187,10 @@ impl Pauses {
             self.backoff.reset();
         }
         if let Failure::Login(LoginError::Refused(refuse)) = failure {
+            if refuse.code == CloseCode::Shutdown && !refuse.retry_after.is_zero() {
+                // It drains, however long, and knows best when the next one may be there.
+                self.backoff.reset();
+            }
             self.backoff.at_least(refuse.retry_after);
         }
         if self.needs_a_person(failure) {

@@ -20,6 +20,10 @@ const FEW: usize = 20;
 /// However many they are, nobody waits longer.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The least pause of a client that came back while this gateway still drains: the next one may listen at any moment,
+/// and to be refused costs a handshake of TLS.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a goodbye may take to leave, when it was said: closing a QUIC connection discards what is unsent.
 const LEAVES: Duration = Duration::from_millis(20);
 
@@ -52,6 +56,11 @@ impl Goodbyes {
     /// Over how long all clients are to spread. The same for all of one shutdown.
     pub(crate) fn reconnect_after(&self) -> Duration {
         *self.reconnect_after.get_or_init(|| reconnect_after(*self.unsaid.borrow()))
+    }
+
+    /// How long to wait for those who come while this gateway drains. They were spread by their goodbyes, and stay so.
+    pub(crate) fn retry_after(&self) -> Duration {
+        self.reconnect_after().max(TRY_AGAIN)
     }
 
     /// Waits until every session has said goodbye or is over, a second at most, and what was said has had its time
@@ -104,6 +113,15 @@ mod tests {
         for _ in 0..200 {
             assert_eq!(goodbyes.reconnect_after(), Duration::from_secs(1));
             sessions.pop();
+        }
+    }
+
+    #[test]
+    fn who_is_back_too_early_tries_again_as_soon_as_the_number_of_sessions_allows() {
+        for (sessions, seconds) in [(0, 1), (20, 1), (200, 1), (1000, 5)] {
+            let goodbyes = Goodbyes::new();
+            let _sessions: Vec<_> = (0..sessions).map(|_| goodbyes.expect()).collect();
+            assert_eq!(goodbyes.retry_after(), Duration::from_secs(seconds), "{sessions}");
         }
     }
 

@@ -117,7 +117,8 @@ impl Sessions {
         let said_by = deadline.within(self.limits.handshake_timeout);
         let greeting = arrival.greet(said_by).await?;
         if self.scope.is_draining() {
-            greeting.refuse(CloseCode::Shutdown, "the gateway is shutting down", RETRY_BUSY).await;
+            let retry = self.goodbyes.retry_after();
+            greeting.refuse(CloseCode::Shutdown, "the gateway is shutting down", retry).await;
             return Err(refused(CloseCode::Shutdown));
         }
         let number = self.registry.number();

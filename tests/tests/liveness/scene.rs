@@ -61,12 +61,14 @@ impl Scene {
         eventually("gone at the gateway", limit, || self.party.gateway.sessions() == 0).await;
     }
 
-    /// Waits until the session is lost and the client's first forward works again.
-    pub(crate) async fn comes_back(&self, client: &Client, limit: Duration) {
-        let mut state = client.state();
-        let lost = |state: &State| !matches!(state, State::Connected { .. });
-        timeout(limit, state.wait_for(lost)).await.expect("the client noticed nothing").unwrap();
-        self.serves_again(client, limit).await;
+    /// Asks at the client's first forward again and again until it works.
+    pub(crate) async fn serves_within(&self, client: &Client, limit: Duration) {
+        let once = || async {
+            let port = lab::connected(client).await[0];
+            ping(&mut self.party.user(port).await).await
+        };
+        let serving = async { while !matches!(timeout(500 * MS, once()).await, Ok(Ok(()))) {} };
+        timeout(limit, serving).await.expect("not served");
     }
 
     /// Waits until the client's first forward works again.
