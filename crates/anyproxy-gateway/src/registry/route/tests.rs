@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     config::{Credential, GroupConfig, GroupLimits},
     credentials::Admitted,
+    enrolment::{NoEnrolments, Proven},
     registry::{Admission, Bandwidth, GiveWay},
 };
 
@@ -36,7 +37,12 @@ fn registry() -> Arc<Registry> {
         limits: GroupLimits::default(),
     };
     let groups = [group("home"), group("office")];
-    Arc::new(Registry::new(&groups, Bandwidth::new(None), Arc::new(Nothing)))
+    Arc::new(Registry::new(
+        &groups,
+        Bandwidth::new(None),
+        Arc::new(Nothing),
+        Arc::new(NoEnrolments),
+    ))
 }
 
 /// A client of the group that is being welcomed.
@@ -54,7 +60,8 @@ fn arriving(registry: &Arc<Registry>) -> Admission {
         initial_credit: 0,
         software: String::new(),
     };
-    let admitted = Admitted { group: "home".into(), tunnel: credential(), proof: None };
+    let admitted =
+        Admitted { group: "home".into(), proven: Proven::Secret(credential()), proof: None };
     registry.admit(admitted, (&hello, registry.number()), 10).unwrap()
 }
 
