@@ -73,6 +73,7 @@ impl Door {
             oldest_tls: OldestTls::Tls13,
             dead_after: Duration::from_secs(3600),
             behind: anyproxy_transport::Behind::default(),
+            congestion: anyproxy_transport::Congestion::default(),
         };
         let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
         let (scope, budget) = (Scope::root("tunnels"), StallBudget::new(budget));
@@ -174,6 +175,7 @@ async fn dial(door: &Door, transport: Transport) -> Tunnel {
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         route: anyproxy_transport::Route::default(),
+        congestion: anyproxy_transport::Congestion::default(),
     };
     let login = Login {
         group: GROUP.into(),

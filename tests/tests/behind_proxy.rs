@@ -77,6 +77,7 @@ impl Place {
             oldest_tls: OldestTls::Tls13,
             dead_after: PATIENCE,
             behind,
+            congestion: anyproxy_transport::Congestion::default(),
         };
         TunnelListener::bind(net, &config).unwrap()
     }
@@ -91,6 +92,7 @@ impl Place {
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             route: Route::default(),
+            congestion: anyproxy_transport::Congestion::default(),
         };
         let dialer = Dialer::new(net, config).unwrap();
         let deadline = Deadline::after(PATIENCE);

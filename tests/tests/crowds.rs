@@ -74,6 +74,7 @@ impl Scene {
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             route: anyproxy_transport::Route::default(),
+            congestion: anyproxy_transport::Congestion::default(),
         };
         Dialer::new(net, config).unwrap()
     }

@@ -46,6 +46,7 @@ async fn log_in(party: &Party, transport: Transport, scope: &Scope) -> Tunnel {
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         route: anyproxy_transport::Route::default(),
+        congestion: anyproxy_transport::Congestion::default(),
     };
     let login = Login {
         group: "red".into(),

@@ -143,6 +143,7 @@ async fn tunnels(transport: Transport, scope: &Scope) -> (Tunnel, Tunnel) {
         oldest_tls: OldestTls::Tls13,
         dead_after: Duration::from_secs(3600),
         behind: anyproxy_transport::Behind::default(),
+        congestion: anyproxy_transport::Congestion::default(),
     };
     let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
     let addr = listener.local_addr();
@@ -192,6 +193,7 @@ fn dial_config(addr: SocketAddr, trust: Trust) -> DialConfig {
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         route: anyproxy_transport::Route::default(),
+        congestion: anyproxy_transport::Congestion::default(),
     }
 }
 

@@ -87,6 +87,7 @@ impl Office {
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             route: Route { proxy: Some(HttpProxy { host, port: 3128, scheme, login }), host: None },
+            congestion: anyproxy_transport::Congestion::default(),
         }
     }
 

@@ -48,6 +48,7 @@ impl Script {
             oldest_tls: OldestTls::Tls13,
             dead_after: 30 * SECOND,
             behind: anyproxy_transport::Behind::default(),
+            congestion: anyproxy_transport::Congestion::default(),
         };
         let listener = TunnelListener::bind(&*site.gateway, &config).unwrap();
         Self { listener, scope: Scope::root("script") }

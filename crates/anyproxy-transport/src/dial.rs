@@ -21,7 +21,7 @@ use crate::{
     handshake::{Pipe, QuicPipe, WsPipe},
     net::{Conn, Net, Role, is_out_of_files},
     proxy::{HttpProxy, ProxyError, Way},
-    quic::{self, ControlStreams, Limits},
+    quic::{self, Congestion, ControlStreams, Limits},
     tls::{OldestTls, Trust, TrustError},
     tunnel::Transport,
     ws,
@@ -52,6 +52,8 @@ pub struct DialConfig {
     pub oldest_tls: OldestTls,
     /// What the WebSocket meets on its way.
     pub route: Route,
+    /// How fast QUIC sends towards the gateway.
+    pub congestion: Congestion,
 }
 
 /// What a WebSocket meets on its way; nothing by default. QUIC is dialled straight, always.
@@ -194,7 +196,7 @@ impl Dialer {
         let name =
             ServerName::try_from(name.clone()).map_err(|_| DialConfigError::ServerName(name))?;
         let limits = Limits::Gateway { streams: MAX_STREAMS };
-        let quic = quic::client_config(config.trust.quic()?, limits, DEAD_AFTER)
+        let quic = quic::client_config(config.trust.quic()?, limits, DEAD_AFTER, config.congestion)
             .map_err(|error| DialConfigError::Quic(error.to_string()))?;
         let websocket = TlsConnector::from(config.trust.websocket(config.oldest_tls)?);
         let way = config.route.proxy.clone().map(Way::new).transpose()?;

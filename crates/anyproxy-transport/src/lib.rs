@@ -43,6 +43,7 @@ pub use handshake::{
 pub use keys::{BadSeed, ClientKey, check_signature};
 pub use listen::{Arrival, ListenConfig, ListenError, Offer, TunnelListener};
 pub use proxy::{HttpProxy, ProxyError, ProxyLogin, ProxyScheme};
+pub use quic::Congestion;
 pub use splice::{Near, NearSide, Spliced, SplicedEnd, splice};
 pub use stream::{Guard, Meters, Stream};
 pub use tls::{

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     behind::Behind,
     net::{Accepting, Listener, Net, Role, UnixDoor},
-    quic,
+    quic::{self, Congestion},
     tls::{Identity, IdentityError, OldestTls, Shown},
     ws,
 };
@@ -62,6 +62,8 @@ pub struct ListenConfig {
     pub dead_after: Duration,
     /// What stands in front of the WebSocket. It has no bearing on QUIC.
     pub behind: Behind,
+    /// How fast QUIC sends towards clients.
+    pub congestion: Congestion,
 }
 
 /// Why a gateway cannot listen.
@@ -224,7 +226,7 @@ fn bind_quic(
 ) -> Result<Endpoint, ListenError> {
     let quic_error = |error: &dyn std::fmt::Display| ListenError::Quic(error.to_string());
     let keys = quic::EndpointKeys::of(&config.identity).map_err(|error| quic_error(&error))?;
-    let server = quic::server_config(shown.quic()?, &keys, config.dead_after)
+    let server = quic::server_config(shown.quic()?, &keys, config.dead_after, config.congestion)
         .map_err(|error| quic_error(&error))?;
     let socket = net.udp(addr).map_err(|error| bind_error(addr, "udp", error))?;
     Endpoint::new_with_abstract_socket(

@@ -108,6 +108,7 @@ async fn our_client(transport: Transport, golden: &Golden) -> (Raw, Tunnel, Scop
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         route: anyproxy_transport::Route::default(),
+        congestion: anyproxy_transport::Congestion::default(),
     };
     let Frame::Hello(hello) = golden.frame("Hello") else { panic!() };
     let login = Login {

@@ -95,6 +95,7 @@ pub(crate) fn dial_config(settings: &ClientSettings) -> DialConfig {
         path: settings.ws_path.clone(),
         oldest_tls: settings.oldest_tls,
         route: settings.route.clone(),
+        congestion: settings.congestion.into(),
     }
 }
 

@@ -7,7 +7,7 @@ use quinn::{
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 
-use super::{EndpointKeys, window::Windows};
+use super::{EndpointKeys, congestion::Congestion, window::Windows};
 use crate::tunnel::STREAM_WINDOW;
 
 /// What a stranger may make the gateway hold before it has authenticated; see
@@ -45,14 +45,14 @@ pub(crate) enum Limits {
     },
 }
 
-fn transport(limits: Limits, dead_after: Duration) -> Arc<TransportConfig> {
+fn transport(limits: Limits, dead_after: Duration, congestion: Congestion) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     // Our own Ping keeps the tunnel alive, so that it also proves the peer's program alive.
     let idle =
         IdleTimeout::try_from(dead_after).unwrap_or_else(|_| VarInt::from_u32(30_000).into());
     config
         .max_idle_timeout(Some(idle))
-        .congestion_controller_factory(Arc::new(Windows))
+        .congestion_controller_factory(Arc::new(Windows(congestion)))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u64(STREAM_WINDOW).unwrap_or(VarInt::MAX))
         .send_window(SEND_WINDOW)
@@ -74,11 +74,12 @@ pub(crate) fn server_config(
     tls: Arc<rustls::ServerConfig>,
     keys: &EndpointKeys,
     dead_after: Duration,
+    congestion: Congestion,
 ) -> Result<ServerConfig, NoInitialCipherSuite> {
     let crypto = Arc::new(QuicServerConfig::try_from(tls)?);
     let mut config = ServerConfig::new(crypto, keys.token());
     config
-        .transport_config(transport(Limits::Stranger, dead_after))
+        .transport_config(transport(Limits::Stranger, dead_after, congestion))
         // A client whose address changes keeps its connections (RFC 9000, 9).
         .migration(true)
         .max_incoming(MAX_INCOMING)
@@ -92,9 +93,10 @@ pub(crate) fn client_config(
     tls: Arc<rustls::ClientConfig>,
     limits: Limits,
     dead_after: Duration,
+    congestion: Congestion,
 ) -> Result<ClientConfig, NoInitialCipherSuite> {
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-    config.transport_config(transport(limits, dead_after));
+    config.transport_config(transport(limits, dead_after, congestion));
     Ok(config)
 }
 

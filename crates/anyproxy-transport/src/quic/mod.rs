@@ -24,6 +24,7 @@
 
 mod closed;
 mod config;
+mod congestion;
 mod control;
 mod datagrams;
 mod keys;
@@ -40,6 +41,7 @@ use quinn::{ConnectionError, VarInt};
 
 pub(crate) use closed::closed;
 pub(crate) use config::{Limits, client_config, endpoint_config, server_config};
+pub use congestion::Congestion;
 pub(crate) use keys::{EndpointKeys, gateway_endpoint};
 pub(crate) use shared::Shared;
 pub(crate) use stream::{QuicIncoming, QuicStream};

@@ -16,9 +16,11 @@ use std::{
 
 use quinn::{
     Connection,
-    congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig},
+    congestion::{Controller, ControllerFactory, ControllerMetrics},
 };
 use quinn_proto::RttEstimator;
+
+use super::congestion::Congestion;
 
 /// More than is ever in flight, and so much that quinn does not pace.
 const OPEN: u64 = 1 << 40;
@@ -30,13 +32,13 @@ pub(super) fn open(conn: &Connection) {
     }
 }
 
-/// Makes them, around quinn's default controller (CUBIC, RFC 9438).
-#[derive(Debug, Default)]
-pub(super) struct Windows;
+/// Makes them, around the controller that was chosen.
+#[derive(Debug)]
+pub(super) struct Windows(pub(super) Congestion);
 
 impl ControllerFactory for Windows {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        let inner = Arc::new(CubicConfig::default()).build(now, current_mtu);
+        let inner = self.0.factory().build(now, current_mtu);
         Box::new(Window { inner, open: Arc::default() })
     }
 }

@@ -55,6 +55,7 @@ pub(crate) async fn greet(carrier: Transport, hello: &[u8]) -> (Greeting, Peer, 
         oldest_tls: OldestTls::Tls13,
         dead_after: Duration::from_secs(30),
         behind: anyproxy_transport::Behind::default(),
+        congestion: anyproxy_transport::Congestion::default(),
     };
     let listener = TunnelListener::bind(&System::default(), &config).unwrap();
     let (port, root) = (listener.local_addr().port(), certificate.der().clone());

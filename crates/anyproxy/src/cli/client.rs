@@ -9,7 +9,8 @@ use super::{AdminArgs, JoinArgs, RollCommand, with_fix};
 use crate::{
     join::Identity,
     values::{
-        ClientTransport, ForwardFlag, HostPort, Method, client_id, duration, gateway, group_name,
+        ClientTransport, CongestionControl, ForwardFlag, HostPort, Method, client_id, duration,
+        gateway, group_name,
     },
 };
 
@@ -40,6 +41,9 @@ pub struct ClientArgs {
     /// Which transport to use [default: auto]
     #[arg(long, env = "ANYPROXY_TRANSPORT")]
     pub transport: Option<ClientTransport>,
+    /// What decides how fast QUIC sends from here [default: bbr]
+    #[arg(long, env = "ANYPROXY_CONGESTION", value_name = "CONTROL")]
+    pub congestion: Option<CongestionControl>,
     /// Trust the gateway if its certificate was issued by one of these authorities, PEM [default:
     /// the system's]
     #[arg(long, env = "ANYPROXY_CA", value_name = "FILE")]

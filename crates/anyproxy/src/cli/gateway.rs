@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::{AdminArgs, with_fix};
-use crate::values::{GatewayTransport, HostPort, Listeners, duration, listen};
+use crate::values::{CongestionControl, GatewayTransport, HostPort, Listeners, duration, listen};
 
 /// Flags of `anyproxy gateway`; each wins over its key in the configuration file.
 ///
@@ -39,6 +39,9 @@ pub struct GatewayArgs {
     /// Which transports to serve [default: both]
     #[arg(long, env = "ANYPROXY_TRANSPORT")]
     pub transport: Option<GatewayTransport>,
+    /// What decides how fast QUIC sends from here [default: bbr]
+    #[arg(long, env = "ANYPROXY_CONGESTION", value_name = "CONTROL")]
+    pub congestion: Option<CongestionControl>,
     /// The certificate chain, PEM [default: without --config the gateway makes its own]
     #[arg(long, env = "ANYPROXY_CERTIFICATE", value_name = "FILE")]
     pub certificate: Option<PathBuf>,

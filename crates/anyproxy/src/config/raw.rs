@@ -26,6 +26,8 @@ pub struct RawGateway {
     pub advertise: Option<Text>,
     /// `quic`, `ws` or `both`.
     pub transport: Option<Text>,
+    /// `bbr` or `cubic`.
+    pub congestion: Option<Text>,
     /// The certificate chain, PEM.
     pub certificate: Option<Text>,
     /// Its private key, PEM.
@@ -124,6 +126,8 @@ pub struct RawClient {
     pub gateway: Option<Text>,
     /// `quic` or `ws`.
     pub transport: Option<Text>,
+    /// `bbr` or `cubic`.
+    pub congestion: Option<Text>,
     /// The path of the WebSocket.
     pub ws_path: Option<Text>,
     /// Whether the WebSocket may use TLS 1.2.

@@ -177,6 +177,7 @@ fn configure(settings: GatewaySettings, groups: &[GroupConfig], files: usize) ->
             oldest_tls: settings.oldest_tls,
             dead_after: limits.dead_after,
             behind: settings.behind,
+            congestion: settings.congestion.into(),
         },
         http: settings.http,
         https: settings

@@ -178,6 +178,7 @@ fn fixed(settings: &GatewaySettings) -> Vec<(&'static str, String)> {
     let mut fixed = vec![
         ("listen", format!("{:?}", settings.listen)),
         ("transport", format!("{:?}", settings.transport)),
+        ("congestion", format!("{:?}", settings.congestion)),
         ("ws_path", format!("{:?}", settings.ws_path)),
         ("ws_socket", format!("{socket:?}")),
         ("trusted_proxies", format!("{trusted:?}")),

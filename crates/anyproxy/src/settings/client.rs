@@ -23,7 +23,10 @@ use crate::{
         ConfigError, Problem,
         raw::{RawClient, RawPolicy, Text},
     },
-    values::{self, ClientTransport, HostPort, Method, choice, client_id, group_name, ws_path},
+    values::{
+        self, ClientTransport, CongestionControl, HostPort, Method, choice, client_id, group_name,
+        ws_path,
+    },
 };
 
 /// What a client runs with.
@@ -33,6 +36,8 @@ pub struct ClientSettings {
     pub gateway: HostPort,
     /// Which transport to use.
     pub transport: ClientTransport,
+    /// How fast QUIC sends from here.
+    pub congestion: CongestionControl,
     /// The path of the WebSocket.
     pub ws_path: String,
     /// The oldest TLS that the WebSocket may use.
@@ -99,6 +104,9 @@ impl ClientSettings {
             gateway,
             transport: input
                 .pick(args.transport, raw.transport.as_ref(), choice)?
+                .unwrap_or_default(),
+            congestion: input
+                .pick(args.congestion, raw.congestion.as_ref(), choice)?
                 .unwrap_or_default(),
             ws_path: input
                 .pick(None, raw.ws_path.as_ref(), ws_path)?

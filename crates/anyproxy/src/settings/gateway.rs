@@ -27,7 +27,7 @@ use crate::{
         raw::{OneOrMany, RawGateway},
     },
     groups::GroupSettings,
-    values::{GatewayTransport, HostPort, Listeners, choice, listen, ws_path},
+    values::{CongestionControl, GatewayTransport, HostPort, Listeners, choice, listen, ws_path},
 };
 
 /// The port at which clients connect, for both transports.
@@ -48,6 +48,8 @@ pub struct GatewaySettings {
     pub advertise: Option<HostPort>,
     /// Which transports are served.
     pub transport: GatewayTransport,
+    /// How fast QUIC sends from here.
+    pub congestion: CongestionControl,
     /// The certificate chain and its key.
     pub identity: Identity,
     /// The files of all certificates and keys.
@@ -121,6 +123,9 @@ impl GatewaySettings {
             advertise: input.pick(args.advertise.clone(), raw.advertise.as_ref(), str::parse)?,
             transport: input
                 .pick(args.transport, raw.transport.as_ref(), choice)?
+                .unwrap_or_default(),
+            congestion: input
+                .pick(args.congestion, raw.congestion.as_ref(), choice)?
                 .unwrap_or_default(),
             ws_path: input
                 .pick(None, raw.ws_path.as_ref(), ws_path)?

@@ -1,5 +1,6 @@
 //! Settings that are one of a few words.
 
+use anyproxy_transport::Congestion;
 use clap::ValueEnum;
 
 use crate::config::Problem;
@@ -27,6 +28,25 @@ pub enum ClientTransport {
     Quic,
     /// WebSocket over TLS only.
     Ws,
+}
+
+/// What decides how fast QUIC sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum CongestionControl {
+    /// By rate and delay: fast on lossy links, short queues.
+    #[default]
+    Bbr,
+    /// By loss (RFC 9438), as TCP does on most systems.
+    Cubic,
+}
+
+impl From<CongestionControl> for Congestion {
+    fn from(control: CongestionControl) -> Self {
+        match control {
+            CongestionControl::Bbr => Self::Bbr,
+            CongestionControl::Cubic => Self::Cubic,
+        }
+    }
 }
 
 /// How a client proves that it belongs to its group.

@@ -17,8 +17,8 @@ pub use address::{HostPort, Listeners, gateway, listen, server_name};
 pub use admin::{AdminAddress, StatusSocket};
 pub use bound::{Bound, MOST_COUNTED, PortRules, bandwidth_bound, count_bound};
 pub use choices::{
-    ClientTransport, ForwardProtocol, GatewayTransport, LogFormat, LogRotation, Method,
-    ProxyProtocol, TrustedHeader, choice,
+    ClientTransport, CongestionControl, ForwardProtocol, GatewayTransport, LogFormat, LogRotation,
+    Method, ProxyProtocol, TrustedHeader, choice,
 };
 pub use forward::{ForwardFlag, ListenPorts, PortMap, TargetPorts};
 pub use names::{client_id, forward_name, group_name, host_header, user_name, ws_path};
