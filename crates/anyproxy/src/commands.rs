@@ -9,6 +9,7 @@ use crate::{
     cli::{Cli, ClientArgs, Command, DemoArgs, GatewayArgs, LogArgs},
     client,
     demo::{self, Afterwards, DemoSettings},
+    doctor,
     failure::{Failure, RunError},
     gateway, health, logging, manage,
     manager::Sockets,
@@ -28,6 +29,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Client(args) => run_client(args, &cli.log),
         Command::Demo(args) => run_demo(args, &cli.log),
         Command::Health(args) => block_on(async { Ok(health::run(args, out).await?) }),
+        Command::Doctor(args) => in_runtime(doctor::run(args, &cli.log, out))?,
         Command::Group(args) => Ok(manage::run(args, &mut Process, out)?),
         Command::Certs(args) => Ok(certs::run(args, out)?),
         Command::HashPassword(args) => Ok(password::run(args, out)?),
@@ -70,10 +72,14 @@ fn announce<T: Debug>(loaded: &Loaded<T>) {
 }
 
 fn block_on(task: impl Future<Output = Result<(), RunError>>) -> Result<(), Failure> {
+    Ok(in_runtime(task)??)
+}
+
+fn in_runtime<T>(task: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(Failure::Threads)?;
     let ended = runtime.block_on(task);
     // What is left are look-ups in the system's resolver, which nobody can stop and nobody waits
     // for: every task has ended with its scope.
     runtime.shutdown_background();
-    Ok(ended?)
+    Ok(ended)
 }

@@ -33,6 +33,9 @@ pub enum Failure {
     /// Files that were checked have errors.
     #[error("{0} of the files cannot be used")]
     Check(usize),
+    /// Checks of `doctor` failed; they are told already.
+    #[error("{0} of the checks failed")]
+    Doctor(usize),
     /// Standard output failed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -116,6 +119,7 @@ impl Failure {
             | Self::Log(_)
             | Self::Run(_)
             | Self::Check(_)
+            | Self::Doctor(_)
             | Self::Output(_)
             | Self::Threads(_) => 1,
         }
@@ -136,6 +140,7 @@ impl Failure {
             | Self::Log(_)
             | Self::Run(_)
             | Self::Check(_)
+            | Self::Doctor(_)
             | Self::Output(_)
             | Self::Threads(_) => None,
         }
@@ -149,7 +154,11 @@ impl Failure {
             Self::Manage(error) => error.fix(),
             Self::Log(error) => Some(error.fix()),
             Self::Run(error) => error.fix(),
-            Self::Password(_) | Self::Check(_) | Self::Output(_) | Self::Threads(_) => None,
+            Self::Password(_)
+            | Self::Check(_)
+            | Self::Doctor(_)
+            | Self::Output(_)
+            | Self::Threads(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
-//!                 ├──▶ certs, password, check, health, demo
+//!                 ├──▶ certs, password, check, doctor, health, demo
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! failure: one message for a person, and the exit code
 //! ```
@@ -14,6 +14,7 @@ mod client;
 mod commands;
 pub mod config;
 mod demo;
+pub mod doctor;
 mod failure;
 mod files;
 mod gateway;

@@ -4,6 +4,7 @@
 //! takes a secret: whatever is on a command line is seen by every user of the machine.
 
 mod client;
+mod doctor;
 mod gateway;
 mod group;
 mod tools;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use client::ClientArgs;
+pub use doctor::{DoctorArgs, DoctorClientArgs, DoctorGatewayArgs, DoctorRole};
 pub use gateway::GatewayArgs;
 pub use group::{
     GroupAddArgs, GroupArgs, GroupCommand, GroupListArgs, GroupPasswdArgs, GroupRemoveArgs,
@@ -49,6 +51,8 @@ pub enum Command {
     HashPassword(HashPasswordArgs),
     /// Check configuration files without starting anything
     Check(CheckArgs),
+    /// Find out what is wrong with a gateway or a client, and what repairs it
+    Doctor(DoctorArgs),
     /// Ask whether a gateway, or what a client forwards, answers; for health checks
     Health(HealthArgs),
     /// Run a gateway, a client and a target in one process and move bytes through them
