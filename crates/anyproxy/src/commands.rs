@@ -6,7 +6,7 @@ use tokio::runtime::Builder;
 
 use crate::{
     certs, check,
-    cli::{Cli, ClientArgs, Command, DemoArgs, GatewayArgs, LogArgs},
+    cli::{Cli, ClientArgs, Command, DemoArgs, DoctorArgs, GatewayArgs, LogArgs},
     client,
     demo::{self, Afterwards, DemoSettings},
     doctor,
@@ -29,7 +29,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Client(args) => run_client(args, &cli.log),
         Command::Demo(args) => run_demo(args, &cli.log),
         Command::Health(args) => block_on(async { Ok(health::run(args, out).await?) }),
-        Command::Doctor(args) => in_runtime(doctor::run(args, &cli.log, out))?,
+        Command::Doctor(args) => run_doctor(args, &cli.log),
         Command::Group(args) => Ok(manage::run(args, &mut Process, out)?),
         Command::Certs(args) => Ok(certs::run(args, out)?),
         Command::HashPassword(args) => Ok(password::run(args, out)?),
@@ -55,6 +55,13 @@ fn run_client(args: &ClientArgs, log: &LogArgs) -> Result<(), Failure> {
     let _log = logging::start(&loaded.settings.log)?;
     announce(&loaded);
     block_on(client::run(loaded.settings))
+}
+
+/// The report says it all, so there is a log only for somebody who asks for it.
+fn run_doctor(args: &DoctorArgs, log: &LogArgs) -> Result<(), Failure> {
+    let wanted = log.log_level.is_some().then(|| LogSettings::from_flags(log)).transpose()?;
+    let _log = wanted.as_ref().map(logging::start).transpose()?;
+    in_runtime(doctor::run(args, log, &mut io::stdout()))?
 }
 
 fn run_demo(args: &DemoArgs, log: &LogArgs) -> Result<(), Failure> {

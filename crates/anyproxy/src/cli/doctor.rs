@@ -25,7 +25,7 @@ pub struct DoctorArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum DoctorRole {
     /// Check a gateway, given the flags of `anyproxy gateway`
-    Gateway(DoctorGatewayArgs),
+    Gateway(Box<DoctorGatewayArgs>),
     /// Check a client, given the flags of `anyproxy client`
     Client(Box<DoctorClientArgs>),
 }

@@ -16,7 +16,7 @@ mod machine;
 mod report;
 mod surroundings;
 
-use std::{io::Write, path::PathBuf};
+use std::io::Write;
 
 use crate::{
     check,
@@ -33,7 +33,7 @@ pub use surroundings::Surroundings;
 
 /// Whose settings, from which flags.
 enum Patient {
-    Gateway(GatewayArgs),
+    Gateway(Box<GatewayArgs>),
     Client(Box<ClientArgs>),
 }
 
@@ -80,14 +80,16 @@ pub(crate) async fn run(
 
 fn patient(args: &DoctorArgs) -> Result<Patient, ConfigError> {
     match &args.role {
-        Some(DoctorRole::Gateway(of)) => Ok(Patient::Gateway(of.gateway.clone())),
+        Some(DoctorRole::Gateway(of)) => Ok(Patient::Gateway(Box::new(of.gateway.clone()))),
         Some(DoctorRole::Client(of)) => Ok(Patient::Client(Box::new(of.client.clone()))),
         None => {
-            let path = args.config.clone().unwrap_or_else(PathBuf::new);
+            let path = args.config.clone().unwrap_or_default();
             let kind = check::kind_of(&Source::read(&path)?)?;
             let config = Some(path);
             Ok(match kind {
-                Kind::Gateway => Patient::Gateway(GatewayArgs { config, ..GatewayArgs::default() }),
+                Kind::Gateway => {
+                    Patient::Gateway(Box::new(GatewayArgs { config, ..GatewayArgs::default() }))
+                }
                 Kind::Client => {
                     Patient::Client(Box::new(ClientArgs { config, ..ClientArgs::default() }))
                 }

@@ -20,7 +20,7 @@ pub(super) fn examine(settings: &GatewaySettings) -> Finding {
     }
     let list = open.join(", ");
     Finding::warn(CHECK, format!("{list}: users' passwords cross the network in the clear")).fix(
-        "use `https = \"[::]:8443\"` for them, or bind to loopback, or let a firewall pass only a \
+        "use `https = \"[::]:8444\"` for them, or bind to loopback, or let a firewall pass only a \
          trusted network",
     )
 }
