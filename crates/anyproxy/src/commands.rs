@@ -5,7 +5,7 @@ use std::{fmt::Debug, future::Future, io};
 use tokio::runtime::Builder;
 
 use crate::{
-    certs, check,
+    bench, certs, check,
     cli::{Cli, ClientArgs, Command, DemoArgs, DoctorArgs, GatewayArgs, LogArgs},
     client,
     demo::{self, Afterwards, DemoSettings},
@@ -27,6 +27,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Gateway(args) => run_gateway(args, &cli.log),
         Command::Client(args) => run_client(args, &cli.log),
+        Command::Bench(args) => block_on(bench::run(args, out)),
         Command::Demo(args) => run_demo(args, &cli.log),
         Command::Health(args) => block_on(async { Ok(health::run(args, out).await?) }),
         Command::Doctor(args) => run_doctor(args, &cli.log),

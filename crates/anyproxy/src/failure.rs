@@ -5,8 +5,9 @@ use std::{error::Error, fmt::Write as _, io};
 use thiserror::Error;
 
 use crate::{
-    certs::CertsError, config::ConfigError, demo::DemoError, health::HealthError,
-    logging::LogError, manage::ManageError, password::PasswordError, store::StoreError,
+    bench::BenchError, certs::CertsError, config::ConfigError, demo::DemoError,
+    health::HealthError, logging::LogError, manage::ManageError, password::PasswordError,
+    store::StoreError,
 };
 
 /// Why a command failed.
@@ -65,6 +66,9 @@ pub enum RunError {
     /// The demo could not be set up, or some of its transfers failed.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// A measurement failed.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// Something that should answer does not.
     #[error(transparent)]
     Health(#[from] HealthError),
@@ -77,6 +81,7 @@ impl RunError {
         match self {
             Self::Gateway(error) => gateway_fix(error),
             Self::Data(error) => error.fix(),
+            Self::Bench(error) => error.fix(),
             Self::Signals(_)
             | Self::Sockets(_)
             | Self::Client(_)

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
-//!                 ├──▶ certs, password, check, doctor, health, demo
+//!                 ├──▶ certs, password, check, doctor, health, demo, bench
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! failure: one message for a person, and the exit code
 //! ```
 
+mod bench;
 pub mod certs;
 pub mod check;
 pub mod cli;
@@ -29,6 +30,7 @@ mod signals;
 pub mod store;
 pub mod values;
 
+pub use bench::BenchError;
 pub use commands::run;
 pub use demo::DemoError;
 pub use failure::{Failure, RunError};

@@ -3,6 +3,7 @@
 //! Each flag that stands for a setting has an environment variable, shown in `--help`. No flag
 //! takes a secret: whatever is on a command line is seen by every user of the machine.
 
+mod bench;
 mod client;
 mod doctor;
 mod gateway;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use bench::BenchArgs;
 pub use client::ClientArgs;
 pub use doctor::{DoctorArgs, DoctorClientArgs, DoctorGatewayArgs, DoctorRole};
 pub use gateway::GatewayArgs;
@@ -57,6 +59,8 @@ pub enum Command {
     Health(HealthArgs),
     /// Run a gateway, a client and a target in one process and move bytes through them
     Demo(DemoArgs),
+    /// Measure how fast a tunnel is: one of its own, or a live one
+    Bench(BenchArgs),
 }
 
 /// Flags of the log, which every command takes.
