@@ -1,6 +1,9 @@
 //! Names and TCP, before anything is said over them.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use anyproxy_runtime::Deadline;
 use anyproxy_transport::net::Role;
@@ -60,6 +63,9 @@ async fn resolve(
     let host = &at.host;
     let fix = format!("check the name, and ask the resolver: getent ahosts {host}");
     let finding = match &found {
+        Ok(Ok(_)) if host.parse::<IpAddr>().is_ok() => {
+            Finding::ok(CHECK, format!("{host} is an address"))
+        }
         Ok(Ok(addrs)) if !addrs.is_empty() => {
             let list = addrs.iter().map(|addr| addr.ip().to_string()).collect::<Vec<_>>();
             Finding::ok(CHECK, format!("{host} is {}", list.join(", ")))
