@@ -1,5 +1,6 @@
 //! The client's way to its gateway.
 
+mod examine;
 mod hints;
 mod through;
 
@@ -15,6 +16,8 @@ use anyproxy_runtime::Deadline;
 use quinn::{Endpoint, TokioRuntime};
 use rustls_pki_types::ServerName;
 use tokio_rustls::TlsConnector;
+
+pub use examine::{Examiner, NoDate, PathSize};
 
 use crate::{
     error::TunnelError,
@@ -190,13 +193,23 @@ impl Dialer {
     /// # Errors
     /// See [`DialConfigError`].
     pub fn new(net: Arc<dyn Net>, config: DialConfig) -> Result<Self, DialConfigError> {
+        let quic = config.trust.quic()?;
+        let websocket = config.trust.websocket(config.oldest_tls)?;
+        Self::with_tls(net, config, (quic, websocket))
+    }
+
+    fn with_tls(
+        net: Arc<dyn Net>,
+        config: DialConfig,
+        (quic, websocket): (Arc<rustls::ClientConfig>, Arc<rustls::ClientConfig>),
+    ) -> Result<Self, DialConfigError> {
         let name = config.server_name.as_deref().unwrap_or(&config.host).to_owned();
         let name =
             ServerName::try_from(name.clone()).map_err(|_| DialConfigError::ServerName(name))?;
         let limits = Limits::Gateway { streams: MAX_STREAMS };
-        let quic = quic::client_config(config.trust.quic()?, limits, DEAD_AFTER)
+        let quic = quic::client_config(quic, limits, DEAD_AFTER)
             .map_err(|error| DialConfigError::Quic(error.to_string()))?;
-        let websocket = TlsConnector::from(config.trust.websocket(config.oldest_tls)?);
+        let websocket = TlsConnector::from(websocket);
         let way = config.route.proxy.clone().map(Way::new).transpose()?;
         Ok(Self { net, config, name, quic, websocket, way })
     }

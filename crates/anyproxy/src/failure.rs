@@ -5,7 +5,7 @@ use std::{error::Error, fmt::Write as _, io};
 use thiserror::Error;
 
 use crate::{
-    admin::AdminError, certs::CertsError, config::ConfigError, demo::DemoError,
+    admin::AdminError, bench::BenchError, certs::CertsError, config::ConfigError, demo::DemoError,
     health::HealthError, join::JoinError, logging::LogError, manage::ManageError, own::OwnError,
     password::PasswordError, status::StatusError, store::StoreError,
 };
@@ -40,6 +40,9 @@ pub enum Failure {
     /// Files that were checked have errors.
     #[error("{0} of the files cannot be used")]
     Check(usize),
+    /// Checks of `doctor` failed; they are told already.
+    #[error("{0} of the checks failed")]
+    Doctor(usize),
     /// Standard output failed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -81,6 +84,9 @@ pub enum RunError {
     /// Nobody tells about itself.
     #[error(transparent)]
     Status(#[from] StatusError),
+    /// A measurement failed.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// Something that should answer does not.
     #[error(transparent)]
     Health(#[from] HealthError),
@@ -97,6 +103,7 @@ impl RunError {
             Self::Status(error) => Some(error.fix()),
             Self::Own(error) => error.fix(),
             Self::Join(error) => error.fix(),
+            Self::Bench(error) => error.fix(),
             Self::Signals(_)
             | Self::Sockets(_)
             | Self::Client(_)
@@ -144,6 +151,7 @@ impl Failure {
             | Self::Log(_)
             | Self::Run(_)
             | Self::Check(_)
+            | Self::Doctor(_)
             | Self::Output(_)
             | Self::Threads(_) => 1,
         }
@@ -166,6 +174,7 @@ impl Failure {
             | Self::Log(_)
             | Self::Run(_)
             | Self::Check(_)
+            | Self::Doctor(_)
             | Self::Output(_)
             | Self::Threads(_) => None,
         }
@@ -181,7 +190,11 @@ impl Failure {
             Self::Join(error) => error.fix(),
             Self::Log(error) => Some(error.fix()),
             Self::Run(error) => error.fix(),
-            Self::Password(_) | Self::Check(_) | Self::Output(_) | Self::Threads(_) => None,
+            Self::Password(_)
+            | Self::Check(_)
+            | Self::Doctor(_)
+            | Self::Output(_)
+            | Self::Threads(_) => None,
         }
     }
 }

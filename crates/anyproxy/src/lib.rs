@@ -3,13 +3,14 @@
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
 //!   (join: a token ──▶ a client's key; own: a gateway without a file)
-//!                 ├──▶ certs, password, check, health, demo, status ──▶ admin of another process
+//!                 ├──▶ certs, password, check, doctor, health, demo, bench, status ──▶ admin of another process
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! admin: gateway and client ──▶ metrics, health, status
 //! failure: one message for a person, and the exit code
 //! ```
 
 mod admin;
+mod bench;
 pub mod certs;
 pub mod check;
 pub mod cli;
@@ -17,6 +18,7 @@ mod client;
 mod commands;
 pub mod config;
 mod demo;
+pub mod doctor;
 mod failure;
 mod files;
 mod gateway;
@@ -35,6 +37,7 @@ pub mod store;
 pub mod values;
 
 pub use admin::AdminError;
+pub use bench::BenchError;
 pub use commands::run;
 pub use demo::DemoError;
 pub use failure::{Failure, RunError};

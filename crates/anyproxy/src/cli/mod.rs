@@ -5,7 +5,9 @@
 //! `--join`, whose token is void once it was used, and after ten minutes.
 
 mod admin;
+mod bench;
 mod client;
+mod doctor;
 mod gateway;
 mod group;
 mod join;
@@ -16,7 +18,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use admin::{AdminArgs, StatusArgs};
+pub use bench::BenchArgs;
 pub use client::ClientArgs;
+pub use doctor::{DoctorArgs, DoctorClientArgs, DoctorGatewayArgs, DoctorRole};
 pub use gateway::GatewayArgs;
 pub use group::{
     GroupAddArgs, GroupArgs, GroupCommand, GroupListArgs, GroupPasswdArgs, GroupRemoveArgs,
@@ -61,10 +65,14 @@ pub enum Command {
     Check(CheckArgs),
     /// Show sessions, transports, forwards and the latest warnings of what runs here
     Status(StatusArgs),
+    /// Find out what is wrong with a gateway or a client, and what repairs it
+    Doctor(DoctorArgs),
     /// Ask whether a gateway, or what a client forwards, answers; for health checks
     Health(HealthArgs),
     /// Run a gateway, a client and a target in one process and move bytes through them
     Demo(DemoArgs),
+    /// Measure how fast a tunnel is: one of its own, or a live one
+    Bench(BenchArgs),
 }
 
 /// Flags of the log, which every command takes.
