@@ -10,7 +10,7 @@ use crate::{
     client,
     demo::{self, Afterwards, DemoSettings},
     failure::{Failure, RunError},
-    gateway, health, logging, manage,
+    gateway, health, help, import, logging, manage,
     manager::Sockets,
     password,
     settings::{ClientSettings, Loaded, LogSettings, Process},
@@ -31,6 +31,9 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Group(args) => Ok(manage::run(args, &mut Process, out)?),
         Command::Certs(args) => Ok(certs::run(args, out)?),
         Command::HashPassword(args) => Ok(password::run(args, out)?),
+        Command::Import(args) => Ok(import::run(args, out, &mut io::stderr())?),
+        Command::Completions(args) => help::completions(args, out).map_err(Failure::Output),
+        Command::Man(args) => Ok(help::man(args, out)?),
         Command::Check(args) => match check::run(args, &cli.log, out).map_err(Failure::Output)? {
             0 => Ok(()),
             failed => Err(Failure::Check(failed)),

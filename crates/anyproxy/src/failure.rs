@@ -5,8 +5,9 @@ use std::{error::Error, fmt::Write as _, io};
 use thiserror::Error;
 
 use crate::{
-    certs::CertsError, config::ConfigError, demo::DemoError, health::HealthError,
-    logging::LogError, manage::ManageError, password::PasswordError, store::StoreError,
+    certs::CertsError, config::ConfigError, demo::DemoError, health::HealthError, help::ManError,
+    import::ImportError, logging::LogError, manage::ManageError, password::PasswordError,
+    store::StoreError,
 };
 
 /// Why a command failed.
@@ -24,6 +25,12 @@ pub enum Failure {
     /// Groups could not be managed.
     #[error(transparent)]
     Manage(#[from] ManageError),
+    /// A foreign configuration could not be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The manual pages could not be written.
+    #[error(transparent)]
+    Man(#[from] ManError),
     /// The log could not be started.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -112,6 +119,8 @@ impl Failure {
             Self::Config(_) | Self::Manage(ManageError::Config(_)) => 2,
             Self::Certs(_)
             | Self::Manage(_)
+            | Self::Import(_)
+            | Self::Man(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
@@ -132,6 +141,8 @@ impl Failure {
             Self::Config(error) | Self::Manage(ManageError::Config(error)) => error.excerpt(),
             Self::Certs(_)
             | Self::Manage(_)
+            | Self::Import(_)
+            | Self::Man(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
@@ -147,9 +158,14 @@ impl Failure {
             Self::Certs(error) => error.fix(),
             Self::Password(PasswordError::Input(problem)) => problem.fix(),
             Self::Manage(error) => error.fix(),
+            Self::Import(error) => error.fix(),
             Self::Log(error) => Some(error.fix()),
             Self::Run(error) => error.fix(),
-            Self::Password(_) | Self::Check(_) | Self::Output(_) | Self::Threads(_) => None,
+            Self::Password(_)
+            | Self::Man(_)
+            | Self::Check(_)
+            | Self::Output(_)
+            | Self::Threads(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
-//!                 ├──▶ certs, password, check, health, demo
+//!                 ├──▶ certs, password, check, health, demo, import, help
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! failure: one message for a person, and the exit code
 //! ```
@@ -19,6 +19,8 @@ mod files;
 mod gateway;
 pub mod groups;
 mod health;
+mod help;
+pub mod import;
 mod logging;
 mod manage;
 mod manager;

@@ -6,6 +6,7 @@
 mod client;
 mod gateway;
 mod group;
+mod import;
 mod tools;
 
 use std::path::PathBuf;
@@ -18,7 +19,10 @@ pub use group::{
     GroupAddArgs, GroupArgs, GroupCommand, GroupListArgs, GroupPasswdArgs, GroupRemoveArgs,
     GroupSecretArgs, GroupSetArgs, SecretOutArgs, ShareArgs,
 };
-pub use tools::{CertsArgs, CheckArgs, DemoArgs, HashPasswordArgs, HealthArgs, Kind};
+pub use import::{Foreign, ImportArgs};
+pub use tools::{
+    CertsArgs, CheckArgs, CompletionsArgs, DemoArgs, HashPasswordArgs, HealthArgs, Kind, ManArgs,
+};
 
 use crate::{config::Problem, settings::log_filter, values::LogFormat};
 
@@ -49,10 +53,16 @@ pub enum Command {
     HashPassword(HashPasswordArgs),
     /// Check configuration files without starting anything
     Check(CheckArgs),
+    /// Turn configurations of AnyProxy (Go), frp or rathole into ours
+    Import(ImportArgs),
     /// Ask whether a gateway, or what a client forwards, answers; for health checks
     Health(HealthArgs),
     /// Run a gateway, a client and a target in one process and move bytes through them
     Demo(DemoArgs),
+    /// Print what completes commands and flags in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(ManArgs),
 }
 
 /// Flags of the log, which every command takes.
