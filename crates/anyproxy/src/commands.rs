@@ -12,7 +12,7 @@ use crate::{
     failure::{Failure, RunError},
     gateway, health, help, import, logging, manage,
     manager::Sockets,
-    password,
+    password, service,
     settings::{ClientSettings, Loaded, LogSettings, Process},
 };
 
@@ -32,6 +32,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Certs(args) => Ok(certs::run(args, out)?),
         Command::HashPassword(args) => Ok(password::run(args, out)?),
         Command::Import(args) => Ok(import::run(args, out, &mut io::stderr())?),
+        Command::Service(args) => Ok(service::run(args, out)?),
         Command::Completions(args) => help::completions(args, out).map_err(Failure::Output),
         Command::Man(args) => Ok(help::man(args, out)?),
         Command::Check(args) => match check::run(args, &cli.log, out).map_err(Failure::Output)? {

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     certs::CertsError, config::ConfigError, demo::DemoError, health::HealthError, help::ManError,
     import::ImportError, logging::LogError, manage::ManageError, password::PasswordError,
-    store::StoreError,
+    service::ServiceError, store::StoreError,
 };
 
 /// Why a command failed.
@@ -31,6 +31,9 @@ pub enum Failure {
     /// The manual pages could not be written.
     #[error(transparent)]
     Man(#[from] ManError),
+    /// A service could not be managed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// The log could not be started.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -116,10 +119,13 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Manage(ManageError::Config(_)) => 2,
+            Self::Config(_)
+            | Self::Manage(ManageError::Config(_))
+            | Self::Service(ServiceError::Config(_)) => 2,
             Self::Certs(_)
             | Self::Manage(_)
             | Self::Import(_)
+            | Self::Service(_)
             | Self::Man(_)
             | Self::Password(_)
             | Self::Log(_)
@@ -138,10 +144,13 @@ impl Failure {
 
     fn excerpt(&self) -> Option<String> {
         match self {
-            Self::Config(error) | Self::Manage(ManageError::Config(error)) => error.excerpt(),
+            Self::Config(error)
+            | Self::Manage(ManageError::Config(error))
+            | Self::Service(ServiceError::Config(error)) => error.excerpt(),
             Self::Certs(_)
             | Self::Manage(_)
             | Self::Import(_)
+            | Self::Service(_)
             | Self::Man(_)
             | Self::Password(_)
             | Self::Log(_)
@@ -159,6 +168,7 @@ impl Failure {
             Self::Password(PasswordError::Input(problem)) => problem.fix(),
             Self::Manage(error) => error.fix(),
             Self::Import(error) => error.fix(),
+            Self::Service(error) => error.fix(),
             Self::Log(error) => Some(error.fix()),
             Self::Run(error) => error.fix(),
             Self::Password(_)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
-//!                 ├──▶ certs, password, check, health, demo, import, help
+//!                 ├──▶ certs, password, check, health, demo, import, help, service
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! failure: one message for a person, and the exit code
 //! ```
@@ -25,6 +25,7 @@ mod logging;
 mod manage;
 mod manager;
 mod password;
+mod service;
 pub mod settings;
 mod signals;
 pub mod store;
@@ -35,3 +36,4 @@ pub use demo::DemoError;
 pub use failure::{Failure, RunError};
 pub use health::HealthError;
 pub use manage::ManageError;
+pub use service::ServiceError;

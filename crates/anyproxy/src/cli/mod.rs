@@ -7,6 +7,7 @@ mod client;
 mod gateway;
 mod group;
 mod import;
+mod service;
 mod tools;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use group::{
     GroupSecretArgs, GroupSetArgs, SecretOutArgs, ShareArgs,
 };
 pub use import::{Foreign, ImportArgs};
+pub use service::{ServiceArgs, ServiceCommand, ServiceFlags};
 pub use tools::{
     CertsArgs, CheckArgs, CompletionsArgs, DemoArgs, HashPasswordArgs, HealthArgs, Kind, ManArgs,
 };
@@ -59,6 +61,8 @@ pub enum Command {
     Health(HealthArgs),
     /// Run a gateway, a client and a target in one process and move bytes through them
     Demo(DemoArgs),
+    /// Install a gateway or a client as a service of systemd
+    Service(ServiceArgs),
     /// Print what completes commands and flags in a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write one for each command
