@@ -10,6 +10,7 @@ trap 'rm -rf "$root"' EXIT
 
 # The units are looked at in a root of their own, in which the program is.
 install -D "$bin" "$root/usr/local/bin/anyproxy"
+install -D "$(type -P kill)" "$root/bin/kill"
 for side in gateway client; do
     "$bin" service install "$side" --root "$root" >/dev/null
     HOME=/home/user XDG_CONFIG_HOME='' "$bin" service install "$side" --user --root "$root" >/dev/null

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     ImportError,
-    common::{Context, certificates, dial, log},
+    carry::{Context, certificates, dial, log},
     draft::{ClientDraft, Draft, ForwardDraft, GatewayDraft, LogDraft, host_port, listen_address},
     node::Node,
     notes::{Notes, SEE},

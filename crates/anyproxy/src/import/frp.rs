@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     ImportError,
-    common::Context,
+    carry::Context,
     draft::{Draft, LogDraft},
     node::Node,
     notes::Notes,
@@ -50,7 +50,7 @@ fn token(root: &mut Node, notes: &mut Notes) -> Option<String> {
 }
 
 fn log(root: &mut Node, notes: &mut Notes) -> LogDraft {
-    let mut draft = super::common::log(root.text("log.level"), root.text("log.to"), notes);
+    let mut draft = super::carry::log(root.text("log.level"), root.text("log.to"), notes);
     draft.keep = root.number("log.maxDays").filter(|days| (1..=1000).contains(days));
     root.forget(&["log.disablePrintColor"]);
     draft

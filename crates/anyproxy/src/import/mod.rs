@@ -10,7 +10,7 @@
 //! The formats and their keys are in docs/migration.md.
 
 mod anyproxy;
-mod common;
+mod carry;
 mod draft;
 mod error;
 mod frp;
@@ -29,7 +29,7 @@ use std::{io::Write, path::PathBuf};
 
 use serde_json::Value;
 
-use self::{common::Context, draft::Draft, notes::Notes, secrets::Secrets};
+use self::{carry::Context, draft::Draft, notes::Notes, secrets::Secrets};
 use crate::cli::{Foreign, ImportArgs};
 
 pub use error::ImportError;

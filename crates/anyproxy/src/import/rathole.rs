@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     ImportError,
-    common::{Context, certificates, dial, name, proxy},
+    carry::{Context, certificates, dial, name, proxy},
     draft::{ClientDraft, Draft, ForwardDraft, GatewayDraft, Proof, listen_address, port_rule},
     node::Node,
     notes::Notes,

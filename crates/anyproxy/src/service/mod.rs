@@ -27,16 +27,20 @@ pub use error::ServiceError;
 ///
 /// See [`ServiceError`].
 pub(crate) fn run(args: &ServiceArgs, out: &mut dyn Write) -> Result<(), ServiceError> {
-    let (flags, plan) = match &args.command {
-        ServiceCommand::Status(flags) => return status::show(&Place::of(flags)?, out),
-        ServiceCommand::Install(flags) => (flags, install(&Place::of(flags)?)?),
-        ServiceCommand::Uninstall(flags) => (flags, uninstall(&Place::of(flags)?)),
+    let (ServiceCommand::Install(flags)
+    | ServiceCommand::Uninstall(flags)
+    | ServiceCommand::Status(flags)) = &args.command;
+    let place = Place::of(flags)?;
+    if place.is_live() && !flags.dry_run {
+        place::require_systemd()?;
+    }
+    let plan = match &args.command {
+        ServiceCommand::Status(_) => return status::show(&place, out),
+        ServiceCommand::Install(_) => install(&place)?,
+        ServiceCommand::Uninstall(_) => uninstall(&place),
     };
     if flags.dry_run {
         return plan.show(out);
-    }
-    if flags.root.is_none() {
-        place::require_systemd()?;
     }
     plan.carry_out(out)
 }

@@ -112,8 +112,3 @@ fn user_configs() -> Option<PathBuf> {
 pub(super) fn require_systemd() -> Result<(), ServiceError> {
     if Path::new(BOOTED).is_dir() { Ok(()) } else { Err(ServiceError::NoSystemd) }
 }
-
-/// Whether systemd runs.
-pub(super) fn has_systemd() -> bool {
-    require_systemd().is_ok()
-}

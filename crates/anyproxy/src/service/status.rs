@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, process::Command};
 
-use super::{Place, ServiceError, place::has_systemd, units};
+use super::{Place, ServiceError, place, units};
 
 /// Says for each file whether it is as install would write it, and for each unit whether it runs.
 pub(super) fn show(place: &Place, out: &mut dyn Write) -> Result<(), ServiceError> {
@@ -20,9 +20,8 @@ pub(super) fn show(place: &Place, out: &mut dyn Write) -> Result<(), ServiceErro
     if !place.is_live() {
         return Ok(());
     }
-    if !has_systemd() {
-        return Err(ServiceError::NoSystemd);
-    }
+    // With --dry-run nothing has asked whether there is one.
+    place::require_systemd()?;
     for name in place.units() {
         let (enabled, active) = (ask(place, "is-enabled", name)?, ask(place, "is-active", name)?);
         writeln!(out, "{name}: {enabled}, {active}").map_err(ServiceError::Output)?;

@@ -3,7 +3,7 @@
 use super::{
     super::{
         ImportError,
-        common::{Context, certificates, dial, name, proxy},
+        carry::{Context, certificates, dial, name, proxy},
         draft::{ClientDraft, ForwardDraft, Proof, host_port},
         node::Node,
         notes::Notes,

@@ -3,7 +3,7 @@
 use super::{
     super::{
         ImportError,
-        common::{Context, certificates},
+        carry::{Context, certificates},
         draft::{GatewayDraft, listen_address, port_rule},
         node::Node,
         notes::Notes,

@@ -1,4 +1,4 @@
-//! What the converters of all programs share.
+//! Carrying over what all the programs have: the gateway to dial, names, proxies, logs, certificates.
 
 use anyproxy_wire::handshake::Secret;
 use zeroize::Zeroizing;
