@@ -11,9 +11,9 @@ use crate::{
     demo::{self, Afterwards, DemoSettings},
     doctor,
     failure::{Failure, RunError},
-    gateway, health, join, logging, manage,
+    gateway, health, help, import, join, logging, manage,
     manager::Sockets,
-    own, password,
+    own, password, service,
     settings::{ClientSettings, Loaded, LogSettings, Process},
     status,
 };
@@ -40,6 +40,10 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Group(args) => Ok(manage::run(args, &mut Process, out)?),
         Command::Certs(args) => Ok(certs::run(args, out)?),
         Command::HashPassword(args) => Ok(password::run(args, out)?),
+        Command::Import(args) => Ok(import::run(args, out, &mut io::stderr())?),
+        Command::Service(args) => Ok(service::run(args, out)?),
+        Command::Completions(args) => help::completions(args, out).map_err(Failure::Output),
+        Command::Man(args) => Ok(help::man(args, out)?),
         Command::Check(args) => match check::run(args, &cli.log, out).map_err(Failure::Output)? {
             0 => Ok(()),
             failed => Err(Failure::Check(failed)),

@@ -6,8 +6,9 @@ use thiserror::Error;
 
 use crate::{
     admin::AdminError, bench::BenchError, certs::CertsError, config::ConfigError, demo::DemoError,
-    health::HealthError, join::JoinError, logging::LogError, manage::ManageError, own::OwnError,
-    password::PasswordError, status::StatusError, store::StoreError,
+    health::HealthError, help::ManError, import::ImportError, join::JoinError, logging::LogError,
+    manage::ManageError, own::OwnError, password::PasswordError, service::ServiceError,
+    status::StatusError, store::StoreError,
 };
 
 /// Why a command failed.
@@ -31,6 +32,15 @@ pub enum Failure {
     /// What a client needs to join is not there.
     #[error(transparent)]
     Join(#[from] JoinError),
+    /// A foreign configuration could not be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The manual pages could not be written.
+    #[error(transparent)]
+    Man(#[from] ManError),
+    /// A service could not be managed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// The log could not be started.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -142,11 +152,15 @@ impl Failure {
             Self::Config(_)
             | Self::Manage(ManageError::Config(_))
             | Self::Own(OwnError::Config(_))
+            | Self::Service(ServiceError::Config(_))
             | Self::Join(JoinError::Token(_)) => 2,
             Self::Certs(_)
             | Self::Manage(_)
             | Self::Own(_)
             | Self::Join(_)
+            | Self::Import(_)
+            | Self::Service(_)
+            | Self::Man(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
@@ -165,11 +179,16 @@ impl Failure {
 
     fn excerpt(&self) -> Option<String> {
         match self {
-            Self::Config(error) | Self::Manage(ManageError::Config(error)) => error.excerpt(),
+            Self::Config(error)
+            | Self::Manage(ManageError::Config(error))
+            | Self::Service(ServiceError::Config(error)) => error.excerpt(),
             Self::Certs(_)
             | Self::Manage(_)
             | Self::Own(_)
             | Self::Join(_)
+            | Self::Import(_)
+            | Self::Service(_)
+            | Self::Man(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
@@ -188,9 +207,12 @@ impl Failure {
             Self::Manage(error) => error.fix(),
             Self::Own(error) => error.fix(),
             Self::Join(error) => error.fix(),
+            Self::Import(error) => error.fix(),
+            Self::Service(error) => error.fix(),
             Self::Log(error) => Some(error.fix()),
             Self::Run(error) => error.fix(),
             Self::Password(_)
+            | Self::Man(_)
             | Self::Check(_)
             | Self::Doctor(_)
             | Self::Output(_)

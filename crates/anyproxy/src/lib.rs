@@ -4,6 +4,7 @@
 //! cli ──▶ commands ──▶ settings (flags + environment + config) ──▶ gateway, client
 //!   (join: a token ──▶ a client's key; own: a gateway without a file)
 //!                 ├──▶ certs, password, check, doctor, health, demo, bench, status ──▶ admin of another process
+//!                 ├──▶ import, help, service
 //!                 └──▶ manage (`group …`) ──▶ store ◀── gateway
 //! admin: gateway and client ──▶ metrics, health, status
 //! failure: one message for a person, and the exit code
@@ -24,12 +25,15 @@ mod files;
 mod gateway;
 pub mod groups;
 mod health;
+mod help;
+pub mod import;
 pub mod join;
 mod logging;
 mod manage;
 mod manager;
 mod own;
 mod password;
+mod service;
 pub mod settings;
 mod signals;
 mod status;
@@ -45,4 +49,5 @@ pub use health::HealthError;
 pub use join::JoinError;
 pub use manage::ManageError;
 pub use own::OwnError;
+pub use service::ServiceError;
 pub use status::StatusError;
