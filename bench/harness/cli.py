@@ -17,6 +17,7 @@ from .plan import FULL, QUICK
 from .process import find
 from .runner import Runner
 
+WHOLE = ("whole", "whole_resting", "whole_tail")
 TOOLS = ("ip", "ss", "sysctl", "ethtool", "openssl", "iperf3")
 
 
@@ -67,7 +68,7 @@ def main():
     programs.build()
     for control in filter(None, controls):
         if complaint := control_obstacle(control):
-            raise SystemExit(complaint)
+            sys.exit(complaint)
     result = {"machine": machine.facts(), "plan": dataclasses.asdict(plan), "absent": absent, "notes": options.note,
               "records": []}
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -83,9 +84,17 @@ def main():
         finally:
             if runner.records:
                 write(out, result)
-    # A broken tunnel of ours is a failure; a peer's is a finding.
-    ours = {entry.name for entry in present if entry.ours or entry.direct}
-    return 1 if any("error" in record and record["entry"] in ours for record in runner.records) else 0
+    return verdict(present, runner.records)
+
+
+def verdict(entries, records):
+    """The status: what is broken in ours, or in the bench itself, is a failure; in a peer it is a finding."""
+    judged = {entry.name for entry in entries if entry.ours or entry.direct}
+    broken = [record for record in records if record["entry"] in judged
+              and ("error" in record or any(record["numbers"].get(name) == 0 for name in WHOLE))]
+    for record in broken:
+        print(f"broken: {record['entry']}, {record['measure']}: {record.get('error', 'bytes are missing or wrong')}")
+    return 1 if broken else 0
 
 
 def show_entries():
@@ -108,8 +117,7 @@ def chosen(options):
     for name, needs in absent.items():
         print(f"{name}: left out, absent: {', '.join(needs)}", flush=True)
     present = [entry for entry in wanted if entry.name not in absent]
-    lacking = [entry.name for entry in present if entry.ours]
-    if not lacking and any(entry.ours for entry in wanted):
+    if any(entry.ours for entry in wanted if entry.name in absent):
         sys.exit(f"{programs.anyproxy()} is absent: cargo build --release, or set ANYPROXY")
     return present, absent
 

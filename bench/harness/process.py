@@ -1,5 +1,6 @@
 """Processes in namespaces: what they cost, and their end."""
 
+import ctypes
 import os
 import re
 import resource
@@ -10,6 +11,8 @@ import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
 DESCRIPTORS = 65536
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 
 def command(*argv, check=True):
@@ -59,7 +62,9 @@ def family(pid):
     return members
 
 
-def _raise_descriptors():
+def _prepare():
+    """Runs in the new process. It ends with us, even when we are killed; and it may open many files."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard == resource.RLIM_INFINITY or hard >= DESCRIPTORS:
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
@@ -78,7 +83,7 @@ class Process:
             # Its own session: a key pressed at the terminal ends bench/run, which then ends the others.
             self.handle = subprocess.Popen(
                 ["ip", "netns", "exec", namespace, *argv], stdin=stdin, stdout=stdout or file, stderr=file,
-                env={**os.environ, **(env or {})}, preexec_fn=_raise_descriptors, start_new_session=True)
+                env={**os.environ, **(env or {})}, preexec_fn=_prepare, start_new_session=True)
         self.pid = self.handle.pid
 
     def alive(self):

@@ -7,7 +7,7 @@ from .summary import best, cells
 
 UNCONTROLLED = """\
 - Load generator, service, both sides of the tunnel and the link share the machine's cores. Rates on loopback rank tunnels; \
-they say nothing about another machine.
+they say little about another machine.
 - Clock frequency, temperature and what else ran here are as they were: see the load before the run, and the idle and stolen \
 parts for each row in the JSON.
 - TCP of namespaces takes buffer sizes and allowed congestion controls from this machine.

@@ -1,17 +1,28 @@
 """No tunnel at all, and nginx as a relay: what one and two hops cost without being a tunnel."""
 
-import glob
 import os
 
 from ..pair import SERVICE, TUNNEL, VISITORS
+from ..process import command, find
 from . import Entry
 
 MODULES = ("/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so")
 
 
+def _stream_module():
+    return next((path for path in MODULES if os.path.exists(path)), None)
+
+
+def _needs():
+    """nginx may have its stream module inside, as a file, or not at all."""
+    if not find("nginx") or _stream_module() or "--with-stream " in command(find("nginx"), "-V", check=False) + " ":
+        return ("nginx",)
+    return ("nginx", "nginx's stream module")
+
+
 def _nginx(pair, side, server):
-    found = [path for path in MODULES if os.path.exists(path)] + glob.glob("/usr/share/nginx/*/ngx_stream_module.so")
-    module = f"load_module {found[0]};" if found else ""
+    module = _stream_module()
+    module = f"load_module {module};" if module else ""
     errors = os.path.join(pair.directory, f"nginx-{side}.errors")
     config = pair.write(f"nginx-{side}.conf", f"""
 daemon off;
@@ -43,7 +54,7 @@ def _two_hops(pair):
 
 ENTRIES = [
     Entry("direct", "no tunnel", lambda pair: None, reference=True, direct=True, datagrams=True),
-    Entry("nginx-hop", "nginx: one plain relay", _one_hop, ("nginx",), reference=True),
-    Entry("nginx-tls", "nginx: two relays, TLS 1.3 between, a connection per visitor", _two_hops, ("nginx",),
+    Entry("nginx-hop", "nginx: one plain relay", _one_hop, _needs(), reference=True),
+    Entry("nginx-tls", "nginx: two relays, TLS 1.3 between, a connection per visitor", _two_hops, _needs(),
           kind="tls", reference=True),
 ]

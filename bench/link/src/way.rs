@@ -52,7 +52,10 @@ impl Entry {
         let mut buffer = vec![0; 65_536];
         loop {
             // An interface that goes down for a moment is an error once; the next frame comes all the same.
-            let Ok(length) = self.from.read(&mut buffer) else { continue };
+            let Ok(length) = self.from.read(&mut buffer) else {
+                std::thread::sleep(LATE);
+                continue;
+            };
             Counts::add(&self.counts.entered, 1);
             Counts::add(&self.counts.bytes, length as u64);
             if length > LONGEST_FRAME {
