@@ -119,6 +119,8 @@ def stalled(pair, plan):
 def ending(side):
     """Milliseconds from SIGTERM to the end of one side, while connections are live and the other side stays."""
     def measure(pair, plan):
+        if not pair.sides[side]:
+            return {}
         holder, opened = pair.resident("hold", "--count", plan.live_at_exit)
         try:
             time.sleep(0.5)
