@@ -8,6 +8,7 @@ from .measure import Measure
 from .pair import Failed
 
 GIB = 1 << 30
+EXIT_PATIENCE = 10
 
 
 def latency(pair, plan):
@@ -124,12 +125,12 @@ def ending(side):
         holder, opened = pair.resident("hold", "--count", plan.live_at_exit)
         try:
             time.sleep(0.5)
-            took = [process.stop(10) for process in pair.sides[side]]
+            took = [process.stop(EXIT_PATIENCE) for process in pair.sides[side]]
         finally:
             holder.kill()
-        # One that had to be killed has no time.
-        numbers = {} if None in took else {f"exit_{side.lower()}_ms": 1000 * sum(took)}
-        return {**numbers, f"exit_{side.lower()}_live": opened["open"]}
+        if None in took:
+            raise Failed(f"{side} had to be killed {EXIT_PATIENCE} s after SIGTERM, with {opened['open']} live connections")
+        return {f"exit_{side.lower()}_ms": 1000 * sum(took), f"exit_{side.lower()}_live": opened["open"]}
     return measure
 
 

@@ -1,5 +1,6 @@
 """Plots as SVG, written by hand: bars of one column with their spread, and lines over the loss."""
 
+import math
 from html import escape
 
 OURS, PEER, REFERENCE = "#1668b8", "#8a94a0", "#c9ced4"
@@ -36,6 +37,13 @@ def bars(title, panels):
     return _document(LABEL + WIDTH + 110, y, parts)
 
 
+def _ticks(highest):
+    """Round numbers from nought up, at most five steps of them."""
+    power = 10 ** math.floor(math.log10(highest))
+    step = next(step for step in (power / 5, power / 2, power, 2 * power) if highest / step <= 5)
+    return [step * number for number in range(int(highest / step) + 1)]
+
+
 def lines(title, unit, series):
     """`series`: (name, {x: y}), x being the loss in percent. The y axis begins at nought."""
     left, top, width, height = 50, 40, 460, 260
@@ -44,10 +52,9 @@ def lines(title, unit, series):
     span = (xs[-1] - xs[0]) or 1
     at = lambda x, y: (left + width * (x - xs[0]) / span, top + height * (1 - y / highest))
     parts = [_text(10, 20, title, more='font-weight="bold" font-size="14"'), _text(left, top - 6, unit)]
-    for part in (0, 0.25, 0.5, 0.75, 1):
-        _, y = at(xs[0], highest * part)
-        parts += [f'<path d="M{left} {y:.1f}h{width}" stroke="#ddd"/>',
-                  _text(left - 6, y + 4, f"{highest * part:.3g}", "end")]
+    for value in _ticks(highest):
+        _, y = at(xs[0], value)
+        parts += [f'<path d="M{left} {y:.1f}h{width}" stroke="#ddd"/>', _text(left - 6, y + 4, f"{value:g}", "end")]
     parts += [_text(at(x, 0)[0], top + height + 18, f"{x:g} %", "middle") for x in xs]
     for number, (name, points) in enumerate(series):
         colour = PALETTE[number % len(PALETTE)]

@@ -176,6 +176,7 @@ def _over_loss(records, names, table):
                                  ("ttfb_p99_ms", "p99 of small requests under bulk over the loss of each way", "ms")):
             series = [(name, points) for name in names if (points := {
                 loss: cell.median for loss in losses if (cell := table.get(name, {}).get(f"{key} {control} {loss:g}"))})]
-            if series and len(losses) > 1:
+            # One point is no line.
+            if any(len(points) > 1 for _, points in series):
                 files[f"{key.split('_')[0]}-over-loss-{control}.svg"] = plot.lines(f"{title}, TCP {control}", unit, series)
     return files
