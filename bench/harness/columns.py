@@ -37,16 +37,16 @@ def _loopback():
         Table("Small messages and new connections", "64 bytes there and back on one kept connection; 32 workers that connect, "
               "move a byte there and back and close.", (
                   Column("ping_p50_us", "p50 µs"), Column("ping_p99_us", "p99 µs"),
-                  Column("connections_s", "connections/s", "more"), Column("connection_p99_ms", "p99 ms", digits=1),
+                  Column("connections_s", "connections/s", "more"), Column("connection_p99_ms", "connection p99 ms", digits=1),
                   Column("connections_failed", "failed", "", compared=False))),
         Table("Datagrams", "256 bytes, echoed, one flow.", (
-            Column("udp_2k_loss_pct", "2,000/s: loss %", digits=2), Column("udp_2k_p50_us", "p50 µs"),
-            Column("udp_20k_loss_pct", "20,000/s: loss %", digits=2), Column("udp_20k_p50_us", "p50 µs"))),
+            Column("udp_2k_loss_pct", "2,000/s: loss %", digits=2), Column("udp_2k_p50_us", "2,000/s: p50 µs"),
+            Column("udp_20k_loss_pct", "20,000/s: loss %", digits=2), Column("udp_20k_p50_us", "20,000/s: p50 µs"))),
         Table("Memory of both sides", "Proportional set size, MiB.", (
             Column("memory_idle_mib", "idle", digits=1), Column("memory_1000_mib", "1,000 open", digits=1),
-            Column("memory_1000_each_kib", "KiB each", digits=1), Column("memory_1000_closed_mib", "closed", digits=1),
-            Column("memory_10000_mib", "10,000 open", digits=1), Column("memory_10000_each_kib", "KiB each", digits=1),
-            Column("memory_10000_closed_mib", "closed", digits=1),
+            Column("memory_1000_each_kib", "1,000: KiB each", digits=1), Column("memory_1000_closed_mib", "1,000 closed", digits=1),
+            Column("memory_10000_mib", "10,000 open", digits=1), Column("memory_10000_each_kib", "10,000: KiB each", digits=1),
+            Column("memory_10000_closed_mib", "10,000 closed", digits=1),
             Column("memory_10000_failed", "not opened", "", compared=False))),
         Table("Integrity", "A download whose every byte is checked: as it is, with a reader that rests, and from a service that "
               "closes its socket at once. And what one visitor costs that reads nothing of an endless one.", (
@@ -71,7 +71,7 @@ def _linked(control, losses, udp_loss):
                     for loss in losses for name, title in (("ttfb_samples", "requests"), ("ttfb_failed", "failed")))
     other = tuple(Column(at(name, loss), title, better, 1) for name, loss, title, better in (
         ("lossy_udp_excess_pct", udp_loss, f"datagrams at {udp_loss:g} %: loss beyond the link's, %", "less"),
-        ("lossy_udp_p50_ms", udp_loss, "p50 ms", "less"),
+        ("lossy_udp_p50_ms", udp_loss, "datagrams: p50 ms", "less"),
         ("fair_tunnel_pct", 0, "beside one TCP flow: the tunnel's % of the link", ""),
         ("fair_tcp_pct", 0, "that flow's", "")))
     return [

@@ -109,7 +109,7 @@ class Pair:
             raise Failed(f"{words[0]}: {done.stderr.strip()[-200:]}")
         return json.loads(done.stdout)
 
-    def resident(self, *words, seconds=120):
+    def resident(self, *words, seconds=60):
         """Starts a loadgen that stays until its standard input is closed. Returns it and its numbers."""
         log = os.path.join(self.directory, "resident.log")
         argv = [programs.built("loadgen"), *map(str, words), "--to", self.to]

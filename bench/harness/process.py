@@ -112,17 +112,17 @@ class Process:
         return total
 
     def stop(self, patience=5.0):
-        """Asks it to end. Returns the seconds until it had; None if it was killed."""
+        """Asks it to end. Returns the seconds until it and its family had; None if they were killed."""
         if not self.alive():
             return 0.0
         members = self._members()
         start = time.monotonic()
         os.kill(self.pid, signal.SIGTERM)
-        while self.alive() and time.monotonic() - start < patience:
+        while (left := self._left(members)) and time.monotonic() - start < patience:
             time.sleep(0.001)
-        took = time.monotonic() - start if not self.alive() else None
+        took = time.monotonic() - start
         self._kill(members)
-        return took
+        return None if left else took
 
     def kill(self):
         if self.alive():
@@ -130,6 +130,11 @@ class Process:
 
     def _members(self):
         return {pid: _born(pid) for pid in family(self.pid)}
+
+    def _left(self, members):
+        """Those that are still the processes they were. One that has ended stays until it is waited for."""
+        return [pid for pid, born in members.items()
+                if (self.alive() if pid == self.pid else born is not None and _born(pid) == born)]
 
     def _kill(self, members):
         """Ends those of its family that are left, and nobody who has got the number of one since."""
