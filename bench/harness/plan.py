@@ -25,4 +25,4 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(runs=1, bulk=1, short=1, linked=2, warm_up=1, held=(1000,), rest_after_close=1, losses=(1,), requests=100)
+QUICK = Plan(runs=1, bulk=1, short=1, linked=1, warm_up=0.5, held=(1000,), rest_after_close=0.5, losses=(1,), requests=50)
