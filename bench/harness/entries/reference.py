@@ -32,7 +32,7 @@ worker_rlimit_nofile 65536;
 pid {pair.directory}/nginx-{side}.pid;
 error_log {errors} warn;
 {module}
-events {{ worker_connections 50000; }}
+events {{ worker_connections 24000; }}
 stream {{ server {{ {server} }} }}
 """)
     pair.spawn(side, "nginx", "-p", pair.directory, "-e", errors, "-c", config)
