@@ -4,15 +4,27 @@
 # Compose in the tree of the images.
 in_src() { (cd "$src" && timeout 300 "${compose[@]}" "$@"); }
 
+# The line of README.md that ends the demos.
 compose_down() {
-    in_src --profile basic --profile quic-lossy --profile ws-firewall down --volumes --remove-orphans --timeout 15
+    local line
+    line=$(sed -n 's/^docker compose \(--profile .* down .*\)/\1/p' README.md | grep .) || fail "README.md ends no demo"
+    # shellcheck disable=SC2086 # words of a command line
+    in_src $line --remove-orphans --timeout 15
+}
+
+# The line of README.md that runs a demo, as arguments for Compose, without its comment.
+readme_line() { # profile
+    sed -n "s/ *#.*//; s/^docker compose \(--profile $1 run .*\)/\1/p" README.md | grep . ||
+        fail "README.md has no line that runs $1"
 }
 
 run_demo() { # profile
-    local user=${1#*-}-user
+    local line
     step "$1"
+    line=$(readme_line "$1")
     # `run` starts what the user depends on, and shows the user's output alone.
-    if ! in_src --profile "$1" run --rm -T "$user" >"$dir/$1.out" 2>"$dir/$1.err" </dev/null; then
+    # shellcheck disable=SC2086 # words of a command line
+    if ! in_src ${line/ --rm / --rm -T } >"$dir/$1.out" 2>"$dir/$1.err" </dev/null; then
         cat "$dir/$1.out" "$dir/$1.err" >&2
         in_src --profile "$1" logs --tail 20 >&2 || true
         fail "$1: the user's container failed"
