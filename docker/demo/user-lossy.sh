@@ -21,7 +21,7 @@ wait $quic || status=1
 wait $ws || status=1
 
 # Delay would want a module that many kernels lack (netem), so the round trip is that of one machine. There TCP
-# repairs a loss sooner than on any real path.
+# repairs a loss sooner than on any real path, and either may win.
 awk -v loss="$1" 'BEGIN { printf "%.1f %% of the packets lost each way, no delay added\n", loss / 10 }'
 printf '%-9s %9s %9s\n' transport seconds MiB/s
 for transport in quic ws; do
