@@ -103,6 +103,8 @@ class Stage:
             **{name: value for name, value in os.environ.items() if not name.startswith("ANYPROXY")},
             "PATH": f"{self.home}/bin:{os.environ['PATH']}",
             "CARGO_INSTALL_ROOT": f"{self.home}/installed",
+            # There is no network; what is compiled is here already.
+            "CARGO_NET_OFFLINE": "true",
             "XDG_STATE_HOME": f"{self.home}/state",
             "XDG_RUNTIME_DIR": f"{self.home}/run",
             "PRIVATE": str(self.private),
