@@ -166,7 +166,7 @@ impl Sessions {
                     client = ?client.hello().client_id, %error, "a client was refused");
                 let retry = match error {
                     NotAdmitted::Changed => Duration::ZERO,
-                    NotAdmitted::Superseded => RETRY_SUPERSEDED,
+                    NotAdmitted::Superseded | NotAdmitted::Anothers => RETRY_SUPERSEDED,
                     NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => RETRY_BUSY,
                 };
                 client.refuse(error.code(), &error.to_string(), retry).await;

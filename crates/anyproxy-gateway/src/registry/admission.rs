@@ -15,7 +15,7 @@ use super::{
     lanes::{Lane, Lanes},
     roster::{Claim, ClientKey, Identity, KeptOut},
 };
-use crate::{credentials::Admitted, enrolment::Proven};
+use crate::credentials::Admitted;
 
 /// Control messages of all tunnels of a session that may wait for it.
 const CONTROL_QUEUE: usize = 16;
@@ -29,6 +29,11 @@ pub(crate) enum NotAdmitted {
     /// Another process with the same client id has taken over.
     #[error("another client with this client id has taken over")]
     Superseded,
+    /// A client that has proven something else has that name.
+    #[error(
+        "this client id is in use by a client with another key, or with the group's secret instead of a key"
+    )]
+    Anothers,
     /// The gateway is full.
     #[error("the gateway has all the {0} sessions it may have (max_sessions)")]
     Gateway(usize),
@@ -41,8 +46,17 @@ impl NotAdmitted {
     pub(crate) fn code(&self) -> CloseCode {
         match self {
             Self::Changed => CloseCode::Unauthorised,
-            Self::Superseded => CloseCode::Superseded,
+            Self::Superseded | Self::Anothers => CloseCode::Superseded,
             Self::Gateway(_) | Self::Group(_) => CloseCode::OverLimit,
+        }
+    }
+}
+
+impl From<KeptOut> for NotAdmitted {
+    fn from(kept_out: KeptOut) -> Self {
+        match kept_out {
+            KeptOut::Newer => Self::Superseded,
+            KeptOut::Anothers => Self::Anothers,
         }
     }
 }
@@ -52,7 +66,6 @@ impl NotAdmitted {
 pub(crate) struct Admission {
     registry: Arc<Registry>,
     group: Arc<str>,
-    proven: Proven,
     number: u64,
     identity: Identity,
 }
@@ -68,6 +81,7 @@ impl Registry {
     ) -> Result<Admission, NotAdmitted> {
         let identity = Identity {
             client: ClientKey { id: hello.client_id.clone(), replica: hello.replica },
+            proven: admitted.proven,
             instance: hello.instance,
             generation: self.first_generation.saturating_add(number),
             claim: match hello.intent {
@@ -78,13 +92,13 @@ impl Registry {
         let mut groups = self.write();
         let everywhere = everywhere(&groups, max_sessions);
         let group = groups.get_mut(&admitted.group).ok_or(NotAdmitted::Changed)?;
-        if !self.holds(group, (&admitted.group, &admitted.proven)) {
+        if !self.holds(group, (&admitted.group, &identity.proven)) {
             return Err(NotAdmitted::Changed);
         }
         group.check_limits(&identity.client, everywhere, max_sessions)?;
-        group.roster.announce(&identity).map_err(|KeptOut| NotAdmitted::Superseded)?;
-        let Admitted { group, proven, .. } = admitted;
-        Ok(Admission { registry: Arc::clone(self), group, proven, number, identity })
+        group.roster.announce(&identity)?;
+        let registry = Arc::clone(self);
+        Ok(Admission { registry, group: admitted.group, number, identity })
     }
 }
 
@@ -146,14 +160,13 @@ impl Admission {
         let (session, superseded) = {
             let mut groups = self.registry.write();
             let group = groups.get_mut(&self.group).ok_or(NotAdmitted::Changed)?;
-            if !self.registry.holds(group, (&self.group, &self.proven)) {
+            if !self.registry.holds(group, (&self.group, &self.identity.proven)) {
                 return Err(NotAdmitted::Changed);
             }
             let session = Arc::new(Session {
                 number: self.number,
                 group: Arc::clone(&self.group),
                 client: self.identity.client.clone(),
-                proven: self.proven.clone(),
                 keys,
                 lanes: Lanes::new(Arc::clone(&lane)),
                 control: frames,
@@ -165,7 +178,7 @@ impl Admission {
                 ports_revoked: Notify::new(),
             });
             let superseded = group.roster.enter(&session);
-            (session, superseded.map_err(|KeptOut| NotAdmitted::Superseded)?)
+            (session, superseded?)
         };
         for older in superseded {
             tracing::info!(group = %older.group, client = %older.client.id, session = older.number,
