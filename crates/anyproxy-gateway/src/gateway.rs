@@ -155,6 +155,7 @@ impl Gateway {
         let flows = Flows::new(net, users.clone(), &config.limits);
         let own = Own::new(&addresses, config.tunnels.offer);
         let acceptor = parts.acceptor.named("forward");
+        let own = (own, config.limits.max_ports);
         let ports = Ports::new(&config.groups, own, acceptor, Arc::clone(&flows));
         // Not with the users: kept connections are no reason to wait at shutdown.
         let kept = Kept::new(root.child("targets"));

@@ -75,6 +75,8 @@ pub(crate) struct Ports {
     net: Arc<dyn Net>,
     rules: RwLock<Rules>,
     own: Own,
+    /// How many there may be.
+    max_ports: usize,
     bound: Mutex<HashMap<Key, Arc<Port>>>,
     /// Ports that were told to end and may still own their socket.
     closing: Mutex<HashMap<Key, Scope>>,
@@ -114,7 +116,7 @@ pub(crate) struct Hold {
 impl Ports {
     pub(crate) fn new(
         groups: &[GroupConfig],
-        own: Own,
+        (own, max_ports): (Own, usize),
         acceptor: Acceptor,
         flows: Arc<Flows>,
     ) -> Arc<Self> {
@@ -122,6 +124,7 @@ impl Ports {
             net: Arc::clone(&flows.net),
             rules: RwLock::new(rules::of(groups)),
             own,
+            max_ports,
             bound: Mutex::default(),
             closing: Mutex::default(),
             scope: flows.scope.clone(),
@@ -189,6 +192,11 @@ impl Ports {
             Some(_) => {
                 let detail = format!("{addr} is held by another group");
                 return Err((ForwardCode::HeldByOther, detail));
+            }
+            None if bound.len() >= self.max_ports => {
+                let detail =
+                    format!("the gateway has all the {} ports it may have", self.max_ports);
+                return Err((ForwardCode::Limit, detail));
             }
             None => {
                 let port = self
