@@ -244,6 +244,22 @@ async fn an_id_in_use_is_not_had_by_proving_something_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_has_64_sessions_at_most() {
+    for transport in BOTH {
+        let stage = Stage::new();
+        stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
+        let replica = |replica| Login { replica, ..stage.login() };
+        let (_tunnel, _) = stage.log_in(transport, &replica(63)).await.unwrap();
+        for over in [64, 1 << 40] {
+            let (code, why) = reason(stage.log_in(transport, &replica(over)).await);
+            assert_eq!(code, CloseCode::OverLimit);
+            assert!(why.contains(&format!("replica {over}")), "{why}");
+        }
+        assert_eq!(stage.gateway.sessions(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_tunnel_joins_with_the_key_that_opened_the_session() {
     for transport in BOTH {
         let stage = Stage::new();

@@ -167,7 +167,9 @@ impl Sessions {
                 let retry = match error {
                     NotAdmitted::Changed => Duration::ZERO,
                     NotAdmitted::Superseded | NotAdmitted::Anothers => RETRY_SUPERSEDED,
-                    NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => RETRY_BUSY,
+                    NotAdmitted::Replica(_) | NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => {
+                        RETRY_BUSY
+                    }
                 };
                 client.refuse(error.code(), &error.to_string(), retry).await;
                 Err(refused(error.code()))

@@ -20,6 +20,9 @@ use crate::credentials::Admitted;
 /// Control messages of all tunnels of a session that may wait for it.
 const CONTROL_QUEUE: usize = 16;
 
+/// Sessions that a client may have in parallel, each with a replica's number of its own.
+const REPLICAS: u64 = 64;
+
 /// Why a client that proved itself gets no session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotAdmitted {
@@ -34,6 +37,9 @@ pub(crate) enum NotAdmitted {
         "this client id is in use by a client with another key, or with the group's secret instead of a key"
     )]
     Anothers,
+    /// It would have more sessions than a client may.
+    #[error("replica {0} is over the {REPLICAS} that a client may have")]
+    Replica(u64),
     /// The gateway is full.
     #[error("the gateway has all the {0} sessions it may have (max_sessions)")]
     Gateway(usize),
@@ -47,7 +53,7 @@ impl NotAdmitted {
         match self {
             Self::Changed => CloseCode::Unauthorised,
             Self::Superseded | Self::Anothers => CloseCode::Superseded,
-            Self::Gateway(_) | Self::Group(_) => CloseCode::OverLimit,
+            Self::Replica(_) | Self::Gateway(_) | Self::Group(_) => CloseCode::OverLimit,
         }
     }
 }
@@ -79,6 +85,9 @@ impl Registry {
         (hello, number): (&Hello, u64),
         max_sessions: usize,
     ) -> Result<Admission, NotAdmitted> {
+        if hello.replica >= REPLICAS {
+            return Err(NotAdmitted::Replica(hello.replica));
+        }
         let identity = Identity {
             client: ClientKey { id: hello.client_id.clone(), replica: hello.replica },
             proven: admitted.proven,
