@@ -31,7 +31,7 @@ async fn ports_of_all_sessions_are_bounded(transport: Transport) {
     };
     let is_asked = |forward: &ForwardState| !matches!(forward, ForwardState::Requested);
     let all = |state: &State| answers(state).is_some_and(|all| all.iter().all(is_asked));
-    let told = answers(&*second.state().wait_for(all).await.unwrap()).unwrap();
+    let told = answers(&second.state().wait_for(all).await.unwrap()).unwrap();
     assert_eq!(told[0], ForwardState::Bound(ports[0]));
     let ForwardState::Refused(why) = &told[1] else { panic!("{told:?}") };
     assert!(why.contains("all the 2 ports"), "{why}");

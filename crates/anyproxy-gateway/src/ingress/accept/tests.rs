@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use anyproxy_runtime::Deadline;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::Instant,
@@ -86,8 +87,7 @@ async fn listeners_without_users_take_nobodys_place() {
     assert_eq!(acceptor.permits.available_permits(), 1);
     for feed in &feeds {
         let mut user = feed.connect().await;
-        let served = echoes(&mut user);
-        tokio::time::timeout(Duration::from_secs(5), served).await.unwrap();
+        Deadline::after(Duration::from_secs(5)).bound(echoes(&mut user)).await.unwrap();
     }
     scope.cancel();
     scope.finished().await;
