@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_runtime::{Deadline, Scope, Trouble};
 use anyproxy_transport::{Identity, ProxyTls, TunnelListener, net::Net};
 use anyproxy_wire::{codes::CloseCode, message::Protocol};
 use tokio::sync::Semaphore;
@@ -193,6 +193,7 @@ impl Gateway {
             drain: parts.drain,
             goodbyes: Arc::clone(&self.goodbyes),
             tally: Arc::clone(&self.tally),
+            unenrolled: Trouble::default(),
         });
         let accept = accept_tunnels(Arc::clone(&self.tunnels), sessions);
         self.accepting.spawn("tunnels", accept);

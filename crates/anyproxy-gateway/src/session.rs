@@ -18,7 +18,7 @@ mod lane;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_runtime::{Deadline, Scope, Trouble};
 use anyproxy_transport::{
     Arrival, Challenged, ClosedBy, Side, StallBudget, StreamIds, TunnelError, TunnelLimits,
 };
@@ -62,6 +62,8 @@ pub(crate) struct Sessions {
     pub(crate) drain: Duration,
     pub(crate) goodbyes: Arc<Goodbyes>,
     pub(crate) tally: Arc<Tally>,
+    /// Clients that proved a token and yet were not enrolled.
+    pub(crate) unenrolled: Trouble,
 }
 
 /// Where an arrival has its place.

@@ -25,6 +25,7 @@ use std::{
 };
 
 use anyproxy_gateway::{Enrolments, Gateway, NotEnrolled, Token, Wish};
+use anyproxy_runtime::Trouble;
 use anyproxy_wire::handshake::{PublicKey, TokenId};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -49,6 +50,7 @@ struct Inner {
     known: RwLock<Known>,
     /// Whether `known` was replaced since sessions were checked against it.
     replaced: AtomicBool,
+    unreadable: Trouble,
     file: Mutex<Option<Follower>>,
     /// Who has logged in since that was last written.
     seen: Mutex<HashSet<PublicKey>>,
@@ -86,6 +88,7 @@ impl Inner {
             directory,
             known: RwLock::default(),
             replaced: AtomicBool::new(false),
+            unreadable: Trouble::default(),
             seen: Mutex::default(),
             now: seconds,
         };
@@ -132,8 +135,18 @@ impl Inner {
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(roll);
                 self.replaced.store(true, Ordering::Release);
             }
-            // What cannot be read changes nothing; that it cannot be, the groups' feed says.
-            Ok(Seen::Nothing | Seen::Gone) | Err(_) => {}
+            // What is gone changes nothing; that it is gone, the groups' feed says.
+            Ok(Seen::Nothing | Seen::Gone) => {}
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    fn tell(&self, error: &StoreError) {
+        if let Some(times) = self.unreadable.happened() {
+            let fix = error.fix().unwrap_or_default();
+            tracing::error!(error = %chain(error), %fix, times,
+                "clients and tokens cannot be read from the store; they stay as they are, and revoked \
+                 clients stay connected");
         }
     }
 
