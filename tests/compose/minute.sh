@@ -41,14 +41,14 @@ run_minute() {
     # shellcheck disable=SC2086 # words of a command line
     docker exec "$name-laptop" $line --forward 8000:localhost:3000 >"$dir/minute-client" 2>&1 </dev/null &
     answer=$(docker exec "$name-gw" curl -fsS --max-time 50 --retry 200 --retry-delay 0 --retry-all-errors \
-        --retry-max-time 50 http://localhost:8000/ 2>"$dir/minute-curl") ||
+        --retry-max-time 50 http://127.0.0.1:8000/ 2>"$dir/minute-curl") ||
         { cat "$dir"/minute-* >&2; fail "curl gets nothing through the tunnel"; }
     took=$((${EPOCHREALTIME/./} - began))
     [ "$answer" = "hello from port 3000" ] || fail "curl got: $answer"
 
     printf 'gw%% anyproxy gateway --advertise gw:8443\n'
     printf 'laptop%% anyproxy client --join apj1_… --forward 8000:localhost:3000\n'
-    printf 'gw%% curl http://localhost:8000/\n%s\n' "$answer"
+    printf 'gw%% curl http://127.0.0.1:8000/\n%s\n' "$answer"
     awk -v t="$took" 'BEGIN { printf "%.1f seconds from clean containers to the answer\n", t / 1e6; exit t >= 6e7 }' ||
         fail "that is more than a minute"
     minute_checks

@@ -34,7 +34,7 @@ SCENES = [
     [
         stays("anyproxy gateway --advertise gw.example.com:8443", r"anyproxy client --join apj1_\S+"),
         stays("anyproxy client --join apj1_… --forward 8000:localhost:3000", "connected to the gateway", private=True),
-        Step("curl http://localhost:8000/", PAGE),
+        Step("curl http://127.0.0.1:8000/", PAGE),
         Step("anyproxy status", r"(?s)gateway \d+.*client \d+|client \d+.*gateway \d+"),
     ],
     [
@@ -47,9 +47,9 @@ SCENES = [
             "connected to the gateway",
             private=True,
         ),
-        Step('curl -x "http://demo:$(cat certs/demo.secret)@localhost:8088" http://intranet.local/', PAGE),
+        Step('curl -x "http://demo:$(cat certs/demo.secret)@127.0.0.1:8088" http://intranet.local/', PAGE),
         Step(
-            'curl --socks5-hostname localhost:1080 --proxy-user "demo:$(cat certs/demo.secret)" http://10.0.0.7/',
+            'curl --socks5-hostname 127.0.0.1:1080 --proxy-user "demo:$(cat certs/demo.secret)" http://10.0.0.7/',
             PAGE,
         ),
         Step("anyproxy group add team --config configs/gateway.toml --secret-out team.secret"),

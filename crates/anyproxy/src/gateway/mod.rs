@@ -58,7 +58,10 @@ pub(crate) async fn run(
     let gateway = Gateway::start_enrolling(&config, net, drain, Arc::new(roll.clone()))?;
     tell(gateway.addresses());
     let subject = GatewaySubject::new(&gateway, reloader.expiries(), recent);
-    let _admin = Admin::start(&telling, &*system, subject)?;
+    let admin = Admin::start(&telling, &*system, subject)?;
+    if let Some(addr) = admin.addr() {
+        gateway.keep_port(addr, "metrics and health");
+    }
     if let Some(own) = &own {
         own.invite(gateway.addresses())?;
     }
