@@ -245,6 +245,26 @@ fn another_gateway_learns_nothing_over_websocket() {
     another_gateway_learns_nothing("ws");
 }
 
+/// A port whose UDP and TCP lead to two machines.
+#[test]
+fn a_client_joins_the_way_that_leads_to_its_gateway() {
+    let (dir, other) = (Directory::new(), Directory::new());
+    let only = |dir: &Directory, transport, at: &str| {
+        let line = [&GATEWAY[..], &["--listen", at, "--transport", transport]].concat();
+        let mut gateway = Running::start(dir, &line);
+        gateway.wait_for("HTTP proxy started");
+        gateway
+    };
+    let mut gateway = only(&dir, "ws", "127.0.0.1:0");
+    let mut stranger = only(&other, "quic", &gateway.address("tunnels=").to_string());
+    let token = token(&dir, &mut gateway);
+    let mut client = client(&dir, &["--join", &token]);
+    client.wait_for("joined; this client");
+    client.end();
+    stranger.end();
+    gateway.end();
+}
+
 fn a_revoked_client_is_out_at_once_and_joins_again_with_a_new_token(transport: &str) {
     let dir = Directory::new();
     let mut gateway = gateway(&dir);
