@@ -58,7 +58,7 @@ pub(crate) async fn run(
     let gateway = Gateway::start_enrolling(&config, net, drain, Arc::new(roll.clone()))?;
     tell(gateway.addresses());
     let subject = GatewaySubject::new(&gateway, reloader.expiries(), recent);
-    let _admin = Admin::start(&telling, &*system, subject)?;
+    let _admin = Admin::start(&telling, &*system, Arc::new(subject))?;
     if let Some(own) = &own {
         own.invite(gateway.addresses())?;
     }

@@ -33,7 +33,7 @@ enum Failed {
 }
 
 /// Enrols the client's key with its token, and keeps it. Until the gateway is reached it is tried again,
-/// for as long as a token lives.
+/// for as long as a token lives; `tell` is told why it did not work yet.
 ///
 /// Not cancel safe: whether the key is enrolled is not known then, and doing it all again is right.
 ///
@@ -44,6 +44,7 @@ pub(crate) async fn enrol(
     pending: Pending,
     settings: &ClientSettings,
     net: Arc<dyn Net>,
+    tell: impl Fn(&str),
 ) -> Result<(), JoinError> {
     let key = ClientKey::from_seed(&pending.identity.seed)?;
     let dialer = Dialer::new(net, dial_config(settings))?;
@@ -57,6 +58,7 @@ pub(crate) async fn enrol(
             Err(Failed::Astray(what)) => return Err(JoinError::WrongGateway { gateway, what }),
             Err(Failed::ForNow(what)) => what,
         };
+        tell(&what);
         let pause = pauses.next(random());
         if whole.remaining() < pause {
             return Err(JoinError::Unreachable { gateway, what });
