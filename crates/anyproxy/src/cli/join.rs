@@ -124,7 +124,7 @@ pub struct JoinArgs {
 }
 
 /// What a token says, or makes needless.
-const WITHOUT_TOKEN: [&str; 6] = ["ca", "pin", "group", "method", "secret_file", "secret_stdin"];
+const WITHOUT_TOKEN: [&str; 5] = ["pin", "group", "method", "secret_file", "secret_stdin"];
 
 /// A token as it was typed. It is secret, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
