@@ -6,7 +6,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
 };
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 
 use super::{
     ALPN_QUIC, ALPN_WEBSOCKET, Moment, OldestTls, Pin, Seen, pin::PinVerifier, provider,
@@ -81,6 +81,15 @@ impl Trust {
             Self::Ca(before) => Ok(Self::Ca([before, extra].concat())),
             Self::Pin(_) => Err(TrustError::Pinned),
         }
+    }
+
+    /// Whether a server called `name` that shows `chain`, leaf first, is trusted now.
+    #[must_use]
+    pub fn accepts(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> bool {
+        let [leaf, rest @ ..] = chain else { return false };
+        self.verifier().is_ok_and(|verifier| {
+            verifier.verify_server_cert(leaf, rest, name, &[], UnixTime::now()).is_ok()
+        })
     }
 
     pub(crate) fn quic(&self) -> Result<Arc<ClientConfig>, TrustError> {

@@ -108,10 +108,10 @@ impl Admin {
     pub(crate) fn start<S: Told>(
         settings: &AdminSettings,
         net: &dyn Net,
-        subject: S,
+        subject: Arc<S>,
     ) -> Result<Self, AdminError> {
         let scope = Scope::root("admin");
-        let subject: Arc<dyn Subject> = Arc::new(subject);
+        let subject: Arc<dyn Subject> = subject;
         let mut admin = Self { scope: scope.clone(), addr: None };
         if let Some(addr) = settings.addr {
             let bind = || {
