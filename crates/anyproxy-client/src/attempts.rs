@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use anyproxy_runtime::{Deadline, Scope};
@@ -12,6 +13,9 @@ use anyproxy_wire::message::Welcome;
 use futures_util::future::BoxFuture;
 
 use crate::failure::Failure;
+
+/// A log-in has at least so long, however long it waited for its turn.
+const LOGIN_TIME: Duration = Duration::from_secs(5);
 
 /// How far an attempt came.
 pub(crate) enum Step {
@@ -40,7 +44,7 @@ enum Slot {
     #[default]
     Empty,
     Running(BoxFuture<'static, Result<Done, Failure>>),
-    /// It waits until it may log in, and has so long.
+    /// It waits until it may log in, and has so long, or [`LOGIN_TIME`].
     Waiting(Box<Connected>, Deadline),
 }
 
@@ -59,6 +63,7 @@ impl Attempts {
         let scope = scope.clone();
         let slot = self.slot(transport);
         let Slot::Waiting(connected, deadline) = std::mem::take(slot) else { return };
+        let deadline = Deadline::after(deadline.remaining().max(LOGIN_TIME));
         let logging_in = async move {
             let (tunnel, welcome) = connected.log_in(&login, deadline, &scope).await?;
             Ok(Done::LoggedIn(tunnel, Box::new(welcome)))
