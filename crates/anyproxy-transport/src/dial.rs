@@ -2,6 +2,7 @@
 
 mod examine;
 mod hints;
+mod race;
 mod through;
 
 use std::{
@@ -214,11 +215,11 @@ impl Dialer {
         Ok(Self { net, config, name, quic, websocket, way })
     }
 
-    /// Resolves the gateway's name and connects to its addresses in turn. Not cancel safe:
-    /// dropping the future gives the attempt up.
+    /// Resolves the gateway's name and connects to the first of its addresses that answers (RFC 8305).
+    /// Not cancel safe: dropping the future gives all attempts up.
     ///
     /// # Errors
-    /// The [`DialError`] of the last address tried.
+    /// The most telling [`DialError`] of the addresses tried.
     pub async fn dial(
         &self,
         transport: Transport,
@@ -232,19 +233,13 @@ impl Dialer {
             Err(io::Error::new(io::ErrorKind::TimedOut, "the name server did not answer"))
         });
         let failed = |source| DialError::Resolve { host: self.config.host.clone(), source };
-        let addresses = resolved.map_err(failed)?;
-        let mut last = failed(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
-        let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-        for addr in addresses {
-            // A silent address must leave time for the next.
-            let share = deadline.within(deadline.remaining() / left);
-            left = left.saturating_sub(1).max(1);
-            match self.dial_one(transport, addr, share).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let addresses = race::alternating(resolved.map_err(failed)?);
+        let attempt = |addr| self.dial_one(transport, addr, deadline);
+        race::first(addresses, attempt).await.map_err(|error| {
+            error.unwrap_or_else(|| {
+                failed(io::Error::new(io::ErrorKind::NotFound, "it has no address"))
+            })
+        })
     }
 
     async fn dial_one(
