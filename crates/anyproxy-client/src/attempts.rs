@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -23,8 +24,8 @@ pub(crate) enum Step {
     Dialled,
     /// The tunnel is up.
     LoggedIn(Tunnel, Box<Welcome>),
-    /// It is over.
-    Failed(Failure),
+    /// It is over; with whom it was, if it came to a log-in.
+    Failed(Failure, Option<SocketAddr>),
 }
 
 enum Done {
@@ -43,16 +44,23 @@ pub(crate) struct Attempts {
 enum Slot {
     #[default]
     Empty,
-    Running(BoxFuture<'static, Result<Done, Failure>>),
+    Running(BoxFuture<'static, Result<Done, (Failure, Option<SocketAddr>)>>),
     /// It waits until it may log in, and has so long, or [`LOGIN_TIME`].
     Waiting(Box<Connected>, Deadline),
 }
 
 impl Attempts {
-    pub(crate) fn dial(&mut self, dialer: &Arc<Dialer>, transport: Transport, deadline: Deadline) {
+    /// With a known `gateway` first.
+    pub(crate) fn dial(
+        &mut self,
+        dialer: &Arc<Dialer>,
+        (transport, gateway): (Transport, Option<SocketAddr>),
+        deadline: Deadline,
+    ) {
         let dialer = Arc::clone(dialer);
         let dialling = async move {
-            let connected = dialer.dial(transport, deadline).await?;
+            let dialled = dialer.dial_again(transport, gateway, deadline).await;
+            let connected = dialled.map_err(|error| (error.into(), None))?;
             Ok(Done::Dialled(Box::new(connected), deadline))
         };
         *self.slot(transport) = Slot::Running(Box::pin(dialling));
@@ -65,7 +73,9 @@ impl Attempts {
         let Slot::Waiting(connected, deadline) = std::mem::take(slot) else { return };
         let deadline = Deadline::after(deadline.remaining().max(LOGIN_TIME));
         let logging_in = async move {
-            let (tunnel, welcome) = connected.log_in(&login, deadline, &scope).await?;
+            let peer = connected.peer();
+            let logged_in = connected.log_in(&login, deadline, &scope).await;
+            let (tunnel, welcome) = logged_in.map_err(|error| (error.into(), Some(peer)))?;
             Ok(Done::LoggedIn(tunnel, Box::new(welcome)))
         };
         *slot = Slot::Running(Box::pin(logging_in));
@@ -107,7 +117,7 @@ impl Slot {
                 Step::Dialled
             }
             Ok(Done::LoggedIn(tunnel, welcome)) => Step::LoggedIn(tunnel, welcome),
-            Err(failure) => Step::Failed(failure),
+            Err((failure, peer)) => Step::Failed(failure, peer),
         })
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -53,7 +54,7 @@ pub(crate) enum Event {
     Up(Fresh),
     /// Nothing led to the gateway.
     Exhausted(Failure),
-    /// The session's tunnel is silent, and the gateway knows nothing of the session.
+    /// The session's tunnel is dark, and its gateway knows nothing of the session.
     Disowned,
 }
 
@@ -202,7 +203,10 @@ impl Ways {
             Command::Dial(transport) => {
                 let patience =
                     if self.session.is_some() { ASIDE.min(self.patience) } else { self.patience };
-                self.attempts.dial(&self.dialer, transport, Deadline::after(patience));
+                let tunnel = self.session.as_ref().map(|(_, _, tunnel)| tunnel);
+                let gateway = tunnel.and_then(|tunnel| self.dialer.gateway_of(tunnel));
+                let deadline = Deadline::after(patience);
+                self.attempts.dial(&self.dialer, (transport, gateway), deadline);
             }
             Command::LogIn(transport) => {
                 let login = self.login(transport);
@@ -241,10 +245,9 @@ impl Ways {
                 None
             }
             Step::LoggedIn(tunnel, welcome) => Some(self.up(tunnel, &welcome)),
-            Step::Failed(failure) => {
+            Step::Failed(failure, peer) => {
                 tracing::debug!(%transport, reason = %failure, "no way to the gateway");
-                let unknown = failure.code() == Some(CloseCode::NoSuchSession);
-                let disowned = self.session.is_some() && unknown && self.path.is_silent();
+                let disowned = self.is_disowned(&failure, peer);
                 self.path.failed(now(), transport, failure.obstacle());
                 if self.session.is_none() {
                     self.remember(failure);
@@ -252,6 +255,14 @@ impl Ways {
                 disowned.then_some(Event::Disowned)
             }
         }
+    }
+
+    /// Whether there is nothing to wait for. Another gateway behind the same name knows nothing of the session
+    /// while the right one does, and may only pause.
+    fn is_disowned(&self, failure: &Failure, peer: Option<SocketAddr>) -> bool {
+        let Some((_, _, tunnel)) = &self.session else { return false };
+        let own = peer.is_some_and(|peer| peer.ip() == tunnel.peer().ip());
+        own && failure.code() == Some(CloseCode::NoSuchSession) && self.path.is_dark()
     }
 
     /// Whether a tunnel that was to join the session has joined another.

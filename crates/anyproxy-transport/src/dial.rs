@@ -27,7 +27,7 @@ use crate::{
     proxy::{HttpProxy, ProxyError, Way},
     quic::{self, ControlStreams, Limits},
     tls::{OldestTls, Trust, TrustError},
-    tunnel::Transport,
+    tunnel::{Transport, Tunnel},
     ws,
 };
 
@@ -188,6 +188,14 @@ pub struct Connected {
     pub(crate) pipe: Pipe,
 }
 
+impl Connected {
+    /// Who is at the other end: the gateway, or the proxy before it.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.pipe.peer()
+    }
+}
+
 impl Dialer {
     /// Prepares TLS for both transports.
     ///
@@ -225,6 +233,21 @@ impl Dialer {
         transport: Transport,
         deadline: Deadline,
     ) -> Result<Connected, DialError> {
+        self.dial_again(transport, None, deadline).await
+    }
+
+    /// As [`dial`](Self::dial), with a known `gateway` first: behind one name there may be several, and only one
+    /// of them knows a session. Unlike the others it need not be among the name's addresses any more.
+    /// Not cancel safe, likewise.
+    ///
+    /// # Errors
+    /// The most telling [`DialError`] of the addresses tried.
+    pub async fn dial_again(
+        &self,
+        transport: Transport,
+        gateway: Option<SocketAddr>,
+        deadline: Deadline,
+    ) -> Result<Connected, DialError> {
         if let (Transport::WebSocket, Some(way)) = (transport, &self.way) {
             return self.dial_through(way, deadline).await;
         }
@@ -233,13 +256,24 @@ impl Dialer {
             Err(io::Error::new(io::ErrorKind::TimedOut, "the name server did not answer"))
         });
         let failed = |source| DialError::Resolve { host: self.config.host.clone(), source };
-        let addresses = race::alternating(resolved.map_err(failed)?);
+        let mut addresses = race::alternating(resolved.map_err(failed)?);
+        if let Some(gateway) = gateway {
+            addresses.retain(|addr| *addr != gateway);
+            addresses.push_front(gateway);
+        }
         let attempt = |addr| self.dial_one(transport, addr, deadline);
         race::first(addresses, attempt).await.map_err(|error| {
             error.unwrap_or_else(|| {
                 failed(io::Error::new(io::ErrorKind::NotFound, "it has no address"))
             })
         })
+    }
+
+    /// Where the gateway at the other end of `tunnel` is; `None` if a proxy hides it.
+    #[must_use]
+    pub fn gateway_of(&self, tunnel: &Tunnel) -> Option<SocketAddr> {
+        let hidden = self.way.is_some() && tunnel.transport() == Transport::WebSocket;
+        (!hidden).then(|| tunnel.peer())
     }
 
     async fn dial_one(
