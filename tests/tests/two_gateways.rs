@@ -17,12 +17,13 @@ use anyproxy_client::{Choice, Client};
 use anyproxy_gateway::Gateway;
 use anyproxy_tests::{
     lab,
-    net::{LinkHandle, Switch},
+    net::{LinkHandle, LinkSettings, Switch},
     pair::{LONG, Pair},
     party::ping,
 };
 use tokio::time::{sleep, timeout};
 
+const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const ALL: [Choice; 3] = [Choice::Quic, Choice::WebSocket, Choice::Auto];
@@ -36,8 +37,8 @@ struct Two {
 }
 
 impl Two {
-    /// `first` says whether the pair's gateway comes first in the name's addresses.
-    fn new(choice: Choice, first: bool) -> Self {
+    /// The other one comes first in the name's addresses.
+    fn new(choice: Choice) -> Self {
         let pair = Pair::new(choice);
         let ip = IpAddr::from([198, 18, 0, 9]);
         let host = pair.world.host("other", ip);
@@ -48,22 +49,21 @@ impl Two {
         let any = SocketAddr::new(ip, 0);
         (config.http, config.socks5) = (vec![any], vec![any]);
         let other = Gateway::start(&config, host.net(), 10 * SECOND).unwrap();
-        let mut addresses = [site.gateway_ip, ip];
-        if !first {
-            addresses.reverse();
-        }
-        pair.world.name("gateway.test", &addresses);
+        pair.world.name("gateway.test", &[ip, site.gateway_ip]);
         let detour = pair.world.link([198, 18, 0, 2].into(), ip);
         Self { pair, other, detour }
     }
 
+    /// With a session at the pair's gateway.
     async fn connected(&self) -> (Client, SocketAddr) {
+        self.detour.black_hole(Switch::On);
         let mut config = self.pair.party.config("two");
         config.transport = self.pair.choice;
         config.gateway.host = "gateway.test".into();
         config.forwards = vec![self.pair.party.any_port(self.pair.target)];
         let client = self.pair.party.client(config);
         let port = timeout(LONG, lab::connected(&client)).await.expect("no session")[0];
+        self.detour.black_hole(Switch::Off);
         (client, port)
     }
 }
@@ -72,7 +72,7 @@ impl Two {
 async fn a_pause_of_the_sessions_gateway_costs_no_connection_over_both_transports() {
     for choice in ALL {
         for pause in [3, 6, 10] {
-            let two = Two::new(choice, true);
+            let two = Two::new(choice);
             let (_client, port) = two.connected().await;
             let mut user = two.pair.user(port).await;
             sleep(MINUTE / 2).await;
@@ -88,30 +88,32 @@ async fn a_pause_of_the_sessions_gateway_costs_no_connection_over_both_transport
     }
 }
 
-/// The other one is the first that the name leads to, and answers as fast.
+/// The other one is as near, or much nearer and answers first.
 #[tokio::test(start_paused = true)]
 async fn a_lost_tunnel_is_replaced_at_the_sessions_gateway_over_both_transports() {
     for choice in ALL {
-        let two = Two::new(choice, false);
-        two.detour.black_hole(Switch::On);
-        let (_client, port) = two.connected().await;
-        two.detour.black_hole(Switch::Off);
-        let _user = two.pair.user(port).await;
-        sleep(MINUTE / 2).await;
-        two.pair.link().forget();
-        let served = async {
-            loop {
-                let once = async {
-                    let mut user = two.pair.party.user(port).await;
-                    ping(&mut user).await
-                };
-                if let Ok(Ok(())) = timeout(SECOND / 2, once).await {
-                    break;
+        for (delay, soon) in [(10 * MS, 5 * SECOND), (300 * MS, 15 * SECOND)] {
+            let two = Two::new(choice);
+            two.pair.link().set(LinkSettings::with_delay(delay));
+            let (_client, port) = two.connected().await;
+            let _user = two.pair.user(port).await;
+            sleep(MINUTE / 2).await;
+            two.pair.link().forget();
+            let served = async {
+                loop {
+                    let once = async {
+                        let mut user = two.pair.party.user(port).await;
+                        ping(&mut user).await
+                    };
+                    if let Ok(Ok(())) = timeout(2 * SECOND, once).await {
+                        break;
+                    }
                 }
-            }
-        };
-        timeout(5 * SECOND, served).await.unwrap_or_else(|_| panic!("{choice:?}: no service"));
-        assert_eq!(two.pair.party.gateway.sessions(), 1, "it is the same session");
-        assert_eq!(two.other.sessions(), 0);
+            };
+            let served = timeout(soon, served).await;
+            served.unwrap_or_else(|_| panic!("{choice:?}, {delay:?}: no service"));
+            assert_eq!(two.pair.party.gateway.sessions(), 1, "it is the same session");
+            assert_eq!(two.other.sessions(), 0);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{Connected, Dialer, Login, Transport, Tunnel};
+use anyproxy_transport::{Connected, Dialer, Gateways, Login, Transport, Tunnel};
 use anyproxy_wire::message::Welcome;
 use futures_util::future::BoxFuture;
 
@@ -50,16 +50,15 @@ enum Slot {
 }
 
 impl Attempts {
-    /// With a known `gateway` first.
     pub(crate) fn dial(
         &mut self,
         dialer: &Arc<Dialer>,
-        (transport, gateway): (Transport, Option<SocketAddr>),
+        (transport, gateways): (Transport, Gateways),
         deadline: Deadline,
     ) {
         let dialer = Arc::clone(dialer);
         let dialling = async move {
-            let dialled = dialer.dial_again(transport, gateway, deadline).await;
+            let dialled = dialer.dial_to(transport, gateways, deadline).await;
             let connected = dialled.map_err(|error| (error.into(), None))?;
             Ok(Done::Dialled(Box::new(connected), deadline))
         };

@@ -1,6 +1,7 @@
 //! The client's way to its gateway.
 
 mod examine;
+mod gateways;
 mod hints;
 mod race;
 mod through;
@@ -19,6 +20,7 @@ use rustls_pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 pub use examine::{Examiner, NoDate, PathSize};
+pub use gateways::Gateways;
 
 use crate::{
     error::TunnelError,
@@ -27,7 +29,7 @@ use crate::{
     proxy::{HttpProxy, ProxyError, Way},
     quic::{self, ControlStreams, Limits},
     tls::{OldestTls, Trust, TrustError},
-    tunnel::{Transport, Tunnel},
+    tunnel::Transport,
     ws,
 };
 
@@ -221,59 +223,6 @@ impl Dialer {
         let websocket = TlsConnector::from(websocket);
         let way = config.route.proxy.clone().map(Way::new).transpose()?;
         Ok(Self { net, config, name, quic, websocket, way })
-    }
-
-    /// Resolves the gateway's name and connects to the first of its addresses that answers (RFC 8305).
-    /// Not cancel safe: dropping the future gives all attempts up.
-    ///
-    /// # Errors
-    /// The most telling [`DialError`] of the addresses tried.
-    pub async fn dial(
-        &self,
-        transport: Transport,
-        deadline: Deadline,
-    ) -> Result<Connected, DialError> {
-        self.dial_again(transport, None, deadline).await
-    }
-
-    /// As [`dial`](Self::dial), with a known `gateway` first: behind one name there may be several, and only one
-    /// of them knows a session. Unlike the others it need not be among the name's addresses any more.
-    /// Not cancel safe, likewise.
-    ///
-    /// # Errors
-    /// The most telling [`DialError`] of the addresses tried.
-    pub async fn dial_again(
-        &self,
-        transport: Transport,
-        gateway: Option<SocketAddr>,
-        deadline: Deadline,
-    ) -> Result<Connected, DialError> {
-        if let (Transport::WebSocket, Some(way)) = (transport, &self.way) {
-            return self.dial_through(way, deadline).await;
-        }
-        let resolving = self.net.resolve(&self.config.host, self.config.port);
-        let resolved = deadline.bound(resolving).await.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the name server did not answer"))
-        });
-        let failed = |source| DialError::Resolve { host: self.config.host.clone(), source };
-        let mut addresses = race::alternating(resolved.map_err(failed)?);
-        if let Some(gateway) = gateway {
-            addresses.retain(|addr| *addr != gateway);
-            addresses.push_front(gateway);
-        }
-        let attempt = |addr| self.dial_one(transport, addr, deadline);
-        race::first(addresses, attempt).await.map_err(|error| {
-            error.unwrap_or_else(|| {
-                failed(io::Error::new(io::ErrorKind::NotFound, "it has no address"))
-            })
-        })
-    }
-
-    /// Where the gateway at the other end of `tunnel` is; `None` if a proxy hides it.
-    #[must_use]
-    pub fn gateway_of(&self, tunnel: &Tunnel) -> Option<SocketAddr> {
-        let hidden = self.way.is_some() && tunnel.transport() == Transport::WebSocket;
-        (!hidden).then(|| tunnel.peer())
     }
 
     async fn dial_one(
