@@ -1,7 +1,9 @@
 //! The client's way to its gateway.
 
 mod examine;
+mod gateways;
 mod hints;
+mod race;
 mod through;
 
 use std::{
@@ -18,6 +20,7 @@ use rustls_pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 pub use examine::{Examiner, NoDate, PathSize};
+pub use gateways::Gateways;
 
 use crate::{
     error::TunnelError,
@@ -187,6 +190,14 @@ pub struct Connected {
     pub(crate) pipe: Pipe,
 }
 
+impl Connected {
+    /// Who is at the other end: the gateway, or the proxy before it.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.pipe.peer()
+    }
+}
+
 impl Dialer {
     /// Prepares TLS for both transports.
     ///
@@ -212,39 +223,6 @@ impl Dialer {
         let websocket = TlsConnector::from(websocket);
         let way = config.route.proxy.clone().map(Way::new).transpose()?;
         Ok(Self { net, config, name, quic, websocket, way })
-    }
-
-    /// Resolves the gateway's name and connects to its addresses in turn. Not cancel safe:
-    /// dropping the future gives the attempt up.
-    ///
-    /// # Errors
-    /// The [`DialError`] of the last address tried.
-    pub async fn dial(
-        &self,
-        transport: Transport,
-        deadline: Deadline,
-    ) -> Result<Connected, DialError> {
-        if let (Transport::WebSocket, Some(way)) = (transport, &self.way) {
-            return self.dial_through(way, deadline).await;
-        }
-        let resolving = self.net.resolve(&self.config.host, self.config.port);
-        let resolved = deadline.bound(resolving).await.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the name server did not answer"))
-        });
-        let failed = |source| DialError::Resolve { host: self.config.host.clone(), source };
-        let addresses = resolved.map_err(failed)?;
-        let mut last = failed(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
-        let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-        for addr in addresses {
-            // A silent address must leave time for the next.
-            let share = deadline.within(deadline.remaining() / left);
-            left = left.saturating_sub(1).max(1);
-            match self.dial_one(transport, addr, share).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 
     async fn dial_one(

@@ -31,7 +31,8 @@ mod ws;
 pub use behind::{Behind, ToldBy, Trusted};
 pub use budget::{Admission, EVICT_AFTER, Eviction, StallBudget};
 pub use dial::{
-    Connected, DialConfig, DialConfigError, DialError, Dialer, Examiner, NoDate, PathSize, Route,
+    Connected, DialConfig, DialConfigError, DialError, Dialer, Examiner, Gateways, NoDate,
+    PathSize, Route,
 };
 pub use error::{ClosedBy, StreamError, TunnelError};
 pub use figures::{

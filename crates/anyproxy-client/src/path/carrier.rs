@@ -122,6 +122,11 @@ impl Path {
         self.carrier.as_ref().is_some_and(|carrier| carrier.health.is_silent())
     }
 
+    /// Whether it is so silent that it is to be left.
+    pub(crate) fn is_dark(&self) -> bool {
+        self.carrier.as_ref().is_some_and(|carrier| carrier.health.is_dark())
+    }
+
     /// Why the session moves to a tunnel over `transport`, for people; `None`: it has none to move from.
     pub(crate) fn reason(&self, now: Instant, transport: Transport) -> Option<&'static str> {
         let carrier = self.carrier.as_ref()?;
