@@ -87,6 +87,8 @@ fn telling(error: &DialError) -> u8 {
 mod tests {
     use std::sync::Mutex;
 
+    use anyproxy_runtime::Deadline;
+
     use super::*;
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
@@ -138,7 +140,8 @@ mod tests {
             }
         });
         tokio::pin!(failed);
-        assert!(tokio::time::timeout(19 * ATTEMPT_DELAY, &mut failed).await.is_err());
+        let deadline = Deadline::after(19 * ATTEMPT_DELAY);
+        assert!(deadline.bound(&mut failed).await.is_err());
         assert_eq!(*tried.lock().unwrap(), AT_ONCE);
         assert!(failed.await.unwrap_err().is_some());
         assert_eq!(*tried.lock().unwrap(), 20);
