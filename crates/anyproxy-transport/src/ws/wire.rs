@@ -40,6 +40,14 @@ impl Wire {
         }
     }
 
+    /// Bytes that have left, TLS and all.
+    pub(crate) fn sent(&self) -> u64 {
+        match self {
+            Self::Tls(tls) => tls.get_ref().0.sent(),
+            Self::Local(local) => local.sent(),
+        }
+    }
+
     /// The version of TLS, as people write it; `None` on a Unix socket.
     pub(crate) fn tls(&self) -> Option<&'static str> {
         let Self::Tls(tls) = self else { return None };
