@@ -46,6 +46,10 @@ impl Path {
         {
             self.next_probe = FIRST_PROBE;
         }
+        let former = self.carrier.as_ref();
+        if former.is_some_and(|it| it.transport == Transport::WebSocket && it.is_old(now)) {
+            self.ages.renewed();
+        }
         self.carry(now, transport, born);
         born
     }
@@ -87,11 +91,11 @@ impl Path {
         }
         let (age, known) = (now.saturating_duration_since(born), self.ages.learnt());
         match life {
-            Life::Cut => self.ages.cut(age),
+            Life::Cut => self.ages.cut(now, age),
             Life::GoesOn | Life::Ended => self.ages.lived(age),
         }
         let learnt = self.ages.learnt();
-        if learnt != known {
+        if learnt != known || life == Life::Cut {
             self.plan_renewal();
         }
         learnt.filter(|_| learnt != known)
