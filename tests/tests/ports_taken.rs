@@ -20,10 +20,10 @@ use anyproxy_transport::{Transport, net::Role};
 use tokio::time::{sleep, timeout};
 
 const FIRST: u16 = 20_000;
-const PORTS: u16 = 200;
+const PORTS: u16 = 100;
 const KEPT: u16 = 2;
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_secs(60);
 
 async fn losing_most_ports_ends_nothing_else(transport: Transport) {
     let (site, _world) = Site::simulated();
@@ -35,7 +35,7 @@ async fn losing_most_ports_ends_nothing_else(transport: Transport) {
     let mut config = party.config("holder");
     config.forwards = ports.iter().map(|port| forward(*port, target)).collect();
     let client = party.client(config);
-    assert_eq!(timeout(HOUR, connected(&client)).await.unwrap(), ports);
+    assert_eq!(timeout(LONG, connected(&client)).await.unwrap(), ports);
     let mut user = party.user(ports[0]).await;
     ping(&mut user).await.unwrap();
     let mut state = client.state();
@@ -49,8 +49,8 @@ async fn losing_most_ports_ends_nothing_else(transport: Transport) {
         }
         other => panic!("the session is over: {other:?}"),
     };
-    let told = timeout(HOUR, state.wait_for(refused)).await;
-    assert!(told.is_ok(), "some were not told");
+    // What it gives holds the state's lock.
+    assert!(timeout(LONG, state.wait_for(refused)).await.is_ok(), "some were not told");
     ping(&mut user).await.unwrap();
     ping(&mut party.user(ports[1]).await).await.unwrap();
     assert!(party.site.user.connect(ports[2], Role::Proxied).await.is_err());
@@ -58,7 +58,7 @@ async fn losing_most_ports_ends_nothing_else(transport: Transport) {
     sleep(20 * SECOND).await;
     ping(&mut user).await.unwrap();
     party.set_ports(&[PortRule { address: None, first: FIRST, last: u16::MAX }]);
-    assert_eq!(timeout(HOUR, connected(&client)).await.unwrap(), ports);
+    assert_eq!(timeout(LONG, connected(&client)).await.unwrap(), ports);
     ping(&mut party.user(ports[usize::from(PORTS) - 1]).await).await.unwrap();
 }
 
