@@ -117,11 +117,7 @@ fn gateway(
 
 fn without_counterpart(root: &mut Node, notes: &mut Notes) {
     if root.forget(&["gateway.web"]) {
-        notes.add(
-            "gateway.web",
-            "there is no web console",
-            "use `anyproxy group list` and the log",
-        );
+        notes.add("gateway.web", "there is no web console", "use `anyproxy status`");
     }
     let kept = root.text("gateway.credential.type");
     if kept.is_some_and(|kept| kept != "memory") {
@@ -227,7 +223,7 @@ fn client(
     let allowed = root.texts("client.allowed_hosts");
     policy(&mut draft, &allowed, &root.texts("client.forbidden_hosts"));
     if root.forget(&["client.web"]) {
-        draft.notes.add("client.web", "there is no web console", "see the log");
+        draft.notes.add("client.web", "there is no web console", "use `anyproxy status`");
     }
     open_ports(root, &mut draft);
     Ok(draft)

@@ -20,7 +20,7 @@ const LOST: [(&str, &str, &str); 9] = [
         "there are no visitors",
         "users come to a forwarded port, or through a proxy of the gateway",
     ),
-    ("webServer", "there is no web console", "see the log"),
+    ("webServer", "there is no web console", "use `anyproxy status`"),
     ("includes", "only one file is read", "import the others too, and join them"),
     ("start", "every forward is started", "remove the [[forward]] that should not be"),
     ("dnsServer", "the system's resolver is used", "set it there"),
