@@ -47,7 +47,9 @@ async fn losing_most_ports_ends_nothing_else(transport: Transport) {
             let refused = |it: &&ForwardState| matches!(it, ForwardState::Refused(_));
             forwards.iter().filter(refused).count() == usize::from(PORTS - KEPT)
         }
-        other => panic!("the session is over: {other:?}"),
+        other @ (State::Connecting | State::Waiting(_) | State::Ended) => {
+            panic!("the session is over: {other:?}")
+        }
     };
     // What it gives holds the state's lock.
     assert!(timeout(LONG, state.wait_for(refused)).await.is_ok(), "some were not told");
