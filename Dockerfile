@@ -34,6 +34,8 @@ FROM toolchain AS compile
 COPY --from=manifests /src ./
 RUN . /toolchain.env && cargo build --release --locked --package anyproxy
 COPY crates crates
+# Built into the program (`anyproxy service`).
+COPY configs/systemd configs/systemd
 # Cargo goes by the time of files, and these are older than their empty stand-ins.
 RUN find crates -type f -exec touch {} + && \
     . /toolchain.env && cargo build --release --locked --package anyproxy && \

@@ -41,6 +41,11 @@ demo-%:
 test:
 	cargo test --workspace
 
+# AnyProxy beside other tunnels (bench/README.md). Needs root; BENCH=--quick only looks whether it works.
+BENCH ?=
+bench: build
+	bench/run $(BENCH)
+
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings

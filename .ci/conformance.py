@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Checks that docs/conformance.md tells the truth about which tests there are.
+"""Checks that docs/conformance.md and docs/security.md tell the truth about which tests there are.
 
 A test is named there by its path, `file::name` below tests/tests or `crate::module::name`, with `*`
 for any part of a name. Each of the 44 cases has one row; each name in it must match a test; a row
-of both transports must name one that runs over both; a row without a test says why.
+of both transports must name one that runs over both; a row without a test says why. In docs/security.md each
+threat names a test, and each name matches one.
 """
 
 import collections
@@ -62,9 +63,20 @@ def rows(text):
             yield 0, line, ""
 
 
+def threats(known):
+    """What is wrong with the threats of docs/security.md."""
+    text = (ROOT / "docs" / "security.md").read_text().split("\n## Threats\n")[1].split("\n## ")[0]
+    for line in [line for line in text.splitlines() if line.startswith("| ")][2:]:
+        what, *_, cell = line.strip("| ").split(" | ")
+        names = [span for span in re.findall(r"`([^`]+)`", cell) if "::" in span]
+        if not names:
+            yield f"{what}: no test"
+        yield from (f"{what}: there is no test {name}" for name in names if not fnmatch.filter(known, name))
+
+
 def main():
     known = tests()
-    faults, seen = [], collections.Counter()
+    faults, seen = list(threats(known)), collections.Counter()
     for case, cell, transport in rows((ROOT / "docs" / "conformance.md").read_text()):
         if case == 0:
             faults.append(f"not a row as the others: {cell}")
@@ -88,7 +100,7 @@ def main():
         if not names and "later" not in cell and "no test" not in cell:
             faults.append(f"case {case}: neither a test nor a reason")
     faults += [f"case {n}: {seen[n]} rows" for n in range(1, CASES + 1) if seen[n] != 1]
-    print("\n".join(faults) or f"conformance: {CASES} cases, all their tests exist")
+    print("\n".join(faults) or f"conformance: {CASES} cases and the threats, all their tests exist")
     return bool(faults)
 
 

@@ -1,21 +1,30 @@
 # shellcheck shell=bash disable=SC2154
 # The demos, and what each must print. Sourced.
 
-# Compose in the tree of the images, with the files that `files` names.
-files=(-f compose.yaml)
-in_src() { (cd "$src" && timeout 300 "${compose[@]}" "${files[@]}" "$@"); }
+# Compose in the tree of the images.
+in_src() { (cd "$src" && timeout 300 "${compose[@]}" "$@"); }
 
+# The line of README.md that ends the demos.
 compose_down() {
-    in_src --profile basic --profile quic-lossy --profile ws-firewall down --volumes --remove-orphans --timeout 15
+    local line
+    line=$(sed -n 's/^docker compose \(--profile .* down .*\)/\1/p' README.md | grep .) || fail "README.md ends no demo"
+    # shellcheck disable=SC2086 # words of a command line
+    in_src $line --remove-orphans --timeout 15
+}
+
+# The line of README.md that runs a demo, as arguments for Compose, without its comment.
+readme_line() { # profile
+    sed -n "s/ *#.*//; s/^docker compose \(--profile $1 run .*\)/\1/p" README.md | grep . ||
+        fail "README.md has no line that runs $1"
 }
 
 run_demo() { # profile
-    local user=${1#*-}-user
-    files=(-f compose.yaml)
-    if [ "$1" = ws-firewall ] && through_a_proxy; then files+=(-f compose.http-proxy.yaml); fi
-    step "$1 (${files[*]})"
+    local line
+    step "$1"
+    line=$(readme_line "$1")
     # `run` starts what the user depends on, and shows the user's output alone.
-    if ! in_src --profile "$1" run --rm -T "$user" >"$dir/$1.out" 2>"$dir/$1.err" </dev/null; then
+    # shellcheck disable=SC2086 # words of a command line
+    if ! in_src ${line/ --rm / --rm -T } >"$dir/$1.out" 2>"$dir/$1.err" </dev/null; then
         cat "$dir/$1.out" "$dir/$1.err" >&2
         in_src --profile "$1" logs --tail 20 >&2 || true
         fail "$1: the user's container failed"
@@ -41,6 +50,7 @@ check_basic() {
 
 check_quic_lossy() {
     local seconds='[0-9]+\.[0-9]+'
+    expect "$1" '^[0-9.]+ % of the packets lost each way, no delay added'
     expect "$1" "^quic +$seconds +$seconds"
     expect "$1" "^ws +$seconds +$seconds"
     # Without losses the times would show nothing.
@@ -53,18 +63,15 @@ check_quic_lossy() {
     done
 }
 
-# Whether the program under test can dial through an HTTP proxy and choose its transport.
-through_a_proxy() {
-    local help
-    help=$("$program" client --help)
-    grep -q HTTPS_PROXY <<<"$help" && grep -Eq '(\[possible values: .*|^ *- )auto' <<<"$help"
-}
-
 check_ws_firewall() {
     expect "$1" '^quic +no tunnel'
     expect "$1" '^ws +hello from the private network'
-    if [ ${#files[@]} -gt 2 ]; then expect "$1" '^auto +hello from the private network'; fi
+    expect "$1" '^auto +hello from the private network'
     docker exec "$(container firewall-office)" nft list chain inet firewall out |
         awk '/"UDP"/ { sub(/.*packets /, ""); print "UDP packets dropped: " $1; n = $1 } END { exit !(n > 0) }' ||
         fail "no UDP came to the firewall, so it stopped none"
+    # That all bytes went through the proxy is the firewall's rule; that the proxy was asked is in its log.
+    docker logs "$(container firewall-http-proxy)" 2>&1 | tee "$dir/proxy.log" |
+        grep -Ec 'CONNECT gateway:443' | sed 's/^/CONNECTs at the HTTP proxy: /' ||
+        fail "nobody came to the HTTP proxy"
 }

@@ -42,7 +42,7 @@ build_images() {
     # A tree of its own, because the program may be anybody's.
     src=$dir/src
     mkdir -p "$src/target/release"
-    cp -r Dockerfile .dockerignore compose*.yaml docker "$src/"
+    cp -r Dockerfile .dockerignore compose.yaml docker "$src/"
     cp "$program" "$src/target/release/anyproxy"
     # What must not get into an image.
     mkdir "$src/certs"

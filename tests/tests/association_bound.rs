@@ -13,9 +13,8 @@ use anyproxy_transport::Transport;
 async fn an_association_takes_two_places_of_users() {
     let (site, _world) = Site::simulated();
     let mut options = Options::new(Transport::Quic);
-    // Two for the first association, one for the second's connection, and each of the two listeners
-    // holds one for its next connection.
-    options.limits.max_users = 5;
+    // Two for the first association, one for the second's connection.
+    options.limits.max_users = 3;
     let lab = Lab::start(site, &options).await;
     let first = Association::open(&lab, &As::default(), None).await.unwrap();
     let refused = Association::open(&lab, &As::default(), None).await.err();

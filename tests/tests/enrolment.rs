@@ -223,6 +223,43 @@ async fn a_key_is_good_for_its_group_and_id_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_id_in_use_is_not_had_by_proving_something_else() {
+    for transport in BOTH {
+        let stage = Stage::new();
+        stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
+        let (secret, method) = (Secret::new(SECRET), Method::Secret);
+        let by_secret = Login { secret, method, ..stage.login() };
+        for (standing, comer) in [(stage.login(), by_secret.clone()), (by_secret, stage.login())] {
+            let (tunnel, _) = stage.log_in(transport, &standing).await.unwrap();
+            let (code, why) = reason(stage.log_in(transport, &comer).await);
+            assert_eq!(code, CloseCode::Superseded);
+            assert!(why.contains("this client id is in use by a client with another key"), "{why}");
+            assert!(!tunnel.is_closed());
+            let (again, _) = stage.log_in(transport, &standing).await.unwrap();
+            wait::until(&stage.site, || tunnel.is_closed()).await;
+            again.close(CloseCode::Shutdown, "");
+            wait::until(&stage.site, || stage.gateway.sessions() == 0).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_has_64_sessions_at_most() {
+    for transport in BOTH {
+        let stage = Stage::new();
+        stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
+        let replica = |replica| Login { replica, ..stage.login() };
+        let (_tunnel, _) = stage.log_in(transport, &replica(63)).await.unwrap();
+        for over in [64, 1 << 40] {
+            let (code, why) = reason(stage.log_in(transport, &replica(over)).await);
+            assert_eq!(code, CloseCode::OverLimit);
+            assert!(why.contains(&format!("replica {over}")), "{why}");
+        }
+        assert_eq!(stage.gateway.sessions(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_tunnel_joins_with_the_key_that_opened_the_session() {
     for transport in BOTH {
         let stage = Stage::new();

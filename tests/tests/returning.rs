@@ -8,7 +8,7 @@
     reason = "a failure is the test's result"
 )]
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_client::Client;
 use anyproxy_gateway::{Ended, Gateway, StartError};
@@ -20,17 +20,26 @@ use anyproxy_tests::{
     user::{As, Doors},
     wait,
 };
-use anyproxy_transport::{Transport, net::Conn};
+use anyproxy_transport::{
+    Transport,
+    net::{Conn, Net},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::{Instant, sleep},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-const CLIENTS: usize = 10;
-const REPLICAS: u32 = 20;
-/// Of all clients; each is told to come back within a second, at random.
-const SESSIONS: usize = 200;
+/// Each on a host of its own.
+const CLIENTS: usize = 20;
+const REPLICAS: u32 = 50;
+/// Of all clients, each as a client of its own is to the gateway.
+const SESSIONS: usize = 1000;
+/// What a gateway asks for: each session is told to come back within five seconds, at random.
+const SPREAD: Duration = Duration::from_secs(5);
+const RETURNS_PER_SECOND: usize = 200;
+/// Clients and their replicas, where the same is done several times.
+const SOME: (usize, u32) = (10, 20);
 const NAME: &str = "gateway.test";
 const PORT: u16 = 8443;
 
@@ -82,7 +91,7 @@ impl Service {
         config.gateway.host = NAME.into();
         config.client_id = format!("client-{id}");
         config.replicas = replicas;
-        Client::start(config, self.site.client.clone(), 10 * SECOND).unwrap()
+        Client::start(config, home(&self.world, id), 10 * SECOND).unwrap()
     }
 
     async fn user(&self, gateway: &Gateway, target: SocketAddr) -> Conn {
@@ -95,6 +104,12 @@ impl Service {
     async fn until(&self, reached: impl FnMut() -> bool) {
         wait::until(&self.site, reached).await;
     }
+}
+
+/// The network of client number `id`.
+fn home(world: &World, id: usize) -> Arc<dyn Net> {
+    let ip = [198, 18, 2, u8::try_from(id).unwrap()].into();
+    world.host(&format!("client-{id}"), ip).net()
 }
 
 async fn echoes(conn: &mut Conn) {
@@ -116,11 +131,10 @@ async fn arrivals(gateway: &Gateway, sessions: usize) -> Vec<Duration> {
     times
 }
 
-/// How many came within 100 ms at most.
-fn busiest(times: &[Duration]) -> usize {
-    let soon = |from: &Duration| {
-        times.iter().filter(|it| *it >= from && **it < *from + SECOND / 10).count()
-    };
+/// How many came within `period` at most.
+fn busiest(times: &[Duration], period: Duration) -> usize {
+    let soon =
+        |from: &Duration| times.iter().filter(|it| *it >= from && **it < *from + period).count();
     times.iter().map(soon).max().unwrap_or_default()
 }
 
@@ -152,14 +166,19 @@ async fn a_storm_is_spread_over_what_the_gateway_asks_for(transport: Transport) 
     );
     assert_eq!(shutting_down, Ended::Drained);
     let by = |time| times.iter().filter(|came| **came <= time).count();
-    let counts = [1, 2, 3, 4].map(|quarter| by(quarter * SECOND / 4));
-    println!("{transport}: {counts:?} by quarters of a second, the last after {:?}", times.last());
+    let counts = [1, 2, 3, 4].map(|quarter| by(quarter * SPREAD / 4));
+    let peak = busiest(&times, SECOND);
+    let last = times.last().unwrap();
+    println!(
+        "{transport}: {counts:?} by quarters, at most {peak} in a second, the last at {last:?}"
+    );
+    // Handshakes take some round trips, and chance has its part: five times its standard deviation.
     for (quarter, count) in (1..).zip(counts) {
         let even = SESSIONS * quarter / 4;
-        // Handshakes take some round trips, and chance has its part: five times its standard deviation.
-        assert!(count.abs_diff(even) <= 55, "{count} of {SESSIONS} by quarter {quarter}");
+        assert!(count.abs_diff(even) <= 80, "{count} of {SESSIONS} by quarter {quarter}");
     }
-    assert!(*times.last().unwrap() <= 2 * SECOND);
+    assert!(peak <= RETURNS_PER_SECOND + 64, "{peak} in a second");
+    assert!(*last <= SPREAD + SECOND, "{last:?}");
     service.user(&second, target).await;
     drop(clients);
 }
@@ -225,7 +244,7 @@ async fn the_next_gateway_is_found_soon(transport: Transport, (clients, replicas
         // An attempt over QUIC that began while nobody listened sends again after 1 s, and then after 3 s.
         let lost = if transport == Transport::Quic { 3 * SECOND } else { Duration::ZERO };
         assert!(last <= 2 * SECOND + lost, "{transport}, {sessions} after {drained:?}: {last:?}");
-        let busiest = busiest(&times);
+        let busiest = busiest(&times, SECOND / 10);
         assert!(sessions < 100 || busiest <= sessions / 4, "a storm: {busiest} in 100 ms");
         drop(clients);
     }
@@ -234,29 +253,30 @@ async fn the_next_gateway_is_found_soon(transport: Transport, (clients, replicas
 #[tokio::test(start_paused = true)]
 async fn the_next_gateway_is_found_soon_over_quic() {
     the_next_gateway_is_found_soon(Transport::Quic, (1, 1)).await;
-    the_next_gateway_is_found_soon(Transport::Quic, (CLIENTS, REPLICAS)).await;
+    the_next_gateway_is_found_soon(Transport::Quic, SOME).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_next_gateway_is_found_soon_over_websocket() {
     the_next_gateway_is_found_soon(Transport::WebSocket, (1, 1)).await;
-    the_next_gateway_is_found_soon(Transport::WebSocket, (CLIENTS, REPLICAS)).await;
+    the_next_gateway_is_found_soon(Transport::WebSocket, SOME).await;
 }
 
 /// Those whose first attempts fail, because the gateway is not back yet, are spread by their pauses.
 async fn everybody_is_back_after_a_restart_at_the_same_address(transport: Transport) {
-    let party = Party::start(Site::simulated().0, Options::new(transport));
+    let (site, world) = Site::simulated();
+    let party = Party::start(site, Options::new(transport));
     let mut clients = Vec::new();
     for id in 0..CLIENTS {
         let mut config = party.config(&format!("client-{id}"));
         config.replicas = REPLICAS;
-        clients.push(party.client(config));
+        clients.push(party.client_at(home(&world, id), config));
     }
     wait::until(&party.site, || party.gateway.sessions() == SESSIONS).await;
     sleep(20 * SECOND).await;
     let party = party.restart().await;
     let times = arrivals(&party.gateway, SESSIONS).await;
-    let busiest = busiest(&times);
+    let busiest = busiest(&times, SECOND / 10);
     println!("{transport}: at most {busiest} in 100 ms, the last after {:?}", times.last());
     assert!(busiest <= SESSIONS / 4, "a storm: {busiest} in 100 ms");
     assert!(*times.last().unwrap() <= 60 * SECOND);

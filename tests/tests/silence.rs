@@ -102,11 +102,15 @@ async fn what_was_left_ends_when_it_is_dead_over_both_transports() {
         let pair = Pair::new(choice);
         let (client, port) = pair.connected().await;
         let tasks = client.tasks();
-        for _ in 0..20 {
-            let _user = pair.user(port).await;
-            sleep(10 * SECOND).await;
-            pair.link().forget();
-            served(&pair, port).await;
+        for pause in [10 * SECOND, 3 * SECOND] {
+            let mut users = vec![];
+            for loss in 0..20 {
+                users.push(pair.user(port).await);
+                sleep(pause).await;
+                pair.link().forget();
+                let took = served(&pair, port).await;
+                assert!(took < 5 * SECOND, "{choice:?}, {pause:?}, loss {loss}: {took:?}");
+            }
         }
         sleep(2 * MINUTE).await;
         assert_eq!(client.tasks(), tasks, "{choice:?}");

@@ -5,349 +5,103 @@
 
 use crate::page::{Family, Kind};
 
-/// Always 1; its labels say what runs.
-pub const BUILD: Family = Family {
-    name: "anyproxy_build_info",
-    kind: Kind::Gauge,
-    labels: &["version", "role"],
-    help: "Always 1; its labels say what runs.",
-};
+/// Makes a constant of each row; what it means is its documentation too.
+macro_rules! families {
+    ($($row:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {$(
+        #[doc = $help]
+        pub const $row: Family =
+            Family { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };
+    )*};
+}
 
-/// 1 while /readyz says so, else 0.
-pub const READY: Family = Family {
-    name: "anyproxy_ready",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "1 while /readyz says so, else 0.",
-};
-
-/// Warnings and errors that were logged.
-pub const WARNINGS: Family = Family {
-    name: "anyproxy_log_messages_total",
-    kind: Kind::Counter,
-    labels: &["level"],
-    help: "Warnings and errors that were logged.",
-};
-
-/// Tunnels that are up.
-pub const TUNNELS: Family = Family {
-    name: "anyproxy_tunnels",
-    kind: Kind::Gauge,
-    labels: &["group", "transport"],
-    help: "Tunnels that are up.",
-};
-
-/// Tunnels that came up.
-pub const TUNNELS_MADE: Family = Family {
-    name: "anyproxy_tunnels_made_total",
-    kind: Kind::Counter,
-    labels: &["group", "transport"],
-    help: "Tunnels that came up.",
-};
-
-/// Tunnels that ended, by who ended them (here, peer, network) and why.
-pub const TUNNELS_ENDED: Family = Family {
-    name: "anyproxy_tunnels_ended_total",
-    kind: Kind::Counter,
-    labels: &["transport", "by", "reason"],
-    help: "Tunnels that ended, by who ended them (here, peer, network) and why.",
-};
-
-/// Bytes sent into tunnels, with what the transport needs itself.
-pub const SENT_BYTES: Family = Family {
-    name: "anyproxy_tunnel_sent_bytes_total",
-    kind: Kind::Counter,
-    labels: &["group", "transport"],
-    help: "Bytes sent into tunnels, with what the transport needs itself.",
-};
-
-/// Bytes received from tunnels, likewise.
-pub const RECEIVED_BYTES: Family = Family {
-    name: "anyproxy_tunnel_received_bytes_total",
-    kind: Kind::Counter,
-    labels: &["group", "transport"],
-    help: "Bytes received from tunnels, likewise.",
-};
-
-/// Packets sent into tunnels; QUIC only.
-pub const SENT_PACKETS: Family = Family {
-    name: "anyproxy_tunnel_sent_packets_total",
-    kind: Kind::Counter,
-    labels: &["group", "transport"],
-    help: "Packets sent into tunnels; QUIC only.",
-};
-
-/// Of these, packets found lost.
-pub const LOST_PACKETS: Family = Family {
-    name: "anyproxy_tunnel_lost_packets_total",
-    kind: Kind::Counter,
-    labels: &["group", "transport"],
-    help: "Of these, packets found lost.",
-};
-
-/// Datagrams of UDP flows that found no room or no flow in a tunnel at this end.
-pub const TUNNEL_DATAGRAMS_DROPPED: Family = Family {
-    name: "anyproxy_tunnel_dropped_datagrams_total",
-    kind: Kind::Counter,
-    labels: &["group", "transport"],
-    help: "Datagrams of UDP flows that found no room or no flow in a tunnel at this end.",
-};
-
-/// Round-trip time of the sessions of a group: min, median and max of them.
-pub const RTT: Family = Family {
-    name: "anyproxy_rtt_seconds",
-    kind: Kind::Gauge,
-    labels: &["group", "of"],
-    help: "Round-trip time of the sessions of a group: min, median and max of them.",
-};
-
-/// Packets found lost since the tunnel came up, of those sent: min, median and max of the QUIC sessions of a group.
-pub const LOSS: Family = Family {
-    name: "anyproxy_packet_loss_ratio",
-    kind: Kind::Gauge,
-    labels: &["group", "of"],
-    help: "Packets found lost since the tunnel came up, of those sent: min, median and max of the QUIC sessions of a group.",
-};
-
-/// Live proxied connections.
-pub const CONNECTIONS: Family = Family {
-    name: "anyproxy_connections",
-    kind: Kind::Gauge,
-    labels: &["group"],
-    help: "Live proxied connections.",
-};
-
-/// Live UDP flows.
-pub const FLOWS: Family = Family {
-    name: "anyproxy_flows",
-    kind: Kind::Gauge,
-    labels: &["group"],
-    help: "Live UDP flows.",
-};
-
-/// Bytes that stalled connections may hold, as an upper bound.
-pub const STALLED: Family = Family {
-    name: "anyproxy_stalled_bytes",
-    kind: Kind::Gauge,
-    labels: &["group"],
-    help: "Bytes that stalled connections may hold, as an upper bound.",
-};
-
-/// Connections that were asked for, by where they came in and what became of them.
-pub const OPENS: Family = Family {
-    name: "anyproxy_opens_total",
-    kind: Kind::Counter,
-    labels: &["ingress", "code"],
-    help: "Connections that were asked for, by where they came in and what became of them.",
-};
-
-/// Time until the target was connected, of those that were.
-pub const OPEN_SECONDS: Family = Family {
-    name: "anyproxy_open_duration_seconds",
-    kind: Kind::Histogram,
-    labels: &[],
-    help: "Time until the target was connected, of those that were.",
-};
-
-/// Datagrams of UDP flows that were dropped here, outside tunnels.
-pub const DATAGRAMS_DROPPED: Family = Family {
-    name: "anyproxy_flow_dropped_datagrams_total",
-    kind: Kind::Counter,
-    labels: &["reason"],
-    help: "Datagrams of UDP flows that were dropped here, outside tunnels.",
-};
-
-/// Live sessions, by what carries their new connections.
-pub const SESSIONS: Family = Family {
-    name: "anyproxy_sessions",
-    kind: Kind::Gauge,
-    labels: &["group", "transport"],
-    help: "Live sessions, by what carries their new connections.",
-};
-
-/// Moves from one tunnel to another, of the sessions that live.
-pub const MOVES: Family = Family {
-    name: "anyproxy_session_moves",
-    kind: Kind::Gauge,
-    labels: &["group"],
-    help: "Moves from one tunnel to another, of the sessions that live.",
-};
-
-/// Handshakes of clients that led to no session, by reason.
-pub const HANDSHAKES_FAILED: Family = Family {
-    name: "anyproxy_handshakes_failed_total",
-    kind: Kind::Counter,
-    labels: &["code"],
-    help: "Handshakes of clients that led to no session, by reason.",
-};
-
-/// Connections of users that were accepted.
-pub const USERS: Family = Family {
-    name: "anyproxy_user_connections_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Connections of users that were accepted.",
-};
-
-/// Connections of users that were closed at once, since their address had all that it may have.
-pub const TURNED_AWAY: Family = Family {
-    name: "anyproxy_user_connections_turned_away_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Connections of users that were closed at once, since their address had all that it may have.",
-};
-
-/// Accepts that failed; each makes its listener pause.
-pub const ACCEPT_FAILURES: Family = Family {
-    name: "anyproxy_accept_failures_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Accepts that failed; each makes its listener pause.",
-};
-
-/// UDP flows that were opened.
-pub const FLOWS_OPENED: Family = Family {
-    name: "anyproxy_flows_opened_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "UDP flows that were opened.",
-};
-
-/// Datagrams that came from users, whatever became of them.
-pub const DATAGRAMS_RECEIVED: Family = Family {
-    name: "anyproxy_flow_received_datagrams_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Datagrams that came from users, whatever became of them.",
-};
-
-/// Datagrams that were sent to users.
-pub const DATAGRAMS_SENT: Family = Family {
-    name: "anyproxy_flow_sent_datagrams_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Datagrams that were sent to users.",
-};
-
-/// Forwarded ports that are open.
-pub const PORTS: Family = Family {
-    name: "anyproxy_forwarded_ports",
-    kind: Kind::Gauge,
-    labels: &["group", "protocol"],
-    help: "Forwarded ports that are open.",
-};
-
-/// Runs of Argon2id for passwords that people chose.
-pub const PASSWORD_HASHES: Family = Family {
-    name: "anyproxy_password_hashes_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Runs of Argon2id for passwords that people chose.",
-};
-
-/// When a certificate expires, in seconds since 1970.
-pub const CERTIFICATE: Family = Family {
-    name: "anyproxy_certificate_expiry_timestamp_seconds",
-    kind: Kind::Gauge,
-    labels: &["certificate"],
-    help: "When a certificate expires, in seconds since 1970.",
-};
-
-/// Sessions that are up, by what carries their new connections.
-pub const CLIENT_SESSIONS: Family = Family {
-    name: "anyproxy_client_sessions",
-    kind: Kind::Gauge,
-    labels: &["transport"],
-    help: "Sessions that are up, by what carries their new connections.",
-};
-
-/// Sessions that came up; more than one for each replica are reconnects.
-pub const CLIENT_SESSIONS_MADE: Family = Family {
-    name: "anyproxy_client_sessions_made_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Sessions that came up; more than one for each replica are reconnects.",
-};
-
-/// Moves of a session from one tunnel to another.
-pub const CLIENT_MOVES: Family = Family {
-    name: "anyproxy_client_moves_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Moves of a session from one tunnel to another.",
-};
-
-/// Why there was no session, by the gateway's code, or unreachable.
-pub const CLIENT_FAILURES: Family = Family {
-    name: "anyproxy_client_failures_total",
-    kind: Kind::Counter,
-    labels: &["code"],
-    help: "Why there was no session, by the gateway's code, or unreachable.",
-};
-
-/// Forwards, by how far they are: requested, open, refused.
-pub const CLIENT_FORWARDS: Family = Family {
-    name: "anyproxy_client_forwards",
-    kind: Kind::Gauge,
-    labels: &["state"],
-    help: "Forwards, by how far they are: requested, open, refused.",
-};
-
-/// How often the network said that the target of a UDP flow is not there.
-pub const CLIENT_UNREACHABLE: Family = Family {
-    name: "anyproxy_client_unreachable_targets_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "How often the network said that the target of a UDP flow is not there.",
-};
-
-/// CPU time of the process, user and system.
-pub const CPU: Family = Family {
-    name: "process_cpu_seconds_total",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "CPU time of the process, user and system.",
-};
-
-/// Memory of the process that is resident.
-pub const MEMORY: Family = Family {
-    name: "process_resident_memory_bytes",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "Memory of the process that is resident.",
-};
-
-/// Open file descriptors.
-pub const OPEN_FDS: Family = Family {
-    name: "process_open_fds",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "Open file descriptors.",
-};
-
-/// File descriptors that there may be.
-pub const MAX_FDS: Family = Family {
-    name: "process_max_fds",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "File descriptors that there may be.",
-};
-
-/// Threads of the process.
-pub const THREADS: Family = Family {
-    name: "process_threads",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "Threads of the process.",
-};
-
-/// When the process started, in seconds since 1970.
-pub const STARTED: Family = Family {
-    name: "process_start_time_seconds",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "When the process started, in seconds since 1970.",
-};
+families! {
+    BUILD = Gauge "anyproxy_build_info" ["version", "role"]
+        "Always 1; its labels say what runs.";
+    READY = Gauge "anyproxy_ready" []
+        "1 while /readyz says so, else 0.";
+    WARNINGS = Counter "anyproxy_log_messages_total" ["level"]
+        "Warnings and errors that were logged.";
+    TUNNELS = Gauge "anyproxy_tunnels" ["group", "transport"]
+        "Tunnels that are up.";
+    TUNNELS_MADE = Counter "anyproxy_tunnels_made_total" ["group", "transport"]
+        "Tunnels that came up.";
+    TUNNELS_ENDED = Counter "anyproxy_tunnels_ended_total" ["transport", "by", "reason"]
+        "Tunnels that ended, by who ended them (here, peer, network) and why.";
+    SENT_BYTES = Counter "anyproxy_tunnel_sent_bytes_total" ["group", "transport"]
+        "Bytes sent into tunnels, with what the transport needs itself.";
+    RECEIVED_BYTES = Counter "anyproxy_tunnel_received_bytes_total" ["group", "transport"]
+        "Bytes received from tunnels, likewise.";
+    SENT_PACKETS = Counter "anyproxy_tunnel_sent_packets_total" ["group", "transport"]
+        "Packets sent into tunnels; QUIC only.";
+    LOST_PACKETS = Counter "anyproxy_tunnel_lost_packets_total" ["group", "transport"]
+        "Of these, packets found lost.";
+    TUNNEL_DATAGRAMS_DROPPED = Counter "anyproxy_tunnel_dropped_datagrams_total" ["group", "transport"]
+        "Datagrams of UDP flows that found no room or no flow in a tunnel at this end.";
+    RTT = Gauge "anyproxy_rtt_seconds" ["group", "of"]
+        "Round-trip time of the sessions of a group: min, median and max of them.";
+    LOSS = Gauge "anyproxy_packet_loss_ratio" ["group", "of"]
+        "Packets found lost since the tunnel came up, of those sent: min, median and max of the QUIC sessions of a group.";
+    CONNECTIONS = Gauge "anyproxy_connections" ["group"]
+        "Live proxied connections.";
+    FLOWS = Gauge "anyproxy_flows" ["group"]
+        "Live UDP flows.";
+    STALLED = Gauge "anyproxy_stalled_bytes" ["group"]
+        "Bytes that stalled connections may hold, as an upper bound.";
+    OPENS = Counter "anyproxy_opens_total" ["ingress", "code"]
+        "Connections that were asked for, by where they came in and what became of them.";
+    OPEN_SECONDS = Histogram "anyproxy_open_duration_seconds" []
+        "Time until the target was connected, of those that were.";
+    DATAGRAMS_DROPPED = Counter "anyproxy_flow_dropped_datagrams_total" ["reason"]
+        "Datagrams of UDP flows that were dropped here, outside tunnels.";
+    SESSIONS = Gauge "anyproxy_sessions" ["group", "transport"]
+        "Live sessions, by what carries their new connections.";
+    MOVES = Gauge "anyproxy_session_moves" ["group"]
+        "Moves from one tunnel to another, of the sessions that live.";
+    HANDSHAKES_FAILED = Counter "anyproxy_handshakes_failed_total" ["code"]
+        "Handshakes of clients that led to no session, by reason.";
+    USERS = Counter "anyproxy_user_connections_total" []
+        "Connections of users that were accepted.";
+    TURNED_AWAY = Counter "anyproxy_user_connections_turned_away_total" []
+        "Connections of users that were closed at once, since their address had all that it may have.";
+    ACCEPT_FAILURES = Counter "anyproxy_accept_failures_total" []
+        "Accepts that failed; each makes its listener pause.";
+    FLOWS_OPENED = Counter "anyproxy_flows_opened_total" []
+        "UDP flows that were opened.";
+    DATAGRAMS_RECEIVED = Counter "anyproxy_flow_received_datagrams_total" []
+        "Datagrams that came from users, whatever became of them.";
+    DATAGRAMS_SENT = Counter "anyproxy_flow_sent_datagrams_total" []
+        "Datagrams that were sent to users.";
+    PORTS = Gauge "anyproxy_forwarded_ports" ["group", "protocol"]
+        "Forwarded ports that are open.";
+    PASSWORD_HASHES = Counter "anyproxy_password_hashes_total" []
+        "Runs of Argon2id for passwords that people chose.";
+    CERTIFICATE = Gauge "anyproxy_certificate_expiry_timestamp_seconds" ["certificate"]
+        "When a certificate expires, in seconds since 1970.";
+    CLIENT_SESSIONS = Gauge "anyproxy_client_sessions" ["transport"]
+        "Sessions that are up, by what carries their new connections.";
+    CLIENT_SESSIONS_MADE = Counter "anyproxy_client_sessions_made_total" []
+        "Sessions that came up; more than one for each replica are reconnects.";
+    CLIENT_MOVES = Counter "anyproxy_client_moves_total" []
+        "Moves of a session from one tunnel to another.";
+    CLIENT_FAILURES = Counter "anyproxy_client_failures_total" ["code"]
+        "Why there was no session, by the gateway's code, or unreachable.";
+    CLIENT_FORWARDS = Gauge "anyproxy_client_forwards" ["state"]
+        "Forwards, by how far they are: requested, open, refused.";
+    CLIENT_UNREACHABLE = Counter "anyproxy_client_unreachable_targets_total" []
+        "How often the network said that the target of a UDP flow is not there.";
+    CPU = Counter "process_cpu_seconds_total" []
+        "CPU time of the process, user and system.";
+    MEMORY = Gauge "process_resident_memory_bytes" []
+        "Memory of the process that is resident.";
+    OPEN_FDS = Gauge "process_open_fds" []
+        "Open file descriptors.";
+    MAX_FDS = Gauge "process_max_fds" []
+        "File descriptors that there may be.";
+    THREADS = Gauge "process_threads" []
+        "Threads of the process.";
+    STARTED = Gauge "process_start_time_seconds" []
+        "When the process started, in seconds since 1970.";
+}
 
 /// What a gateway and a client have.
 pub const COMMON: &[Family] = &[

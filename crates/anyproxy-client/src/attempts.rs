@@ -2,16 +2,21 @@
 
 use std::{
     future::poll_fn,
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use anyproxy_runtime::{Deadline, Scope};
-use anyproxy_transport::{Connected, Dialer, Login, Transport, Tunnel};
+use anyproxy_transport::{Connected, Dialer, Gateways, Login, Transport, Tunnel};
 use anyproxy_wire::message::Welcome;
 use futures_util::future::BoxFuture;
 
 use crate::failure::Failure;
+
+/// A log-in has at least so long, however long it waited for its turn.
+const LOGIN_TIME: Duration = Duration::from_secs(5);
 
 /// How far an attempt came.
 pub(crate) enum Step {
@@ -19,8 +24,8 @@ pub(crate) enum Step {
     Dialled,
     /// The tunnel is up.
     LoggedIn(Tunnel, Box<Welcome>),
-    /// It is over.
-    Failed(Failure),
+    /// It is over; with whom it was, if it came to a log-in.
+    Failed(Failure, Option<SocketAddr>),
 }
 
 enum Done {
@@ -39,16 +44,22 @@ pub(crate) struct Attempts {
 enum Slot {
     #[default]
     Empty,
-    Running(BoxFuture<'static, Result<Done, Failure>>),
-    /// It waits until it may log in, and has so long.
+    Running(BoxFuture<'static, Result<Done, (Failure, Option<SocketAddr>)>>),
+    /// It waits until it may log in, and has so long, or [`LOGIN_TIME`].
     Waiting(Box<Connected>, Deadline),
 }
 
 impl Attempts {
-    pub(crate) fn dial(&mut self, dialer: &Arc<Dialer>, transport: Transport, deadline: Deadline) {
+    pub(crate) fn dial(
+        &mut self,
+        dialer: &Arc<Dialer>,
+        (transport, gateways): (Transport, Gateways),
+        deadline: Deadline,
+    ) {
         let dialer = Arc::clone(dialer);
         let dialling = async move {
-            let connected = dialer.dial(transport, deadline).await?;
+            let dialled = dialer.dial_to(transport, gateways, deadline).await;
+            let connected = dialled.map_err(|error| (error.into(), None))?;
             Ok(Done::Dialled(Box::new(connected), deadline))
         };
         *self.slot(transport) = Slot::Running(Box::pin(dialling));
@@ -59,8 +70,11 @@ impl Attempts {
         let scope = scope.clone();
         let slot = self.slot(transport);
         let Slot::Waiting(connected, deadline) = std::mem::take(slot) else { return };
+        let deadline = Deadline::after(deadline.remaining().max(LOGIN_TIME));
         let logging_in = async move {
-            let (tunnel, welcome) = connected.log_in(&login, deadline, &scope).await?;
+            let peer = connected.peer();
+            let logged_in = connected.log_in(&login, deadline, &scope).await;
+            let (tunnel, welcome) = logged_in.map_err(|error| (error.into(), Some(peer)))?;
             Ok(Done::LoggedIn(tunnel, Box::new(welcome)))
         };
         *slot = Slot::Running(Box::pin(logging_in));
@@ -102,7 +116,7 @@ impl Slot {
                 Step::Dialled
             }
             Ok(Done::LoggedIn(tunnel, welcome)) => Step::LoggedIn(tunnel, welcome),
-            Err(failure) => Step::Failed(failure),
+            Err((failure, peer)) => Step::Failed(failure, peer),
         })
     }
 }

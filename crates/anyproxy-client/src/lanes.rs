@@ -104,6 +104,8 @@ impl Lanes {
     pub(crate) fn add(&mut self, tunnel: Tunnel, born: Instant) {
         let number = self.next;
         self.next = number.wrapping_add(1);
+        // All ports may be taken away at once.
+        tunnel.expect_control(self.exit.forwards.len());
         let serving = Serving {
             exit: Arc::clone(&self.exit),
             flows: Arc::clone(&self.flows),

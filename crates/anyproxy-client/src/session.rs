@@ -81,8 +81,8 @@ impl<'a> Session<'a> {
                         return End::Leaving(goaway);
                     }
                     News::Said(tunnel, frame) => self.handle(&tunnel, frame),
-                    News::FellBack(lost) => self.fall_back(&lost),
-                    News::Left(lost) => {
+                    News::FellBack(lost) if stage == Stage::Serving => self.fall_back(&lost),
+                    News::FellBack(lost) | News::Left(lost) => {
                         self.ways.lost(&lost);
                         tracing::debug!(replica = self.replica.number, reason = %lost.error,
                             "the tunnel that was left is over");

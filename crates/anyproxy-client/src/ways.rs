@@ -7,13 +7,14 @@
 //! ```
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::{
-    Dialer, JoinKey, Login, LoginError, Method, Transport, Tunnel, TunnelError,
+    Dialer, Gateways, JoinKey, Login, LoginError, Method, Transport, Tunnel, TunnelError,
 };
 use anyproxy_wire::{
     codes::CloseCode,
@@ -53,7 +54,7 @@ pub(crate) enum Event {
     Up(Fresh),
     /// Nothing led to the gateway.
     Exhausted(Failure),
-    /// The session's tunnel is silent, and the gateway knows nothing of the session.
+    /// The session's tunnel is dark, and its gateway knows nothing of the session.
     Disowned,
 }
 
@@ -81,6 +82,8 @@ pub(crate) struct Ways {
     attempts: Attempts,
     /// The session's id and key, and the tunnel that carries it.
     session: Option<([u8; 16], JoinKey, Tunnel)>,
+    /// Another gateway behind the same name was asked to join the session.
+    astray: bool,
     failure: Option<Failure>,
     look_at: Instant,
 }
@@ -107,6 +110,7 @@ impl Ways {
             path: Path::new(choice, limits.max_tunnel_age, u64::from_le_bytes(seed)),
             attempts: Attempts::default(),
             session: None,
+            astray: false,
             failure: None,
             look_at: Instant::now(),
         }
@@ -141,6 +145,7 @@ impl Ways {
     pub(crate) fn stop(&mut self) {
         self.path.over();
         (self.attempts, self.session, self.failure) = (Attempts::default(), None, None);
+        self.astray = false;
     }
 
     /// The gateway knows nothing of an earlier session.
@@ -202,7 +207,8 @@ impl Ways {
             Command::Dial(transport) => {
                 let patience =
                     if self.session.is_some() { ASIDE.min(self.patience) } else { self.patience };
-                self.attempts.dial(&self.dialer, transport, Deadline::after(patience));
+                let deadline = Deadline::after(patience);
+                self.attempts.dial(&self.dialer, (transport, self.gateways()), deadline);
             }
             Command::LogIn(transport) => {
                 let login = self.login(transport);
@@ -241,10 +247,9 @@ impl Ways {
                 None
             }
             Step::LoggedIn(tunnel, welcome) => Some(self.up(tunnel, &welcome)),
-            Step::Failed(failure) => {
+            Step::Failed(failure, peer) => {
                 tracing::debug!(%transport, reason = %failure, "no way to the gateway");
-                let unknown = failure.code() == Some(CloseCode::NoSuchSession);
-                let disowned = self.session.is_some() && unknown && self.path.is_silent();
+                let disowned = self.is_disowned(&failure, peer);
                 self.path.failed(now(), transport, failure.obstacle());
                 if self.session.is_none() {
                     self.remember(failure);
@@ -252,6 +257,29 @@ impl Ways {
                 disowned.then_some(Event::Disowned)
             }
         }
+    }
+
+    /// Whom to dial. A gateway may have several addresses, so they are all tried until it shows that there are
+    /// several gateways: then one that is nearer would win again and again.
+    fn gateways(&self) -> Gateways {
+        let tunnel = self.session.as_ref().map(|(_, _, tunnel)| tunnel);
+        match tunnel.and_then(|tunnel| self.dialer.gateway_of(tunnel)) {
+            None => Gateways::Any,
+            Some(own) if self.astray => Gateways::Only(own),
+            Some(own) => Gateways::First(own),
+        }
+    }
+
+    /// Whether there is nothing to wait for. Another gateway behind the same name knows nothing of the session
+    /// while the right one does, and may only pause.
+    fn is_disowned(&mut self, failure: &Failure, peer: Option<SocketAddr>) -> bool {
+        let (Some((_, _, tunnel)), Some(peer)) = (&self.session, peer) else { return false };
+        if failure.code() != Some(CloseCode::NoSuchSession) {
+            return false;
+        }
+        let own = peer.ip() == tunnel.peer().ip();
+        self.astray |= !own;
+        own && self.path.is_dark()
     }
 
     /// Whether a tunnel that was to join the session has joined another.

@@ -140,6 +140,8 @@ pub struct Limits {
     pub max_users_per_address: usize,
     /// Forwards of one session.
     pub max_forwards: usize,
+    /// Forwarded ports, over all sessions; one that several share is one.
+    pub max_ports: usize,
     /// Live UDP flows, over all forwarded ports and SOCKS5 associations.
     pub max_flows: usize,
     /// Live UDP flows of one forwarded port.
@@ -170,6 +172,7 @@ impl Default for Limits {
             max_users: 65_536,
             max_users_per_address: 32_768,
             max_forwards: 1024,
+            max_ports: 65_536,
             max_flows: 16_384,
             max_port_flows: 1024,
             flow_idle: Duration::from_secs(60),

@@ -121,6 +121,18 @@ pub(crate) enum Proven {
     Key(PublicKey),
 }
 
+impl Proven {
+    /// Whether a client that has proven `other` may be the same client.
+    pub(crate) fn is_of_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key(key), Self::Key(other)) => key == other,
+            // What is not the group's secret any more lets nobody in.
+            (Self::Secret(_), Self::Secret(_)) => true,
+            (Self::Key(_), Self::Secret(_)) | (Self::Secret(_), Self::Key(_)) => false,
+        }
+    }
+}
+
 /// Whether the client's signature is that of a key which is enrolled for what it says of itself.
 pub(crate) fn check_key(client: &Challenged, enrolments: &dyn Enrolments) -> Option<PublicKey> {
     let hello = client.hello();

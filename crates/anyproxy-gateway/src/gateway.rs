@@ -20,9 +20,9 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_runtime::{Deadline, Scope, Trouble};
 use anyproxy_transport::{Identity, ProxyTls, TunnelListener, net::Net};
-use anyproxy_wire::codes::CloseCode;
+use anyproxy_wire::{codes::CloseCode, message::Protocol};
 use tokio::sync::Semaphore;
 
 use self::accept::accept_tunnels;
@@ -37,7 +37,7 @@ use crate::{
     goodbyes::Goodbyes,
     groups::Groups,
     ingress::{Acceptor, Ingress, PerAddress, http::Kept},
-    ports::Ports,
+    ports::{Own, Ports},
     registry::{Bandwidth, Registry},
     session::Sessions,
     tally::Tally,
@@ -153,7 +153,10 @@ impl Gateway {
         root.spawn("bandwidth to targets", Arc::clone(&bandwidth.to_targets).run());
         root.spawn("bandwidth to users", Arc::clone(&bandwidth.to_users).run());
         let flows = Flows::new(net, users.clone(), &config.limits);
-        let ports = Ports::new(&config.groups, parts.acceptor.named("forward"), Arc::clone(&flows));
+        let own = Own::new(&addresses, config.tunnels.offer);
+        let acceptor = parts.acceptor.named("forward");
+        let own = (own, config.limits.max_ports);
+        let ports = Ports::new(&config.groups, own, acceptor, Arc::clone(&flows));
         // Not with the users: kept connections are no reason to wait at shutdown.
         let kept = Kept::new(root.child("targets"));
         let registry = Arc::new(Registry::new(
@@ -190,6 +193,7 @@ impl Gateway {
             drain: parts.drain,
             goodbyes: Arc::clone(&self.goodbyes),
             tally: Arc::clone(&self.tally),
+            unenrolled: Trouble::default(),
         });
         let accept = accept_tunnels(Arc::clone(&self.tunnels), sessions);
         self.accepting.spawn("tunnels", accept);
@@ -225,6 +229,12 @@ impl Gateway {
     /// Closes the sessions of clients whose key is not enrolled any more; gives how many there were.
     pub fn check_enrolled(&self) -> usize {
         self.groups.registry.check_enrolled()
+    }
+
+    /// Forwards no TCP port of this number from now on, at any address: the same program listens there for
+    /// `what`. So it is with the gateway's [own](Self::addresses) ports anyway.
+    pub fn keep_port(&self, addr: SocketAddr, what: &'static str) {
+        self.groups.ports.keep((Protocol::Tcp, addr), what);
     }
 
     /// Shows clients another certificate from now on. Sessions that are up go on.

@@ -18,7 +18,7 @@ mod lane;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_runtime::{Deadline, Scope, Trouble};
 use anyproxy_transport::{
     Arrival, Challenged, ClosedBy, Side, StallBudget, StreamIds, TunnelError, TunnelLimits,
 };
@@ -62,6 +62,8 @@ pub(crate) struct Sessions {
     pub(crate) drain: Duration,
     pub(crate) goodbyes: Arc<Goodbyes>,
     pub(crate) tally: Arc<Tally>,
+    /// Clients that proved a token and yet were not enrolled.
+    pub(crate) unenrolled: Trouble,
 }
 
 /// Where an arrival has its place.
@@ -166,8 +168,10 @@ impl Sessions {
                     client = ?client.hello().client_id, %error, "a client was refused");
                 let retry = match error {
                     NotAdmitted::Changed => Duration::ZERO,
-                    NotAdmitted::Superseded => RETRY_SUPERSEDED,
-                    NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => RETRY_BUSY,
+                    NotAdmitted::Superseded | NotAdmitted::Anothers => RETRY_SUPERSEDED,
+                    NotAdmitted::Replica(_) | NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => {
+                        RETRY_BUSY
+                    }
                 };
                 client.refuse(error.code(), &error.to_string(), retry).await;
                 Err(refused(error.code()))

@@ -1,6 +1,9 @@
 //! The client's way to its gateway.
 
+mod examine;
+mod gateways;
 mod hints;
+mod race;
 mod through;
 
 use std::{
@@ -15,6 +18,9 @@ use anyproxy_runtime::Deadline;
 use quinn::{Endpoint, TokioRuntime};
 use rustls_pki_types::ServerName;
 use tokio_rustls::TlsConnector;
+
+pub use examine::{Examiner, NoDate, PathSize};
+pub use gateways::Gateways;
 
 use crate::{
     error::TunnelError,
@@ -186,54 +192,39 @@ pub struct Connected {
     pub(crate) pipe: Pipe,
 }
 
+impl Connected {
+    /// Who is at the other end: the gateway, or the proxy before it.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.pipe.peer()
+    }
+}
+
 impl Dialer {
     /// Prepares TLS for both transports.
     ///
     /// # Errors
     /// See [`DialConfigError`].
     pub fn new(net: Arc<dyn Net>, config: DialConfig) -> Result<Self, DialConfigError> {
+        let quic = config.trust.quic()?;
+        let websocket = config.trust.websocket(config.oldest_tls)?;
+        Self::with_tls(net, config, (quic, websocket))
+    }
+
+    fn with_tls(
+        net: Arc<dyn Net>,
+        config: DialConfig,
+        (quic, websocket): (Arc<rustls::ClientConfig>, Arc<rustls::ClientConfig>),
+    ) -> Result<Self, DialConfigError> {
         let name = config.server_name.as_deref().unwrap_or(&config.host).to_owned();
         let name =
             ServerName::try_from(name.clone()).map_err(|_| DialConfigError::ServerName(name))?;
         let limits = Limits::Gateway { streams: MAX_STREAMS };
-        let quic = quic::client_config(config.trust.quic()?, limits, DEAD_AFTER, config.congestion)
+        let quic = quic::client_config(quic, limits, DEAD_AFTER, config.congestion)
             .map_err(|error| DialConfigError::Quic(error.to_string()))?;
-        let websocket = TlsConnector::from(config.trust.websocket(config.oldest_tls)?);
+        let websocket = TlsConnector::from(websocket);
         let way = config.route.proxy.clone().map(Way::new).transpose()?;
         Ok(Self { net, config, name, quic, websocket, way })
-    }
-
-    /// Resolves the gateway's name and connects to its addresses in turn. Not cancel safe:
-    /// dropping the future gives the attempt up.
-    ///
-    /// # Errors
-    /// The [`DialError`] of the last address tried.
-    pub async fn dial(
-        &self,
-        transport: Transport,
-        deadline: Deadline,
-    ) -> Result<Connected, DialError> {
-        if let (Transport::WebSocket, Some(way)) = (transport, &self.way) {
-            return self.dial_through(way, deadline).await;
-        }
-        let resolving = self.net.resolve(&self.config.host, self.config.port);
-        let resolved = deadline.bound(resolving).await.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the name server did not answer"))
-        });
-        let failed = |source| DialError::Resolve { host: self.config.host.clone(), source };
-        let addresses = resolved.map_err(failed)?;
-        let mut last = failed(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
-        let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-        for addr in addresses {
-            // A silent address must leave time for the next.
-            let share = deadline.within(deadline.remaining() / left);
-            left = left.saturating_sub(1).max(1);
-            match self.dial_one(transport, addr, share).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 
     async fn dial_one(

@@ -30,7 +30,10 @@ mod ws;
 
 pub use behind::{Behind, ToldBy, Trusted};
 pub use budget::{Admission, EVICT_AFTER, Eviction, StallBudget};
-pub use dial::{Connected, DialConfig, DialConfigError, DialError, Dialer, Route};
+pub use dial::{
+    Connected, DialConfig, DialConfigError, DialError, Dialer, Examiner, Gateways, NoDate,
+    PathSize, Route,
+};
 pub use error::{ClosedBy, StreamError, TunnelError};
 pub use figures::{
     ConnectionId, Entry, Histogram, HistogramFigures, Ledger, LedgerFigures, Loss, OpenCount,
@@ -47,7 +50,7 @@ pub use quic::Congestion;
 pub use splice::{Near, NearSide, Spliced, SplicedEnd, splice};
 pub use stream::{Guard, Meters, Stream};
 pub use tls::{
-    Alpn, Identity, IdentityError, OldestTls, Pin, PinError, ProxyTls, Trust, TrustError,
+    Alpn, Identity, IdentityError, OldestTls, Pin, PinError, Presented, ProxyTls, Trust, TrustError,
 };
 pub use tunnel::{
     Incoming, OpenError, Opening, STREAM_WINDOW, Side, Stats, StreamIds, Transport, Tunnel,

@@ -265,6 +265,16 @@ impl Tunnel {
         }
     }
 
+    /// The peer may send so many control messages at once, beside the few that are usual. Those of a WebSocket
+    /// wait in memory, as what waits must not hold its streams up, and more of them are a flood that ends the tunnel;
+    /// those of QUIC wait at the peer.
+    pub fn expect_control(&self, more: usize) {
+        match &*self.arm {
+            Arm::Quic(_) => {}
+            Arm::WebSocket(tunnel) => tunnel.expect_control(more),
+        }
+    }
+
     /// Live data streams that the gateway allows.
     #[must_use]
     pub fn max_streams(&self) -> usize {

@@ -184,9 +184,12 @@ impl Heartbeat {
     }
 
     fn ask_first(&mut self, now: Instant) {
-        self.grace = Some(later(now, self.patience));
         self.next_ping = now;
-        self.asked = None;
+        // Doubts that come faster than answers may take do not put the verdict off.
+        if self.grace.is_none_or(|until| until <= now) {
+            self.grace = Some(later(now, self.patience));
+            self.asked = None;
+        }
     }
 }
 

@@ -112,7 +112,11 @@ pub fn check(
 }
 
 /// Sees from the keys whose file it is.
-fn kind_of(source: &Source) -> Result<Kind, ConfigError> {
+///
+/// # Errors
+///
+/// When it cannot be read, or the keys do not tell.
+pub(crate) fn kind_of(source: &Source) -> Result<Kind, ConfigError> {
     let table: toml::Table = source.parse()?;
     let count = |keys: &[&str]| keys.iter().filter(|key| table.contains_key(**key)).count();
     // `group` is a list of tables in a gateway's file and a name in a client's.

@@ -32,11 +32,19 @@ pub(crate) async fn run(
 ) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let manager = Manager::find();
+    let system = Arc::new(System::default());
+    let identity = (settings.group.clone(), settings.client_id.clone());
+    let forwards = settings.forwards.iter().cloned().map(forward).collect();
+    let subject = Arc::new(ClientSubject::new(identity, forwards, recent));
+    // Before it joins, which may take minutes: probes would take it for dead.
+    let _admin = Admin::start(&settings.admin, &*system, Arc::clone(&subject))?;
     if let Some(pending) = pending {
         // It runs, connected or not.
         manager.ready();
+        subject.joins();
+        let net = Arc::<System>::clone(&system);
         tokio::select! {
-            joined = join::enrol(pending, &settings, Arc::new(System::default())) => joined?,
+            joined = join::enrol(pending, &settings, net, |why| subject.not_joined(why)) => joined?,
             never = manager.stay_alive() => match never {},
             () = signals.end() => {
                 tracing::info!("ended before this client has joined; the same line goes on with it");
@@ -51,14 +59,8 @@ pub(crate) async fn run(
         tracing::info!(%proxy, "the WebSocket goes through a proxy");
     }
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
-    let telling = settings.admin.clone();
-    let identity = (settings.group.clone(), settings.client_id.clone());
-    let config = configure(settings, files);
-    let forwards = config.forwards.clone();
-    let system = Arc::new(System::default());
-    let client = Client::start(config, Arc::<System>::clone(&system), drain)?;
-    let subject = ClientSubject::new(&client, identity, forwards, recent);
-    let _admin = Admin::start(&telling, &*system, subject)?;
+    let client = Client::start(configure(settings, files), system, drain)?;
+    subject.runs(&client);
     manager.ready();
     tokio::select! {
         () = signals.end() => {}

@@ -5,9 +5,10 @@ use std::{error::Error, fmt::Write as _, io};
 use thiserror::Error;
 
 use crate::{
-    admin::AdminError, certs::CertsError, config::ConfigError, demo::DemoError,
-    health::HealthError, join::JoinError, logging::LogError, manage::ManageError, own::OwnError,
-    password::PasswordError, status::StatusError, store::StoreError,
+    admin::AdminError, bench::BenchError, certs::CertsError, config::ConfigError, demo::DemoError,
+    health::HealthError, help::ManError, import::ImportError, join::JoinError, logging::LogError,
+    manage::ManageError, own::OwnError, password::PasswordError, service::ServiceError,
+    status::StatusError, store::StoreError,
 };
 
 /// Why a command failed.
@@ -31,6 +32,15 @@ pub enum Failure {
     /// What a client needs to join is not there.
     #[error(transparent)]
     Join(#[from] JoinError),
+    /// A foreign configuration could not be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The manual pages could not be written.
+    #[error(transparent)]
+    Man(#[from] ManError),
+    /// A service could not be managed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// The log could not be started.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -40,6 +50,9 @@ pub enum Failure {
     /// Files that were checked have errors.
     #[error("{0} of the files cannot be used")]
     Check(usize),
+    /// Checks of `doctor` failed; they are told already.
+    #[error("{0} of the checks failed")]
+    Doctor(usize),
     /// Standard output failed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -81,6 +94,9 @@ pub enum RunError {
     /// Nobody tells about itself.
     #[error(transparent)]
     Status(#[from] StatusError),
+    /// A measurement failed.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// Something that should answer does not.
     #[error(transparent)]
     Health(#[from] HealthError),
@@ -97,6 +113,7 @@ impl RunError {
             Self::Status(error) => Some(error.fix()),
             Self::Own(error) => error.fix(),
             Self::Join(error) => error.fix(),
+            Self::Bench(error) => error.fix(),
             Self::Signals(_)
             | Self::Sockets(_)
             | Self::Client(_)
@@ -135,15 +152,20 @@ impl Failure {
             Self::Config(_)
             | Self::Manage(ManageError::Config(_))
             | Self::Own(OwnError::Config(_))
+            | Self::Service(ServiceError::Config(_))
             | Self::Join(JoinError::Token(_)) => 2,
             Self::Certs(_)
             | Self::Manage(_)
             | Self::Own(_)
             | Self::Join(_)
+            | Self::Import(_)
+            | Self::Service(_)
+            | Self::Man(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
             | Self::Check(_)
+            | Self::Doctor(_)
             | Self::Output(_)
             | Self::Threads(_) => 1,
         }
@@ -157,15 +179,21 @@ impl Failure {
 
     fn excerpt(&self) -> Option<String> {
         match self {
-            Self::Config(error) | Self::Manage(ManageError::Config(error)) => error.excerpt(),
+            Self::Config(error)
+            | Self::Manage(ManageError::Config(error))
+            | Self::Service(ServiceError::Config(error)) => error.excerpt(),
             Self::Certs(_)
             | Self::Manage(_)
             | Self::Own(_)
             | Self::Join(_)
+            | Self::Import(_)
+            | Self::Service(_)
+            | Self::Man(_)
             | Self::Password(_)
             | Self::Log(_)
             | Self::Run(_)
             | Self::Check(_)
+            | Self::Doctor(_)
             | Self::Output(_)
             | Self::Threads(_) => None,
         }
@@ -179,9 +207,16 @@ impl Failure {
             Self::Manage(error) => error.fix(),
             Self::Own(error) => error.fix(),
             Self::Join(error) => error.fix(),
+            Self::Import(error) => error.fix(),
+            Self::Service(error) => error.fix(),
             Self::Log(error) => Some(error.fix()),
             Self::Run(error) => error.fix(),
-            Self::Password(_) | Self::Check(_) | Self::Output(_) | Self::Threads(_) => None,
+            Self::Password(_)
+            | Self::Man(_)
+            | Self::Check(_)
+            | Self::Doctor(_)
+            | Self::Output(_)
+            | Self::Threads(_) => None,
         }
     }
 }

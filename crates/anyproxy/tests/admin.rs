@@ -261,6 +261,42 @@ fn a_client_with_a_wrong_secret_is_counted_and_says_so() {
 }
 
 #[test]
+fn a_client_that_has_not_joined_yet_is_alive_and_says_why() {
+    let dir = Directory::new();
+    let without_a_file = |at: &str| {
+        let line = ["gateway", "--listen", at, "--http", "127.0.0.1:0", "--socks5", "off"];
+        let mut gateway = Running::start(&dir, &line);
+        gateway.wait_for("clients join with tokens");
+        gateway
+    };
+    let mut gateway = without_a_file("127.0.0.1:0");
+    let at = gateway.address("tunnels=").to_string();
+    let token = dir.run(&["token", "create", "--secret-out", "-"], "").out;
+    gateway.end();
+    let telling = ["--admin", "127.0.0.1:0", "--status-socket", "client.sock"];
+    let line = ["client", "--join", token.trim_end(), "--forward", "8000:127.0.0.1:1"];
+    let mut client = told(Running::start(&dir, &[&line[..], &telling].concat()));
+    client.wait_for("not joined yet");
+    let admin = client.address("admin=");
+    assert_eq!(get(admin, "/healthz"), (200, "ok\n".into()));
+    let (code, why) = get(admin, "/readyz");
+    assert!(code == 503 && why.starts_with("this client has not joined yet: "), "{code} {why}");
+    assert!(metrics(&client).contains("anyproxy_ready 0"));
+    let shown = dir.run(&["status", "--socket", "client.sock"], "");
+    for part in ["NOT READY: this client has not joined yet", "last failure", "8000"] {
+        assert!(shown.code == 0 && shown.out.contains(part), "{}{}", shown.out, shown.err);
+    }
+    let mut gateway = without_a_file(&at);
+    client.wait_for("connected to the gateway");
+    // It says so a moment before it is so.
+    let mut asks = 0..10_000;
+    while get(admin, "/readyz").0 != 200 && asks.next().is_some() {}
+    assert_eq!(get(admin, "/readyz"), (200, "ready\n".into()));
+    client.end();
+    gateway.end();
+}
+
+#[test]
 fn a_gateway_that_drains_is_not_ready_and_alive() {
     let pair = Pair::start("quic");
     let admin = pair.gateway.address("admin=");

@@ -245,6 +245,26 @@ fn another_gateway_learns_nothing_over_websocket() {
     another_gateway_learns_nothing("ws");
 }
 
+/// A port whose UDP and TCP lead to two machines.
+#[test]
+fn a_client_joins_the_way_that_leads_to_its_gateway() {
+    let (dir, other) = (Directory::new(), Directory::new());
+    let only = |dir: &Directory, transport, at: &str| {
+        let line = [&GATEWAY[..], &["--listen", at, "--transport", transport]].concat();
+        let mut gateway = Running::start(dir, &line);
+        gateway.wait_for("HTTP proxy started");
+        gateway
+    };
+    let mut gateway = only(&dir, "ws", "127.0.0.1:0");
+    let mut stranger = only(&other, "quic", &gateway.address("tunnels=").to_string());
+    let token = token(&dir, &mut gateway);
+    let mut client = client(&dir, &["--join", &token]);
+    client.wait_for("joined; this client");
+    client.end();
+    stranger.end();
+    gateway.end();
+}
+
 fn a_revoked_client_is_out_at_once_and_joins_again_with_a_new_token(transport: &str) {
     let dir = Directory::new();
     let mut gateway = gateway(&dir);
@@ -362,6 +382,64 @@ fn a_gateway_with_a_file_lets_clients_join_too() {
     let listed = dir.run(&["client", "list", "--config", "gateway.toml"], "").out;
     assert!(listed.contains("demo"), "{listed}");
     client.end();
+    gateway.end();
+}
+
+/// Flags decide which certificate is shown, so only the gateway knows.
+#[test]
+fn a_token_names_the_certificate_that_the_gateway_shows() {
+    let dir = Directory::new();
+    // This one leaves a certificate of its own in the data directory.
+    let mut own = gateway(&dir);
+    own.wait_for("clients join with tokens");
+    own.end();
+    let files = ["--certificate", "certs/gateway.crt", "--key", "certs/gateway.key"];
+    let line = [&GATEWAY[..], &["--listen", "127.0.0.1:0", "--data-dir", DATA], &files].concat();
+    let mut gateway = Running::start(&dir, &line);
+    gateway.wait_for("HTTP proxy started");
+    let at = gateway.address("tunnels=").to_string();
+    let create = ["token", "create", "--secret-out", "-", "--advertise", &at];
+    let made = dir.run(&create, "");
+    assert!(made.code == 0 && !made.err.contains("warning"), "{}", made.err);
+    let mut client = client(&dir, &["--join", made.out.trim_end()]);
+    client.wait_for("joined; this client");
+    client.end();
+    gateway.end();
+}
+
+#[test]
+fn a_token_without_a_pin_is_warned_of_and_works_with_the_ca() {
+    let dir = Directory::new();
+    let chain = fs::read_to_string(dir.path("certs/gateway.crt")).unwrap();
+    let leaf = chain.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
+    fs::write(dir.path("certs/gateway.crt"), leaf).unwrap();
+    let mut gateway = Running::gateway(&dir, &[]);
+    let at = gateway.address("tunnels=").to_string();
+    let create = ["token", "create", "--config", "gateway.toml", "--secret-out", "-"];
+    let made = dir.run(&[&create[..], &["--advertise", &at]].concat(), "");
+    assert!(
+        made.code == 0 && made.err.contains("warning: the gateway's certificate"),
+        "{}",
+        made.err
+    );
+    assert!(made.err.contains("fix: append the CA's certificate"), "{}", made.err);
+    let ca = ["--ca", "certs/ca.crt"];
+    let mut joining = client(&dir, &[&["--join", made.out.trim_end()], &ca[..]].concat());
+    joining.wait_for("connected to the gateway");
+    joining.end();
+    let mut joined = client(&dir, &ca);
+    joined.wait_for("connected to the gateway");
+    joined.end();
+    gateway.end();
+}
+
+#[test]
+fn another_ca_than_the_tokens_is_refused() {
+    let dir = Directory::new();
+    let mut gateway = gateway(&dir);
+    let token = token(&dir, &mut gateway);
+    let done = dir.run(&["client", "--join", &token, "--ca", "certs/ca.crt"], "");
+    assert!(done.code == 2 && done.err.contains("--ca: the token had the pin"), "{}", done.err);
     gateway.end();
 }
 

@@ -46,6 +46,10 @@ impl Path {
         {
             self.next_probe = FIRST_PROBE;
         }
+        let former = self.carrier.as_ref();
+        if former.is_some_and(|it| it.transport == Transport::WebSocket && it.is_old(now)) {
+            self.ages.renewed();
+        }
         self.carry(now, transport, born);
         born
     }
@@ -87,11 +91,11 @@ impl Path {
         }
         let (age, known) = (now.saturating_duration_since(born), self.ages.learnt());
         match life {
-            Life::Cut => self.ages.cut(age),
+            Life::Cut => self.ages.cut(now, age),
             Life::GoesOn | Life::Ended => self.ages.lived(age),
         }
         let learnt = self.ages.learnt();
-        if learnt != known {
+        if learnt != known || life == Life::Cut {
             self.plan_renewal();
         }
         learnt.filter(|_| learnt != known)
@@ -120,6 +124,11 @@ impl Path {
     /// Whether the session's tunnel is silent.
     pub(crate) fn is_silent(&self) -> bool {
         self.carrier.as_ref().is_some_and(|carrier| carrier.health.is_silent())
+    }
+
+    /// Whether it is so silent that it is to be left.
+    pub(crate) fn is_dark(&self) -> bool {
+        self.carrier.as_ref().is_some_and(|carrier| carrier.health.is_dark())
     }
 
     /// Why the session moves to a tunnel over `transport`, for people; `None`: it has none to move from.

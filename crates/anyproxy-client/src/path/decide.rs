@@ -13,6 +13,10 @@ use crate::config::Choice;
 /// How long a log-in may take while another transport waits for its turn.
 pub(super) const LOGIN_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The pause after a log-in that gave way while there is a session. It is what the other one has for its
+/// own: where both are slow, they do not push each other out in turns.
+pub(super) const HUNG_PAUSE: Duration = Duration::from_secs(5);
+
 /// The pause before the WebSocket is tried again that came up and was no better than QUIC.
 const RESCUE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -43,8 +47,11 @@ impl Path {
                 | Attempt::LoggingIn { .. } => {}
             }
         }
-        let spare = self.stuck().filter(|(_, until)| *until <= now).map(|(stuck, _)| stuck);
-        let spare = spare.or_else(|| self.needless(now))?;
+        if let Some((hung, _)) = self.stuck().filter(|(_, until)| *until <= now) {
+            self.give_way(now, hung);
+            return Some(Command::GiveUp(hung));
+        }
+        let spare = self.needless(now)?;
         *self.attempt_mut(spare) = Attempt::Idle;
         let carrier = self.carrier.as_ref();
         if carrier.is_some_and(|it| it.transport != spare && it.health.is_bad()) {
@@ -117,6 +124,12 @@ impl Path {
             return false;
         }
         let Some(carrier) = &self.carrier else { return true };
+        self.does_better(carrier, transport)
+            || carrier.transport == transport && carrier.is_old(now)
+    }
+
+    /// Whether what is ready over `transport` is to be had rather than the session's tunnel, whose age apart.
+    fn does_better(&self, carrier: &Carrier, transport: Transport) -> bool {
         match (carrier.transport, transport) {
             (Transport::WebSocket, Transport::Quic) => true,
             (Transport::Quic, Transport::WebSocket) => match self.websocket {
@@ -127,21 +140,44 @@ impl Path {
                 | Attempt::LoggingIn { .. } => false,
             },
             (Transport::Quic, Transport::Quic) | (Transport::WebSocket, Transport::WebSocket) => {
-                carrier.health.is_dark() || carrier.is_old(now)
+                carrier.health.is_dark()
             }
         }
     }
 
-    /// A log-in that another transport waits for, and until when it does.
+    /// A log-in that another transport waits for, and until when it does. A handshake that passes says
+    /// little: some middleboxes swallow only what comes after it.
     fn stuck(&self) -> Option<(Transport, Instant)> {
-        match (&self.carrier, self.quic, self.websocket) {
-            (None, Attempt::LoggingIn { since, .. }, Attempt::Ready { .. }) => {
-                Some((Transport::Quic, since + LOGIN_PATIENCE))
+        let (hung, since) = match (self.quic, self.websocket) {
+            (Attempt::LoggingIn { since, .. }, Attempt::Ready { .. }) => (Transport::Quic, since),
+            (Attempt::Ready { .. }, Attempt::LoggingIn { since, .. }) => {
+                (Transport::WebSocket, since)
             }
-            (None, Attempt::Ready { .. }, Attempt::LoggingIn { since, .. }) => {
-                Some((Transport::WebSocket, since + LOGIN_PATIENCE))
+            (_, _) => return None,
+        };
+        match &self.carrier {
+            None => Some((hung, since + LOGIN_PATIENCE)),
+            Some(carrier) => {
+                let wanted = carrier.health.is_silent() && self.does_better(carrier, other(hung));
+                wanted.then(|| (hung, since + LOGIN_PATIENCE.max(carrier.health.brisk())))
             }
-            (Some(_) | None, _, _) => None,
+        }
+    }
+
+    /// The gateway may let it in all the same; of two tunnels it takes the one whose log-in began later.
+    fn give_way(&mut self, now: Instant, hung: Transport) {
+        *self.attempt_mut(hung) = Attempt::Idle;
+        let Some(carrier) = self.carrier.as_ref().map(|carrier| carrier.transport) else { return };
+        let until = Some(now + HUNG_PAUSE);
+        match (carrier, hung) {
+            (Transport::WebSocket, Transport::Quic) => {
+                self.pauses.other = until;
+                self.probe_after(now);
+            }
+            (Transport::Quic, Transport::WebSocket) => self.pauses.other = until,
+            (Transport::Quic, Transport::Quic) | (Transport::WebSocket, Transport::WebSocket) => {
+                self.pauses.same = until;
+            }
         }
     }
 

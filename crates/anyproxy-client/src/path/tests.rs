@@ -4,6 +4,7 @@ use super::*;
 
 mod age;
 mod choice;
+mod hung;
 mod random;
 mod silence;
 mod single;

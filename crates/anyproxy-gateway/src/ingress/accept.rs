@@ -1,12 +1,13 @@
 //! The accept loop.
 //!
 //! ```text
-//! permit ─▶ accept ─▶ spawn ─▶ (first byte is read in the task)
+//! accept ─▶ permit ─▶ spawn ─▶ (first byte is read in the task)
 //! ```
 //!
 //! Nothing is read here, so one slow peer never holds the next up. When all permits are taken the
-//! loop stops accepting: users then wait in the kernel's queue instead of being turned away, and
-//! get in as soon as one leaves. Only an address that has all that [one address](PerAddress) may have
+//! loop stops at the next user: it waits accepted and unread, those behind it wait in the kernel's
+//! queue, and nobody is turned away. They get in as soon as one leaves. A listener without users
+//! holds no permit, so that many of them take nobody's place. Only an address that has all that [one address](PerAddress) may have
 //! is turned away. [No error of accepting](Accepting) ends the loop.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
@@ -24,8 +25,7 @@ use crate::tally::Tally;
 pub struct Acceptor {
     /// Names the connections' tasks and the log lines, such as `http`.
     pub name: &'static str,
-    /// One permit for each live connection. Listeners may share it; each holds one more while it
-    /// waits for its next connection.
+    /// One permit for each live connection. Listeners may share it.
     pub permits: Arc<Semaphore>,
     /// How many of them one address may have. Listeners may share it.
     pub addresses: Arc<PerAddress>,
@@ -105,10 +105,11 @@ async fn next(
     acceptor: &Acceptor,
     health: &Health,
 ) -> Option<(Admission, Conn, SocketAddr)> {
-    let permit = permit(acceptor, &health.permits).await?;
     loop {
         let accepted = health.accepting.next(|| accept(listener, acceptor));
         let (conn, peer) = accepted.await;
+        // Before the place: where all users have one address, who is one too many waits too.
+        let permit = permit(acceptor, &health.permits).await?;
         let Some(place) = acceptor.addresses.enter(peer.ip()) else { continue };
         return Some((Admission { _permit: permit, _place: place }, conn, peer));
     }

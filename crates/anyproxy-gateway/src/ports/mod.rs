@@ -29,6 +29,7 @@
 
 mod figures;
 mod opening;
+mod own;
 mod reply;
 mod rules;
 mod tcp;
@@ -54,6 +55,7 @@ use anyproxy_wire::{
 
 pub use figures::PortFigures;
 use opening::Bearer;
+pub(crate) use own::Own;
 pub use reply::listen_address;
 use reply::{reply, unbound};
 use rules::Rules;
@@ -72,6 +74,9 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(crate) struct Ports {
     net: Arc<dyn Net>,
     rules: RwLock<Rules>,
+    own: Own,
+    /// How many there may be.
+    max_ports: usize,
     bound: Mutex<HashMap<Key, Arc<Port>>>,
     /// Ports that were told to end and may still own their socket.
     closing: Mutex<HashMap<Key, Scope>>,
@@ -109,10 +114,17 @@ pub(crate) struct Hold {
 }
 
 impl Ports {
-    pub(crate) fn new(groups: &[GroupConfig], acceptor: Acceptor, flows: Arc<Flows>) -> Arc<Self> {
+    pub(crate) fn new(
+        groups: &[GroupConfig],
+        (own, max_ports): (Own, usize),
+        acceptor: Acceptor,
+        flows: Arc<Flows>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             net: Arc::clone(&flows.net),
             rules: RwLock::new(rules::of(groups)),
+            own,
+            max_ports,
             bound: Mutex::default(),
             closing: Mutex::default(),
             scope: flows.scope.clone(),
@@ -120,6 +132,11 @@ impl Ports {
             proxy_timeout: flows.open_within,
             flows,
         })
+    }
+
+    /// Takes note of another port of the gateway's own.
+    pub(crate) fn keep(&self, port: (Protocol, SocketAddr), what: &'static str) {
+        self.own.add(port, what);
     }
 
     /// Answers a request; with a [`Hold`] when the port is the session's.
@@ -148,6 +165,11 @@ impl Ports {
             let detail = format!("{:?} is not ip:port", request.listen);
             (ForwardCode::InvalidAddress, detail)
         })?;
+        if let Some(what) = self.own.at(request.protocol, addr) {
+            let detail =
+                format!("port {} is the gateway's own, for {what}; choose another", addr.port());
+            return Err((ForwardCode::NotAllowed, detail));
+        }
         // Held until the port is bound: rules that change meanwhile find it.
         let rules = self.rules();
         let allows = |addr| rules::allow(&rules, &session.group, addr);
@@ -170,6 +192,11 @@ impl Ports {
             Some(_) => {
                 let detail = format!("{addr} is held by another group");
                 return Err((ForwardCode::HeldByOther, detail));
+            }
+            None if bound.len() >= self.max_ports => {
+                let detail =
+                    format!("the gateway has all the {} ports it may have", self.max_ports);
+                return Err((ForwardCode::Limit, detail));
             }
             None => {
                 let port = self
@@ -204,7 +231,7 @@ impl Ports {
 
     fn bind_tcp(&self, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
         let listener = self.net.listen(addr)?;
-        let port = self.port(group, (Protocol::Tcp, listener.local_addr()?), addr);
+        let port = self.port(group, (Protocol::Tcp, listener.local_addr()?), addr)?;
         let (target, timeout) = (Arc::clone(&port), self.proxy_timeout);
         let opens = Arc::clone(&self.acceptor.tally.opens);
         let handler = move |conn, peer| {
@@ -219,15 +246,25 @@ impl Ports {
 
     fn bind_udp(&self, group: &Arc<str>, addr: SocketAddr) -> io::Result<Arc<Port>> {
         let socket = Arc::new(self.net.datagrams(addr, None)?);
-        let port = self.port(group, (Protocol::Udp, socket.local_addr()?), addr);
+        let port = self.port(group, (Protocol::Udp, socket.local_addr()?), addr)?;
         let serving = udp::serve(Arc::clone(&port), socket, Arc::clone(&self.flows));
         port.accepting.spawn("forwarded port", serving);
         Ok(port)
     }
 
-    fn port(&self, group: &Arc<str>, (protocol, addr): Key, asked: SocketAddr) -> Arc<Port> {
+    fn port(
+        &self,
+        group: &Arc<str>,
+        (protocol, addr): Key,
+        asked: SocketAddr,
+    ) -> io::Result<Arc<Port>> {
+        if let Some(what) = self.own.at(protocol, addr) {
+            // The system chose it, at another address than the gateway has.
+            let detail = format!("port {} is the gateway's own, for {what}", addr.port());
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, detail));
+        }
         tracing::info!(%addr, ?protocol, %group, "forwarded port open");
-        Arc::new(Port {
+        Ok(Arc::new(Port {
             group: Arc::clone(group),
             protocol,
             addr,
@@ -235,7 +272,7 @@ impl Ports {
             holders: Mutex::default(),
             turn: AtomicUsize::new(0),
             accepting: self.scope.child("port"),
-        })
+        }))
     }
 
     fn closing(&self) -> MutexGuard<'_, HashMap<Key, Scope>> {

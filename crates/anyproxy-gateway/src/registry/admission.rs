@@ -15,10 +15,13 @@ use super::{
     lanes::{Lane, Lanes},
     roster::{Claim, ClientKey, Identity, KeptOut},
 };
-use crate::{credentials::Admitted, enrolment::Proven};
+use crate::credentials::Admitted;
 
 /// Control messages of all tunnels of a session that may wait for it.
 const CONTROL_QUEUE: usize = 16;
+
+/// Sessions that a client may have in parallel, each with a replica's number of its own.
+const REPLICAS: u64 = 64;
 
 /// Why a client that proved itself gets no session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +32,14 @@ pub(crate) enum NotAdmitted {
     /// Another process with the same client id has taken over.
     #[error("another client with this client id has taken over")]
     Superseded,
+    /// A client that has proven something else has that name.
+    #[error(
+        "this client id is in use by a client with another key, or with the group's secret instead of a key"
+    )]
+    Anothers,
+    /// It would have more sessions than a client may.
+    #[error("replica {0} is over the {REPLICAS} that a client may have")]
+    Replica(u64),
     /// The gateway is full.
     #[error("the gateway has all the {0} sessions it may have (max_sessions)")]
     Gateway(usize),
@@ -41,8 +52,17 @@ impl NotAdmitted {
     pub(crate) fn code(&self) -> CloseCode {
         match self {
             Self::Changed => CloseCode::Unauthorised,
-            Self::Superseded => CloseCode::Superseded,
-            Self::Gateway(_) | Self::Group(_) => CloseCode::OverLimit,
+            Self::Superseded | Self::Anothers => CloseCode::Superseded,
+            Self::Replica(_) | Self::Gateway(_) | Self::Group(_) => CloseCode::OverLimit,
+        }
+    }
+}
+
+impl From<KeptOut> for NotAdmitted {
+    fn from(kept_out: KeptOut) -> Self {
+        match kept_out {
+            KeptOut::Newer => Self::Superseded,
+            KeptOut::Anothers => Self::Anothers,
         }
     }
 }
@@ -52,7 +72,6 @@ impl NotAdmitted {
 pub(crate) struct Admission {
     registry: Arc<Registry>,
     group: Arc<str>,
-    proven: Proven,
     number: u64,
     identity: Identity,
 }
@@ -66,8 +85,12 @@ impl Registry {
         (hello, number): (&Hello, u64),
         max_sessions: usize,
     ) -> Result<Admission, NotAdmitted> {
+        if hello.replica >= REPLICAS {
+            return Err(NotAdmitted::Replica(hello.replica));
+        }
         let identity = Identity {
             client: ClientKey { id: hello.client_id.clone(), replica: hello.replica },
+            proven: admitted.proven,
             instance: hello.instance,
             generation: self.first_generation.saturating_add(number),
             claim: match hello.intent {
@@ -78,13 +101,13 @@ impl Registry {
         let mut groups = self.write();
         let everywhere = everywhere(&groups, max_sessions);
         let group = groups.get_mut(&admitted.group).ok_or(NotAdmitted::Changed)?;
-        if !self.holds(group, (&admitted.group, &admitted.proven)) {
+        if !self.holds(group, (&admitted.group, &identity.proven)) {
             return Err(NotAdmitted::Changed);
         }
         group.check_limits(&identity.client, everywhere, max_sessions)?;
-        group.roster.announce(&identity).map_err(|KeptOut| NotAdmitted::Superseded)?;
-        let Admitted { group, proven, .. } = admitted;
-        Ok(Admission { registry: Arc::clone(self), group, proven, number, identity })
+        group.roster.announce(&identity)?;
+        let registry = Arc::clone(self);
+        Ok(Admission { registry, group: admitted.group, number, identity })
     }
 }
 
@@ -146,14 +169,13 @@ impl Admission {
         let (session, superseded) = {
             let mut groups = self.registry.write();
             let group = groups.get_mut(&self.group).ok_or(NotAdmitted::Changed)?;
-            if !self.registry.holds(group, (&self.group, &self.proven)) {
+            if !self.registry.holds(group, (&self.group, &self.identity.proven)) {
                 return Err(NotAdmitted::Changed);
             }
             let session = Arc::new(Session {
                 number: self.number,
                 group: Arc::clone(&self.group),
                 client: self.identity.client.clone(),
-                proven: self.proven.clone(),
                 keys,
                 lanes: Lanes::new(Arc::clone(&lane)),
                 control: frames,
@@ -165,7 +187,7 @@ impl Admission {
                 ports_revoked: Notify::new(),
             });
             let superseded = group.roster.enter(&session);
-            (session, superseded.map_err(|KeptOut| NotAdmitted::Superseded)?)
+            (session, superseded?)
         };
         for older in superseded {
             tracing::info!(group = %older.group, client = %older.client.id, session = older.number,

@@ -105,7 +105,7 @@ impl Registry {
         };
         let who = ClientKey { id: claim.hello.client_id.clone(), replica: claim.hello.replica };
         let same = session.client == who
-            && session.proven == admitted.proven
+            && session.identity.proven == admitted.proven
             && session.identity.instance == claim.hello.instance;
         if session.keys.admit(claim) == ProofCheck::Wrong || !same {
             return Err(NotJoined::Over);

@@ -3,7 +3,8 @@
 //! ```text
 //! new streams ─▶ the lane that joined last, of those that are open; if it is suspected to be dead, the last
 //!                that is not
-//! older lanes    keep the streams that they have, and are closed when they have none
+//! older lanes    keep the streams that they have, and are closed when they have none; where there is no place
+//!                for one more, the oldest that is suspected to be dead gives way to it
 //! no lane left   the session is over, and nothing joins it any more
 //! ```
 //!
@@ -155,18 +156,26 @@ impl Lanes {
     }
 
     /// Expects one more; gives its number within the session. To be followed by
-    /// [`join`](Self::join) or [`give_up`](Self::give_up).
+    /// [`join`](Self::join) or [`give_up`](Self::give_up). Without a place for it, an older lane that is suspected
+    /// to be dead gives way: it would hold its place until it counts as dead.
     pub(super) fn expect(&self) -> Result<u64, NotJoined> {
-        let mut state = self.state();
-        if state.end == End::Over {
-            return Err(NotJoined::Over);
+        let (number, dark) = {
+            let mut state = self.state();
+            if state.end == End::Over {
+                return Err(NotJoined::Over);
+            }
+            let full = state.lanes.len().saturating_add(state.coming) >= MAX_LANES;
+            let dark = if full { Some(state.take_dark().ok_or(NotJoined::Full)?) } else { None };
+            state.coming = state.coming.saturating_add(1);
+            let number = state.next;
+            state.next = number.saturating_add(1);
+            (number, dark)
+        };
+        if let Some(lane) = dark {
+            lane.tunnel
+                .close(CloseCode::OverLimit, "it was silent, and a later tunnel took its place");
+            self.changed();
         }
-        if state.lanes.len().saturating_add(state.coming) >= MAX_LANES {
-            return Err(NotJoined::Full);
-        }
-        state.coming = state.coming.saturating_add(1);
-        let number = state.next;
-        state.next = number.saturating_add(1);
         Ok(number)
     }
 
@@ -176,17 +185,21 @@ impl Lanes {
         state.coming = state.coming.saturating_sub(1);
     }
 
-    /// The one that was expected is there: new streams go to it.
+    /// The one that was expected is there: new streams go to it. The others are asked for a sign of life,
+    /// or one that is dark would be found out only with its next ping.
     pub(super) fn join(&self, lane: Arc<Lane>) -> Result<(), NotJoined> {
-        {
+        let older = {
             let mut state = self.state();
             state.coming = state.coming.saturating_sub(1);
             if state.end == End::Over {
                 return Err(NotJoined::Over);
             }
+            let older = state.lanes.clone();
             state.lanes.push(lane);
             state.moves = state.moves.saturating_add(1);
-        }
+            older
+        };
+        older.iter().for_each(|lane| lane.tunnel.ping());
         self.changed();
         Ok(())
     }
@@ -251,6 +264,14 @@ impl Lanes {
 }
 
 impl State {
+    /// Takes out the oldest lane that is suspected and not the current one.
+    fn take_dark(&mut self) -> Option<Arc<Lane>> {
+        let current = self.current()?.number;
+        let is_dark = |lane: &Arc<Lane>| lane.number != current && lane.tunnel.is_suspected();
+        let at = self.lanes.iter().position(is_dark)?;
+        Some(self.lanes.remove(at))
+    }
+
     /// The only one may be closed already, which whoever uses it sees: to ask takes the lock of the
     /// tunnel, and this is asked for several times for each stream.
     fn current(&self) -> Option<&Arc<Lane>> {

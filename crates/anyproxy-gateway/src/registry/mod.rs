@@ -123,8 +123,9 @@ impl Registry {
                         if group.tunnel != config.tunnel {
                             let reason = "the group's secret was changed";
                             // A client's own key has nothing to do with it.
-                            let by_secret =
-                                |session: &Session| matches!(session.proven, Proven::Secret(_));
+                            let by_secret = |session: &Session| {
+                                matches!(session.identity.proven, Proven::Secret(_))
+                            };
                             let gone = group.roster.take(by_secret).into_iter();
                             closed.extend(gone.map(|session| (session, reason)));
                         }
@@ -152,7 +153,7 @@ impl Registry {
     pub(crate) fn check_enrolled(&self) -> usize {
         let mut closed = Vec::new();
         for (name, group) in &mut *self.write() {
-            let revoked = |session: &Session| match &session.proven {
+            let revoked = |session: &Session| match &session.identity.proven {
                 Proven::Key(key) => self.enrolments.client_of(name, key).is_none(),
                 Proven::Secret(_) => false,
             };

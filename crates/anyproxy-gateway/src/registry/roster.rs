@@ -5,8 +5,13 @@
 //! lost its memory. A client that comes back names the generation it had (*supersede*): it replaces
 //! that session, but not one of another process that took over since. Two processes with one name
 //! would otherwise push each other out for ever.
+//!
+//! The name is the client's own word. So only who has proven the same, the same key or likewise the group's
+//! secret, may take a session's place.
 
 use std::sync::Arc;
+
+use crate::enrolment::Proven;
 
 /// What a reconnecting client has in common with its former self.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,6 +24,8 @@ pub(crate) struct ClientKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) client: ClientKey,
+    /// What it has proven.
+    pub(crate) proven: Proven,
     /// The client's process.
     pub(crate) instance: [u8; 16],
     /// Ascending over all sessions of the gateway.
@@ -39,9 +46,14 @@ pub(crate) trait Member {
     fn identity(&self) -> &Identity;
 }
 
-/// A session that another one with the same name keeps out.
+/// Why another session with the same name keeps one out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KeptOut;
+pub(crate) enum KeptOut {
+    /// It came later, or has taken over since.
+    Newer,
+    /// It is another's: it has proven something else.
+    Anothers,
+}
 
 /// Live sessions and those that are about to be.
 #[derive(Debug)]
@@ -59,16 +71,22 @@ impl<M> Default for Roster<M> {
 
 impl Identity {
     /// Whether this one may take the place of `standing`, which has the same name.
-    fn replaces(&self, standing: &Self) -> bool {
+    fn replaces(&self, standing: &Self) -> Result<(), KeptOut> {
+        if !self.proven.is_of_the_same(&standing.proven) {
+            return Err(KeptOut::Anothers);
+        }
         if standing.generation > self.generation {
             // It came later and was faster.
-            return false;
+            return Err(KeptOut::Newer);
         }
         match self.claim {
-            Claim::New => true,
-            Claim::UpTo(generation) => {
-                standing.instance == self.instance || standing.generation <= generation
+            Claim::New => Ok(()),
+            Claim::UpTo(generation)
+                if standing.instance == self.instance || standing.generation <= generation =>
+            {
+                Ok(())
             }
+            Claim::UpTo(_) => Err(KeptOut::Newer),
         }
     }
 }
@@ -139,9 +157,9 @@ impl<M: Member> Roster<M> {
     /// A member that was closed but not taken out yet counts like any other: its client, or another
     /// with its name, decides.
     fn check(&self, comer: &Identity) -> Result<(), KeptOut> {
-        let mut standing = self.members.iter().map(|member| member.identity());
-        let kept_out = standing.any(|it| it.client == comer.client && !comer.replaces(it));
-        if kept_out { Err(KeptOut) } else { Ok(()) }
+        let standing = self.members.iter().map(|member| member.identity());
+        let mut same = standing.filter(|it| it.client == comer.client);
+        same.try_for_each(|it| comer.replaces(it))
     }
 }
 

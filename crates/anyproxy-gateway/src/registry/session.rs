@@ -15,10 +15,7 @@ use super::{
     roster::{ClientKey, Identity, Member},
     share::{Full, Permit, Share},
 };
-use crate::{
-    enrolment::Proven,
-    ingress::{self, Carrier},
-};
+use crate::ingress::{self, Carrier};
 
 /// A live session.
 #[derive(Debug)]
@@ -27,8 +24,6 @@ pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) group: Arc<str>,
     pub(crate) client: ClientKey,
-    /// What let it in.
-    pub(super) proven: Proven,
     pub(crate) keys: Keys,
     pub(super) lanes: Lanes,
     /// Where its tunnels' control messages go.

@@ -26,7 +26,10 @@ impl Sessions {
                 (CloseCode::Unauthorised, "this token is not known here".to_owned(), RETRY_REFUSED)
             }
             Err(Refused::Proven(error)) => {
-                tracing::warn!(%peer, %group, client = ?id, %error, "a client was not enrolled");
+                // Who has a used token can come back with it for ever.
+                if let Some(times) = self.unenrolled.happened() {
+                    tracing::warn!(%peer, %group, client = ?id, %error, times, "a client was not enrolled");
+                }
                 let failed = error == NotEnrolled::Failed;
                 let retry = if failed { RETRY_BUSY } else { Duration::ZERO };
                 (error.code(), error.to_string(), retry)

@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use super::{
-    AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, OutsideTime, Role, UnixDoor,
-    inherited::Inherited, options,
+    AsyncUdpSocket, BoxFuture, Conn, Datagrams, Listener, Net, OutsideTime, Role, UdpBuffers,
+    UnixDoor, inherited::Inherited, options,
 };
 
 /// Look-ups in the system's resolver at once. Each holds a thread until it ends, also when nobody
@@ -54,6 +54,14 @@ impl System {
         sockets: Vec<std::net::UdpSocket>,
     ) -> io::Result<Self> {
         Ok(Self { inherited: Inherited::new(listeners, sockets)?, ..Self::default() })
+    }
+
+    /// What the kernel grants a socket that QUIC would run on. Binds one for a moment.
+    ///
+    /// # Errors
+    /// When there is no such socket.
+    pub fn udp_buffers() -> io::Result<UdpBuffers> {
+        options::udp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))).map(|(_, buffers)| buffers)
     }
 
     /// Inherited sockets that were not asked for so far, as `address/protocol`.

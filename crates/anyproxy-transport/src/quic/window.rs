@@ -4,6 +4,10 @@
 //! it is not counted there (RFC 9002, 7: only ack-eliciting packets are). So a tunnel that is closed in
 //! the middle of bulk, or because nothing is acknowledged any more, says nothing, and the peer finds out by
 //! silence. Before closing, the window is opened: a closed connection sends nothing but that packet.
+//!
+//! Opening and closing are two calls. Between them the connection's driver, on another thread, may send what waits
+//! without congestion control: a burst of at most what is buffered and the peer's credit allows, once, by a
+//! connection that is over a moment later.
 
 use std::{
     any::Any,

@@ -73,6 +73,12 @@ impl Identity {
         self.certified.cert.first().map(AsRef::as_ref)
     }
 
+    /// The whole chain, DER, the certificate itself first.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
     /// A key for the purpose that `label` names. It depends on the private key alone and tells nothing of it.
     pub(crate) fn derive(&self, label: &[u8]) -> Result<[u8; 32], Unspecified> {
         let mut key = [0; 32];

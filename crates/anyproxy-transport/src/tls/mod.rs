@@ -25,6 +25,7 @@ mod identity;
 mod pin;
 mod proxy;
 mod trust;
+mod witness;
 
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub use pin::{Pin, PinError};
 pub(crate) use proxy::Prefixed;
 pub use proxy::{Alpn, ProxyTls};
 pub use trust::{Trust, TrustError};
+pub use witness::Presented;
+pub(crate) use witness::{Moment, Seen};
 
 /// ALPN of the QUIC transport.
 pub(crate) const ALPN_QUIC: &[u8] = b"anyproxy/1";

@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::{
+    ClientConfig, RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 
-use super::{ALPN_QUIC, ALPN_WEBSOCKET, OldestTls, Pin, pin::PinVerifier, provider};
+use super::{
+    ALPN_QUIC, ALPN_WEBSOCKET, Moment, OldestTls, Pin, Seen, pin::PinVerifier, provider,
+    witness::Witness,
+};
 
 /// Why a trust setting cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +83,76 @@ impl Trust {
         }
     }
 
+    /// Whether a server called `name` that shows `chain`, leaf first, is trusted now.
+    #[must_use]
+    pub fn accepts(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> bool {
+        let [leaf, rest @ ..] = chain else { return false };
+        self.verifier().is_ok_and(|verifier| {
+            verifier.verify_server_cert(leaf, rest, name, &[], UnixTime::now()).is_ok()
+        })
+    }
+
     pub(crate) fn quic(&self) -> Result<Arc<ClientConfig>, TrustError> {
         self.client_config(OldestTls::Tls13, ALPN_QUIC).map(Arc::new)
     }
 
     pub(crate) fn websocket(&self, oldest: OldestTls) -> Result<Arc<ClientConfig>, TrustError> {
         self.client_config(oldest, ALPN_WEBSOCKET).map(Arc::new)
+    }
+
+    /// As [`Trust::quic`], and keeps what the gateway showed.
+    pub(crate) fn watched_quic(
+        &self,
+        seen: Seen,
+        moment: Moment,
+    ) -> Result<Arc<ClientConfig>, TrustError> {
+        self.watched(OldestTls::Tls13, ALPN_QUIC, (seen, moment))
+    }
+
+    /// As [`Trust::websocket`], and keeps what the gateway showed.
+    pub(crate) fn watched_websocket(
+        &self,
+        oldest: OldestTls,
+        seen: Seen,
+        moment: Moment,
+    ) -> Result<Arc<ClientConfig>, TrustError> {
+        self.watched(oldest, ALPN_WEBSOCKET, (seen, moment))
+    }
+
+    fn watched(
+        &self,
+        oldest: OldestTls,
+        alpn: &[u8],
+        (seen, moment): (Seen, Moment),
+    ) -> Result<Arc<ClientConfig>, TrustError> {
+        let witness = Witness { inner: self.verifier()?, seen, moment };
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(oldest.versions())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(witness))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![alpn.to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    /// What decides in [`Trust::client_config`], on its own.
+    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, TrustError> {
+        let mut roots = RootCertStore::empty();
+        match self {
+            Self::System => roots = system_roots()?,
+            Self::SystemAnd(extra) => {
+                roots = system_roots().unwrap_or_else(|_| RootCertStore::empty());
+                add(&mut roots, extra)?;
+            }
+            Self::Ca(certificates) => add(&mut roots, certificates)?,
+            Self::Pin(pin) => {
+                return Ok(Arc::new(PinVerifier { pin: *pin, provider: provider() }));
+            }
+        }
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .map(|verifier| verifier as Arc<dyn ServerCertVerifier>)
+            .map_err(|error| TrustError::Ca(error.to_string()))
     }
 
     fn client_config(&self, oldest: OldestTls, alpn: &[u8]) -> Result<ClientConfig, TrustError> {

@@ -7,9 +7,10 @@ use std::time::Duration;
 pub struct Stats {
     /// Smoothed round-trip time; zero until measured.
     pub rtt: Duration,
-    /// Bytes handed to the network (QUIC: UDP payload; WebSocket: messages).
+    /// Bytes handed to the network (QUIC: UDP payload; WebSocket: TCP payload, TLS and all).
     pub sent: u64,
-    /// Bytes from the network.
+    /// Bytes from the network, likewise. Any that comes counts at once, also within a message that is not whole yet, so
+    /// as long as these do not grow the peer is silent.
     pub received: u64,
     /// Packets sent (QUIC only).
     pub sent_packets: u64,

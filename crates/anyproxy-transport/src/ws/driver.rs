@@ -79,9 +79,14 @@ impl Driver {
         if let Some(error) = self.shared.state().lost.clone() {
             return Err(error);
         }
-        let read = self.receive(cx)?;
+        let read = self.receive(cx);
+        // A message may take long to come, and each part of it shows that the peer lives.
+        self.shared.received.store(self.socket.get_ref().heard(), Ordering::Relaxed);
+        let read = read?;
         self.beat()?;
-        let written = self.transmit(cx)?;
+        let written = self.transmit(cx);
+        self.shared.sent.store(self.socket.get_ref().sent(), Ordering::Relaxed);
+        let written = written?;
         self.set_timer(cx);
         if read == Turn::Used || written == Turn::Used {
             cx.waker().wake_by_ref();
@@ -112,7 +117,6 @@ impl Driver {
     }
 
     fn frames(&mut self, mut bytes: Bytes) -> Result<(), TunnelError> {
-        count(&self.shared.received, bytes.len());
         while let Some(frame) = frame::decode_message(&mut bytes, Stage::Established)? {
             let mut state = self.shared.state();
             let result = state.mux.receive(frame);
@@ -165,7 +169,6 @@ impl Driver {
                 turn = Turn::Over;
                 break;
             };
-            count(&self.shared.sent, message.len());
             Pin::new(&mut self.socket)
                 .start_send(Message::Binary(message))
                 .map_err(|error| broken(&error))?;
@@ -211,8 +214,4 @@ enum Turn {
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-fn count(counter: &std::sync::atomic::AtomicU64, bytes: usize) {
-    counter.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! Counts the bytes that come, below TLS.
+//! Counts the bytes that come and go, below TLS.
 
 use std::{
     io,
@@ -8,20 +8,32 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection with a count of what was read from it.
+/// A connection with a count of what was read from it, and of what it took.
 #[derive(Debug)]
 pub(crate) struct Heard<C> {
     conn: C,
     bytes: u64,
+    sent: u64,
 }
 
 impl<C> Heard<C> {
     pub(crate) fn new(conn: C) -> Self {
-        Self { conn, bytes: 0 }
+        Self { conn, bytes: 0, sent: 0 }
     }
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn wrote(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &result {
+            self.sent = self.sent.saturating_add(u64::try_from(*bytes).unwrap_or(u64::MAX));
+        }
+        result
     }
 
     pub(super) fn get_ref(&self) -> &C {
@@ -54,7 +66,9 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Heard<C> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().conn).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.conn).poll_write(cx, bytes);
+        this.wrote(result)
     }
 
     fn poll_write_vectored(
@@ -62,7 +76,9 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Heard<C> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().conn).poll_write_vectored(cx, bytes)
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.conn).poll_write_vectored(cx, bytes);
+        this.wrote(result)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
     time::Duration,
@@ -34,7 +34,7 @@ const SEND_BUFFER: usize = 256 * 1024;
 /// Bytes of one Data frame: about a TLS record.
 const DATA_FRAME: usize = 16 * 1024;
 
-/// Control messages that may wait for the session.
+/// Control messages that may wait for the session, unless it expects more.
 const CONTROL_QUEUE: usize = 64;
 
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(super) control_room: Notify,
     pub(super) over: Notify,
     pub(crate) inboxes: Inboxes,
+    /// How many control messages may wait.
+    control_queue: AtomicUsize,
     pub(super) sent: AtomicU64,
     pub(super) received: AtomicU64,
     pub(super) alarm: Alarm,
@@ -63,8 +65,7 @@ pub(super) struct State {
     pub(super) handles: HashMap<u64, Handle>,
     /// Streams that the peer opened; the mux bounds their number.
     pub(super) opened: VecDeque<Open>,
-    /// Control messages; a peer that sends more than [`CONTROL_QUEUE`] before they are taken is
-    /// closed.
+    /// Control messages; a peer that sends more than may wait before they are taken is closed.
     pub(super) control: VecDeque<Frame>,
     pub(super) lost: Option<TunnelError>,
 }
@@ -105,6 +106,7 @@ impl Shared {
             control_room: Notify::new(),
             over: Notify::new(),
             inboxes: Inboxes::default(),
+            control_queue: AtomicUsize::new(CONTROL_QUEUE),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             alarm: Alarm::default(),
@@ -127,7 +129,7 @@ impl Shared {
         while let Some(event) = state.mux.poll_event() {
             self.handle(&mut state, event, &mut wakers);
         }
-        let flooded = state.control.len() > CONTROL_QUEUE;
+        let flooded = state.control.len() > self.control_queue.load(Ordering::Relaxed);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         if flooded {
@@ -171,6 +173,11 @@ impl Shared {
                 );
             }
         }
+    }
+
+    /// Lets so many control messages wait beside the usual ones.
+    pub(super) fn expect_control(&self, more: usize) {
+        self.control_queue.store(CONTROL_QUEUE.saturating_add(more), Ordering::Relaxed);
     }
 
     /// Queues a datagram of a flow; never waits. Drops are counted, here or in the mux.

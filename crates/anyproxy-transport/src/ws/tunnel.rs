@@ -106,6 +106,10 @@ impl WsTunnel {
         }
     }
 
+    pub(crate) fn expect_control(&self, more: usize) {
+        self.shared.expect_control(more);
+    }
+
     pub(crate) async fn recv_control(&self) -> Result<Frame, TunnelError> {
         loop {
             let news = self.shared.controls.notified();

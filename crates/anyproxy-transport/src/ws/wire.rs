@@ -40,6 +40,25 @@ impl Wire {
         }
     }
 
+    /// Bytes that have left, TLS and all.
+    pub(crate) fn sent(&self) -> u64 {
+        match self {
+            Self::Tls(tls) => tls.get_ref().0.sent(),
+            Self::Local(local) => local.sent(),
+        }
+    }
+
+    /// The version of TLS, as people write it; `None` on a Unix socket.
+    pub(crate) fn tls(&self) -> Option<&'static str> {
+        let Self::Tls(tls) = self else { return None };
+        let version = tls.get_ref().1.protocol_version()?;
+        let names = [
+            (rustls::ProtocolVersion::TLSv1_3, "TLS 1.3"),
+            (rustls::ProtocolVersion::TLSv1_2, "TLS 1.2"),
+        ];
+        names.into_iter().find_map(|(one, name)| (one == version).then_some(name))
+    }
+
     /// How long sent bytes may stay unacknowledged. A reverse proxy on this machine has its own rules.
     pub(crate) fn set_user_timeout(&self, timeout: Duration) {
         match self {

@@ -165,6 +165,29 @@ fn a_jump_of_unknown_length_is_a_probe() {
     assert_eq!(seen.last(), Some(&(30, Beat::Dead)), "no sooner than without: {seen:?}");
 }
 
+/// A network that comes and goes.
+#[test]
+fn doubt_upon_doubt_puts_nothing_off() {
+    let start = Instant::now();
+    let mut heartbeat = Heartbeat::new(start, 10 * SECOND, 30 * SECOND);
+    let mut suspected = None;
+    for second in 0..40 {
+        let now = start + second * SECOND;
+        if second % 2 == 0 {
+            heartbeat.doubt(now, Duration::ZERO);
+        }
+        if heartbeat.poll(now) == Beat::Dead {
+            assert_eq!(suspected, Some(3));
+            assert!((30..=33).contains(&second), "{second}");
+            return;
+        }
+        if heartbeat.is_suspected() {
+            suspected.get_or_insert(second);
+        }
+    }
+    panic!("never dead");
+}
+
 #[test]
 fn a_clock_that_goes_back_changes_nothing() {
     let start = Instant::now();

@@ -1,6 +1,9 @@
 //! A client, as it is asked about.
 
-use std::{sync::Arc, time::UNIX_EPOCH};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyproxy_admin::{
     Page, Process, Readiness, Recent, Status, Subject, catalogue,
@@ -18,27 +21,77 @@ use super::{
     gateway::protocol_name,
 };
 
-/// A client, as it is asked about.
+/// A client, as it is asked about, also before it runs: joining may take minutes.
 #[derive(Debug)]
 pub(crate) struct ClientSubject {
     process: Process,
-    client: Watched,
+    stage: Mutex<Stage>,
     group: String,
     client_id: String,
     forwards: Vec<Forward>,
     recent: Arc<Recent>,
 }
 
+/// How far a client is.
+#[derive(Debug, Clone)]
+enum Stage {
+    Starting,
+    /// Why it has not joined yet, once that is known.
+    Joining(Option<status::Failure>),
+    Running(Box<Watched>),
+}
+
 impl ClientSubject {
-    /// Of a client that runs.
+    /// Of a client that starts.
     pub(crate) fn new(
-        client: &Client,
         (group, client_id): (String, String),
         forwards: Vec<Forward>,
         recent: Arc<Recent>,
     ) -> Self {
-        let (process, client) = (Process::starts(), client.watched());
-        Self { process, client, group, client_id, forwards, recent }
+        let stage = Mutex::new(Stage::Starting);
+        Self { process: Process::starts(), stage, group, client_id, forwards, recent }
+    }
+
+    /// It has a token to use first.
+    pub(crate) fn joins(&self) {
+        *self.stage() = Stage::Joining(None);
+    }
+
+    /// It has not joined yet, and that is why.
+    pub(crate) fn not_joined(&self, why: &str) {
+        let failure = status::Failure { at: since_1970(SystemTime::now()), text: why.to_owned() };
+        *self.stage() = Stage::Joining(Some(failure));
+    }
+
+    /// It runs.
+    pub(crate) fn runs(&self, client: &Client) {
+        *self.stage() = Stage::Running(Box::new(client.watched()));
+    }
+
+    /// Nothing can panic while it is held.
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> Option<Box<Watched>> {
+        match &*self.stage() {
+            Stage::Running(client) => Some(client.clone()),
+            Stage::Starting | Stage::Joining(_) => None,
+        }
+    }
+
+    fn base(&self) -> Status {
+        figures::status(Self::NAME, &self.process, self.readiness(), &self.recent)
+    }
+
+    /// What there is to tell before it runs.
+    fn early_status(&self) -> Status {
+        let last_failure = match &*self.stage() {
+            Stage::Joining(failure) => failure.clone(),
+            Stage::Starting | Stage::Running(_) => None,
+        };
+        let forwards = self.forwards.iter().map(|it| self.forward(it, None)).collect();
+        Status { forwards, last_failure, ..self.base() }
     }
 
     fn session(&self, replica: &ReplicaFigures, live: &LiveFigures) -> Session {
@@ -89,15 +142,20 @@ impl Told for ClientSubject {
 
 impl Subject for ClientSubject {
     fn readiness(&self) -> Readiness {
-        if self.client.is_connected() {
-            return Readiness::Ready;
-        }
-        Readiness::NotReady("no session is up".into())
+        let why = match &*self.stage() {
+            Stage::Running(client) if client.is_connected() => return Readiness::Ready,
+            Stage::Running(_) | Stage::Starting => "no session is up".into(),
+            Stage::Joining(None) => "this client has not joined yet".into(),
+            Stage::Joining(Some(last)) => format!("this client has not joined yet: {}", last.text),
+        };
+        Readiness::NotReady(why)
     }
 
     fn metrics(&self, page: &mut Page) {
-        let figures = self.client.figures();
         figures::build(page, Self::NAME, &self.readiness(), &self.recent);
+        self.process.write(page);
+        let Some(client) = self.running() else { return };
+        let figures = client.figures();
         figures::tunnels(page, &figures.tunnels);
         figures::opens(page, &figures.opens);
         figures::quality(page, live(&figures).map(|it| (self.group.as_str(), it.stats)));
@@ -111,11 +169,11 @@ impl Subject for ClientSubject {
         page.single(&catalogue::CLIENT_UNREACHABLE, figures.unreachable_targets);
         sessions(page, &figures);
         page.family(&catalogue::CLIENT_FORWARDS, forwards(&figures.state));
-        self.process.write(page);
     }
 
     fn status(&self) -> Status {
-        let figures = self.client.figures();
+        let Some(client) = self.running() else { return self.early_status() };
+        let figures = client.figures();
         let of = |it: &ReplicaFigures| it.live.as_ref().map(|live| self.session(it, live));
         let states = match &figures.state {
             State::Connected { forwards, .. } => forwards.as_slice(),
@@ -127,7 +185,7 @@ impl Subject for ClientSubject {
             sessions: figures.replicas.iter().filter_map(of).collect(),
             forwards: forwards.collect(),
             last_failure: figures.last_failure.as_ref().map(failure),
-            ..figures::status(Self::NAME, &self.process, self.readiness(), &self.recent)
+            ..self.base()
         }
     }
 }
@@ -170,6 +228,9 @@ fn forwards(state: &State) -> [([&'static str; 1], anyproxy_admin::Number); 3] {
 }
 
 fn failure(last: &LastFailure) -> status::Failure {
-    let at = last.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    status::Failure { at, text: last.text.clone() }
+    status::Failure { at: since_1970(last.at), text: last.text.clone() }
+}
+
+fn since_1970(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -12,7 +12,7 @@ mod figures;
 mod gateway;
 mod socket;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyproxy_admin::{Door, Offer, Subject, serve};
 use anyproxy_runtime::Scope;
@@ -32,7 +32,7 @@ pub enum AdminError {
     #[error("cannot listen on {addr} for metrics and health")]
     Address {
         /// The address.
-        addr: std::net::SocketAddr,
+        addr: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
@@ -64,6 +64,7 @@ impl AdminError {
 #[must_use = "nothing is told when this is dropped"]
 pub(crate) struct Admin {
     scope: Scope,
+    addr: Option<SocketAddr>,
 }
 
 impl Drop for Admin {
@@ -107,11 +108,11 @@ impl Admin {
     pub(crate) fn start<S: Told>(
         settings: &AdminSettings,
         net: &dyn Net,
-        subject: S,
+        subject: Arc<S>,
     ) -> Result<Self, AdminError> {
         let scope = Scope::root("admin");
-        let subject: Arc<dyn Subject> = Arc::new(subject);
-        let admin = Self { scope: scope.clone() };
+        let subject: Arc<dyn Subject> = subject;
+        let mut admin = Self { scope: scope.clone(), addr: None };
         if let Some(addr) = settings.addr {
             let bind = || {
                 let listener = net.listen(addr)?;
@@ -119,6 +120,7 @@ impl Admin {
             };
             let (bound, listener) =
                 bind().map_err(|source| AdminError::Address { addr, source })?;
+            admin.addr = Some(bound);
             tracing::info!(admin = %bound, "metrics and health started");
             let serving = serve(Tcp(listener), Arc::clone(&subject), Offer::Figures, scope.clone());
             scope.spawn("admin", serving);
@@ -129,6 +131,11 @@ impl Admin {
             scope.spawn("status", serving);
         }
         Ok(admin)
+    }
+
+    /// Where metrics and health are, if they are.
+    pub(crate) fn addr(&self) -> Option<SocketAddr> {
+        self.addr
     }
 }
 

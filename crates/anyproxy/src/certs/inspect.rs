@@ -61,11 +61,15 @@ pub(crate) fn validity(pem: &[u8]) -> Option<(i64, i64)> {
 
 /// The names that the first certificate of a PEM text carries; `None` if it holds none.
 pub(super) fn names(pem: &[u8]) -> Option<Vec<String>> {
-    inspect(pem, |certificate| {
-        let names = certificate.subject_alternative_name().ok().flatten();
-        let names = names.map(|names| names.value.general_names.iter());
-        names.into_iter().flatten().filter_map(name).collect()
-    })
+    names_of(&CertificateDer::from_pem_slice(pem).ok()?)
+}
+
+/// The same, of a DER certificate.
+pub(super) fn names_of(certificate: &[u8]) -> Option<Vec<String>> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.map(|names| names.value.general_names.iter());
+    Some(names.into_iter().flatten().filter_map(name).collect())
 }
 
 /// The public key of the first certificate of a PEM text, as DER `SubjectPublicKeyInfo`.
@@ -78,7 +82,12 @@ pub(super) fn public_key(pem: &[u8]) -> Option<Vec<u8>> {
 #[must_use]
 pub fn authority_pin(pem: &[u8]) -> Option<Pin> {
     let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
-    let [_, .., last] = chain.as_slice() else { return None };
+    own_authority(&chain)
+}
+
+/// The same, of a chain that is read.
+pub(super) fn own_authority(chain: &[CertificateDer<'_>]) -> Option<Pin> {
+    let [_, .., last] = chain else { return None };
     let (_, certificate) = X509Certificate::from_der(last).ok()?;
     let own = certificate.is_ca() && certificate.subject() == certificate.issuer();
     own.then(|| Pin::of(last)).flatten()

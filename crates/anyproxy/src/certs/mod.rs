@@ -12,6 +12,7 @@ mod authority;
 mod directory;
 mod error;
 mod inspect;
+mod voucher;
 
 use std::{io::Write, path::Path, time::SystemTime};
 
@@ -21,6 +22,7 @@ pub use directory::{Directory, Done};
 pub use error::CertsError;
 pub(crate) use inspect::validity;
 pub use inspect::{Expiry, authority_pin, expiry, expiry_of};
+pub(crate) use voucher::Voucher;
 
 use crate::{
     cli::CertsArgs,

@@ -5,7 +5,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::{AdminArgs, with_fix};
-use crate::values::{CongestionControl, GatewayTransport, HostPort, Listeners, duration, listen};
+use crate::values::{
+    CongestionControl, GatewayTransport, HostPort, Listeners, advertised, duration, listen,
+};
 
 /// Flags of `anyproxy gateway`; each wins over its key in the configuration file.
 ///
@@ -31,7 +33,7 @@ pub struct GatewayArgs {
         long,
         env = "ANYPROXY_ADVERTISE",
         value_name = "HOST:PORT",
-        value_parser = with_fix(str::parse::<HostPort>),
+        value_parser = with_fix(advertised),
         help = "The address at which clients reach the gateway, which join tokens carry [default: \
                 the one to listen on, if that is loopback]"
     )]

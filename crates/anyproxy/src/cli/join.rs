@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::{SecretOutArgs, with_fix};
-use crate::values::{HostPort, client_id, duration, group_name};
+use crate::values::{HostPort, advertised, client_id, duration, group_name};
 
 /// The gateway whose store is meant.
 #[derive(Debug, Clone, Default, Args)]
@@ -54,7 +54,7 @@ pub struct TokenCreateArgs {
     /// The address at which clients reach the gateway [default: the gateway's own --advertise]
     #[arg(
         long, env = "ANYPROXY_ADVERTISE", value_name = "HOST:PORT",
-        value_parser = with_fix(str::parse::<HostPort>)
+        value_parser = with_fix(advertised)
     )]
     pub advertise: Option<HostPort>,
     /// Where the token goes.
@@ -124,7 +124,7 @@ pub struct JoinArgs {
 }
 
 /// What a token says, or makes needless.
-const WITHOUT_TOKEN: [&str; 6] = ["ca", "pin", "group", "method", "secret_file", "secret_stdin"];
+const WITHOUT_TOKEN: [&str; 5] = ["pin", "group", "method", "secret_file", "secret_stdin"];
 
 /// A token as it was typed. It is secret, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]

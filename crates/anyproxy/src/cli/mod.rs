@@ -5,10 +5,14 @@
 //! `--join`, whose token is void once it was used, and after ten minutes.
 
 mod admin;
+mod bench;
 mod client;
+mod doctor;
 mod gateway;
 mod group;
+mod import;
 mod join;
+mod service;
 mod tools;
 
 use std::path::PathBuf;
@@ -16,17 +20,23 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use admin::{AdminArgs, StatusArgs};
+pub use bench::BenchArgs;
 pub use client::ClientArgs;
+pub use doctor::{DoctorArgs, DoctorClientArgs, DoctorGatewayArgs, DoctorRole};
 pub use gateway::GatewayArgs;
 pub use group::{
     GroupAddArgs, GroupArgs, GroupCommand, GroupListArgs, GroupPasswdArgs, GroupRemoveArgs,
     GroupSecretArgs, GroupSetArgs, SecretOutArgs, ShareArgs,
 };
+pub use import::{Foreign, ImportArgs};
 pub use join::{
     ClientRevokeArgs, JoinArgs, RollCommand, RollListArgs, StoreArgs, TokenArgs, TokenCommand,
     TokenCreateArgs, TokenRevokeArgs, TokenText,
 };
-pub use tools::{CertsArgs, CheckArgs, DemoArgs, HashPasswordArgs, HealthArgs, Kind};
+pub use service::{ServiceArgs, ServiceCommand, ServiceFlags};
+pub use tools::{
+    CertsArgs, CheckArgs, CompletionsArgs, DemoArgs, HashPasswordArgs, HealthArgs, Kind, ManArgs,
+};
 
 use crate::{config::Problem, settings::log_filter, values::LogFormat};
 
@@ -61,10 +71,22 @@ pub enum Command {
     Check(CheckArgs),
     /// Show sessions, transports, forwards and the latest warnings of what runs here
     Status(StatusArgs),
+    /// Find out what is wrong with a gateway or a client, and what repairs it
+    Doctor(DoctorArgs),
+    /// Turn configurations of AnyProxy (Go), frp or rathole into ours
+    Import(ImportArgs),
     /// Ask whether a gateway, or what a client forwards, answers; for health checks
     Health(HealthArgs),
     /// Run a gateway, a client and a target in one process and move bytes through them
     Demo(DemoArgs),
+    /// Measure how fast a tunnel is: one of its own, or a live one
+    Bench(BenchArgs),
+    /// Install a gateway or a client as a service of systemd
+    Service(ServiceArgs),
+    /// Print what completes commands and flags in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(ManArgs),
 }
 
 /// Flags of the log, which every command takes.

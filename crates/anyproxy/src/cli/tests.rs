@@ -5,10 +5,6 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
-use crate::config::{
-    Source,
-    raw::{RawClient, RawGateway},
-};
 use crate::values::{Bound, ClientTransport, GatewayTransport, Method};
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -163,31 +159,6 @@ fn every_flag_and_variable_is_documented() {
         check(Cli::command().find_subcommand(name).unwrap(), &mut missing);
     }
     assert_eq!(missing, [""; 0]);
-}
-
-#[test]
-fn every_key_of_a_file_is_documented() {
-    /// The keys of the table in which `text` has one that there is not.
-    fn keys<T: serde::de::DeserializeOwned>(text: &str) -> Vec<String> {
-        let error = Source::from_text("a.toml".as_ref(), text).parse::<T>().err().unwrap();
-        let Problem::UnknownKey { known, .. } = error.problem() else { panic!("{text}: {error}") };
-        known.clone()
-    }
-    let tables = [
-        keys::<RawGateway>("x = 1"),
-        keys::<RawGateway>("[log]\nx = 1"),
-        keys::<RawGateway>("[[group]]\nx = 1"),
-        keys::<RawGateway>("[[group]]\nname = \"a\"\n[[group.user]]\nx = 1"),
-        keys::<RawClient>("x = 1"),
-        keys::<RawClient>("[policy]\nx = 1"),
-        keys::<RawClient>("[[forward]]\nx = 1"),
-    ];
-    for key in tables.iter().flatten() {
-        let forms = [format!("`{key}`"), format!("`[{key}]`"), format!("`[[{key}]]`")];
-        let documented = forms.iter().any(|form| MANUAL.contains(form));
-        assert!(documented || MANUAL.contains(&format!("`[[group.{key}]]`")), "{key}");
-    }
-    assert!(tables.iter().all(|keys| keys.len() >= 2), "{tables:?}");
 }
 
 #[test]

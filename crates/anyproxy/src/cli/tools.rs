@@ -78,3 +78,18 @@ pub struct DemoArgs {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = with_fix(size))]
     pub size: u64,
 }
+
+/// Flags of `anyproxy completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `anyproxy man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArgs {
+    /// Write a page for each command into this directory, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}

@@ -19,7 +19,7 @@ use anyproxy_transport::Transport;
 use tokio::time::Instant;
 
 use crate::{failure::RunError, signals::Signals};
-use site::Site;
+pub(crate) use site::Site;
 use table::{Progress, Row, Table};
 use user::{Transfer, User, Way};
 

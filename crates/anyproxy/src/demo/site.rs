@@ -25,7 +25,7 @@ const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// How long a client may take to connect over loopback.
 const CONNECT: Duration = Duration::from_secs(10);
 
-pub(super) struct Site {
+pub(crate) struct Site {
     gateway: Gateway,
     clients: Vec<Member>,
     scope: Scope,
@@ -44,6 +44,13 @@ struct Member {
 
 impl Site {
     pub(super) async fn start() -> Result<Self, RunError> {
+        let scope = Scope::root("demo");
+        let target = target::start(&scope).await.map_err(DemoError::Io)?;
+        Self::before(target, scope).await
+    }
+
+    /// In front of a target that runs in `scope`, which ends with the site.
+    pub(crate) async fn before(target: SocketAddr, scope: Scope) -> Result<Self, RunError> {
         let password = password::generate_secret().map_err(DemoError::Random)?;
         let (chain, key, ca) = certificates()?;
         let identity =
@@ -52,8 +59,6 @@ impl Site {
         let gateway = gateway(identity, &password)?;
         let addresses = gateway.addresses().clone();
         let first = |list: &[SocketAddr]| list.first().copied().unwrap_or(addresses.tunnels);
-        let scope = Scope::root("demo");
-        let target = target::start(&scope).await.map_err(DemoError::Io)?;
         let mut clients = Vec::new();
         for transport in [Transport::Quic, Transport::WebSocket] {
             let config = client(transport, (addresses.tunnels, target), trust.clone(), &password);
@@ -66,7 +71,7 @@ impl Site {
     }
 
     /// The forwarded port of the client over `transport`.
-    pub(super) fn forward(&self, transport: Transport) -> SocketAddr {
+    pub(crate) fn forward(&self, transport: Transport) -> SocketAddr {
         let member = self.clients.iter().find(|member| member.transport == transport);
         member.map_or(self.target, |member| member.forward)
     }
@@ -87,7 +92,7 @@ impl Site {
         )
     }
 
-    pub(super) async fn end(self, drain: Duration) {
+    pub(crate) async fn end(self, drain: Duration) {
         for member in self.clients {
             let _ended = member.client.shutdown(Duration::ZERO).await;
         }

@@ -4,8 +4,10 @@
 //! key    ─▶ memory                                  (no disk for a stranger's log-in)
 //! token  ─▶ memory, else one look at the store      (it may have been made a moment ago)
 //! enrol  ─▶ one transaction ─▶ memory
-//! once a second: the store ─▶ memory ─▶ sessions of revoked clients close
+//! once a second: the store ─▶ memory;  memory changed since? ─▶ sessions of revoked clients close
 //! ```
+//!
+//! Whoever looks first takes a change over, so that there was one is remembered until it is acted on.
 //!
 //! The file's lock covers reading and enrolling, so what was read before a client enrolled never
 //! takes its place away again.
@@ -15,11 +17,15 @@ use std::{
     convert::Infallible,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyproxy_gateway::{Enrolments, Gateway, NotEnrolled, Token, Wish};
+use anyproxy_runtime::Trouble;
 use anyproxy_wire::handshake::{PublicKey, TokenId};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -42,6 +48,9 @@ pub(super) struct ClientRoll(Arc<Inner>);
 struct Inner {
     directory: Option<PathBuf>,
     known: RwLock<Known>,
+    /// Whether `known` was replaced since sessions were checked against it.
+    replaced: AtomicBool,
+    unreadable: Trouble,
     file: Mutex<Option<Follower>>,
     /// Who has logged in since that was last written.
     seen: Mutex<HashSet<PublicKey>>,
@@ -78,6 +87,8 @@ impl Inner {
             file: Mutex::new(directory.clone().map(Follower::new)),
             directory,
             known: RwLock::default(),
+            replaced: AtomicBool::new(false),
+            unreadable: Trouble::default(),
             seen: Mutex::default(),
             now: seconds,
         };
@@ -91,7 +102,7 @@ impl Inner {
         let mut written = None::<Instant>;
         loop {
             ticks.tick().await;
-            if self.blocking(Self::look).await == Some(Look::Changed) {
+            if self.blocking(Self::news).await == Some(Look::Changed) {
                 gateway.check_enrolled();
             }
             if written.is_none_or(|at| at.elapsed() >= SEEN_PERIOD) && !self.seen().is_empty() {
@@ -110,16 +121,32 @@ impl Inner {
         tokio::task::spawn_blocking(move || work(&this)).await.ok()
     }
 
-    fn look(&self) -> Look {
+    /// Looks, and says whether this look or another one since the last news brought a change.
+    fn news(&self) -> Look {
+        self.look();
+        if self.replaced.swap(false, Ordering::AcqRel) { Look::Changed } else { Look::Same }
+    }
+
+    fn look(&self) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(follower) = file.as_mut() else { return Look::Same };
+        let Some(follower) = file.as_mut() else { return };
         match follower.look_for(Store::roll) {
             Ok(Seen::Change(roll)) => {
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(roll);
-                Look::Changed
+                self.replaced.store(true, Ordering::Release);
             }
-            // What cannot be read changes nothing; that it cannot be, the groups' feed says.
-            Ok(Seen::Nothing | Seen::Gone) | Err(_) => Look::Same,
+            // What is gone changes nothing; that it is gone, the groups' feed says.
+            Ok(Seen::Nothing | Seen::Gone) => {}
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    fn tell(&self, error: &StoreError) {
+        if let Some(times) = self.unreadable.happened() {
+            let fix = error.fix().unwrap_or_default();
+            tracing::error!(error = %chain(error), %fix, times,
+                "clients and tokens cannot be read from the store; they stay as they are, and revoked \
+                 clients stay connected");
         }
     }
 
@@ -223,3 +250,6 @@ fn seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,16 @@ use anyproxy_gateway::Limits;
 use crate::{files, settings::GatewayLimits};
 
 /// What was chosen, within what `files` descriptors are enough for: no kind of connection may use up
-/// those of another, and an eighth is left for listeners, look-ups and the log.
+/// those of another, and an eighth is left for listeners, look-ups and the log. A forwarded port counts twice
+/// in it: at most one user waits there, accepted, for a place among `max_users`.
 pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
     let default = Limits::default();
     let cut = |key, numbers, eighths| files::within(key, numbers, (files / 8) * eighths);
     let handshakes = (chosen.max_handshakes, default.max_handshakes);
     let max_handshakes = cut("max_handshakes", handshakes, 1);
     let max_users = cut("max_users", (chosen.max_users, default.max_users), 5);
+    let forwards = (chosen.max_forwards, default.max_forwards);
+    let ports = files / 16;
     Limits {
         proxy_timeout: chosen.proxy_timeout,
         stall_budget: chosen.stall_budget,
@@ -25,7 +28,8 @@ pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
         max_sessions: cut("max_sessions", (chosen.max_sessions, default.max_sessions), 1),
         max_users,
         max_users_per_address: chosen.max_users_per_address.unwrap_or((max_users / 2).max(1)),
-        max_forwards: cut("max_forwards", (chosen.max_forwards, default.max_forwards), 1),
+        max_forwards: files::within("max_forwards", forwards, ports),
+        max_ports: default.max_ports.min(ports).max(1),
         max_flows: chosen.max_flows,
         max_port_flows: chosen.max_port_flows,
         flow_idle: chosen.flow_idle,
@@ -95,7 +99,7 @@ mod tests {
             assert_eq!((limits.max_users, limits.max_users_per_address), (640, 320));
             assert_eq!((limits.max_handshakes, limits.max_sessions), (128, 128));
             assert_eq!(limits.max_handshakes_per_address, 64);
-            assert_eq!(limits.max_forwards, 128);
+            assert_eq!((limits.max_forwards, limits.max_ports), (64, 64));
         }
         assert_eq!(within(&chosen, 0).max_users, 1, "never none");
     }

@@ -4,6 +4,7 @@ mod enrolled;
 mod follow;
 mod limits;
 mod reload;
+mod vouched;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -18,6 +19,7 @@ use enrolled::ClientRoll;
 use follow::Feed;
 use reload::Reloader;
 pub(crate) use reload::Sources;
+use vouched::Vouched;
 
 use crate::{
     admin::{Admin, GatewaySubject},
@@ -52,13 +54,18 @@ pub(crate) async fn run(
     let mut feed = feed(&mut settings)?;
     let telling = settings.admin.clone();
     let roll = ClientRoll::new(feed.directory());
+    let vouched = Vouched::of(&settings);
     let config = configure(settings, feed.groups(), files::raise_limit());
     let system = Arc::new(system(sockets)?);
     let net = Arc::<System>::clone(&system);
     let gateway = Gateway::start_enrolling(&config, net, drain, Arc::new(roll.clone()))?;
+    vouched.keep_aside().await;
     tell(gateway.addresses());
     let subject = GatewaySubject::new(&gateway, reloader.expiries(), recent);
-    let _admin = Admin::start(&telling, &*system, subject)?;
+    let admin = Admin::start(&telling, &*system, Arc::new(subject))?;
+    if let Some(addr) = admin.addr() {
+        gateway.keep_port(addr, "metrics and health");
+    }
     if let Some(own) = &own {
         own.invite(gateway.addresses())?;
     }

@@ -19,7 +19,7 @@ use std::{
 use anyproxy_gateway::Gateway;
 use anyproxy_transport::Behind;
 
-use super::follow::Feed;
+use super::{follow::Feed, vouched::Vouched};
 use crate::{
     admin::Expiries,
     cli::{GatewayArgs, LogArgs},
@@ -98,6 +98,7 @@ impl Reloader {
         }
         show(&settings, gateway);
         self.expiries.set(&settings);
+        Vouched::of(&settings).keep_aside().await;
         feed.reload(settings.groups, &settings.stored, gateway);
         tracing::info!("reloaded: certificates and groups are those of the files now");
     }
@@ -121,6 +122,7 @@ impl Reloader {
                 self.trouble = None;
                 show(&settings, gateway);
                 self.expiries.set(&settings);
+                Vouched::of(&settings).keep_aside().await;
                 tracing::info!(
                     "the certificate files have changed; new connections see the new ones"
                 );

@@ -22,15 +22,18 @@ const QUIC_FIRST: Duration = Duration::from_secs(3);
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// Why an attempt failed.
+#[derive(Debug)]
 enum Failed {
     /// It makes no sense to try again.
     ForGood(JoinError),
+    /// This way leads to another gateway. The other may not: a port's UDP and TCP can be two machines'.
+    Astray(String),
     /// The network, or the gateway at the moment.
     ForNow(String),
 }
 
 /// Enrols the client's key with its token, and keeps it. Until the gateway is reached it is tried again,
-/// for as long as a token lives.
+/// for as long as a token lives; `tell` is told why it did not work yet.
 ///
 /// Not cancel safe: whether the key is enrolled is not known then, and doing it all again is right.
 ///
@@ -41,6 +44,7 @@ pub(crate) async fn enrol(
     pending: Pending,
     settings: &ClientSettings,
     net: Arc<dyn Net>,
+    tell: impl Fn(&str),
 ) -> Result<(), JoinError> {
     let key = ClientKey::from_seed(&pending.identity.seed)?;
     let dialer = Dialer::new(net, dial_config(settings))?;
@@ -51,8 +55,10 @@ pub(crate) async fn enrol(
         let what = match round(&pending, (&dialer, &key), settings).await {
             Ok(()) => break,
             Err(Failed::ForGood(error)) => return Err(error),
+            Err(Failed::Astray(what)) => return Err(JoinError::WrongGateway { gateway, what }),
             Err(Failed::ForNow(what)) => what,
         };
+        tell(&what);
         let pause = pauses.next(random());
         if whole.remaining() < pause {
             return Err(JoinError::Unreachable { gateway, what });
@@ -82,15 +88,34 @@ async fn round(
         ClientTransport::Quic => &[(Transport::Quic, patience)],
         ClientTransport::Ws => &[(Transport::WebSocket, patience)],
     };
-    let mut reasons = Vec::new();
+    let mut failures = Vec::new();
     for &(transport, patience) in ways {
         match attempt(pending, (dialer, key), (transport, patience), settings).await {
             Ok(()) => return Ok(()),
-            Err(Failed::ForNow(what)) => reasons.push(what),
-            Err(for_good) => return Err(for_good),
+            Err(Failed::ForGood(error)) => return Err(Failed::ForGood(error)),
+            Err(failed @ (Failed::Astray(_) | Failed::ForNow(_))) => failures.push(failed),
         }
     }
-    Err(Failed::ForNow(reasons.join("; and ")))
+    Err(all(failures))
+}
+
+/// What failures of every way come to: where one way may get better, it is tried again.
+fn all(failures: Vec<Failed>) -> Failed {
+    let mut astray = true;
+    let mut reasons = Vec::new();
+    for failure in failures {
+        match failure {
+            Failed::ForGood(error) => return Failed::ForGood(error),
+            Failed::Astray(what) => reasons.push(what),
+            Failed::ForNow(what) => {
+                astray = false;
+                reasons.push(what);
+            }
+        }
+    }
+    reasons.dedup();
+    let what = reasons.join("; and ");
+    if astray { Failed::Astray(what) } else { Failed::ForNow(what) }
 }
 
 async fn attempt(
@@ -101,7 +126,7 @@ async fn attempt(
 ) -> Result<(), Failed> {
     let connected = match dialer.dial(transport, Deadline::after(patience)).await {
         Ok(connected) => connected,
-        Err(error) => return Err(not_dialled(&error, settings)),
+        Err(error) => return Err(not_dialled(&error)),
     };
     let wish = Enrolment {
         group: &pending.identity.group,
@@ -111,18 +136,15 @@ async fn attempt(
         key,
     };
     let deadline = Deadline::after(settings.limits.proxy_timeout);
-    connected.enrol(&wish, deadline).await.map_err(|error| not_enrolled(error, settings))
+    connected.enrol(&wish, deadline).await.map_err(not_enrolled)
 }
 
-fn not_dialled(error: &DialError, settings: &ClientSettings) -> Failed {
-    if error.is_wrong_certificate() {
-        let (gateway, what) = (settings.gateway.clone(), error.to_string());
-        return Failed::ForGood(JoinError::WrongGateway { gateway, what });
-    }
-    Failed::ForNow(error.to_string())
+fn not_dialled(error: &DialError) -> Failed {
+    let what = error.to_string();
+    if error.is_wrong_certificate() { Failed::Astray(what) } else { Failed::ForNow(what) }
 }
 
-fn not_enrolled(error: LoginError, settings: &ClientSettings) -> Failed {
+fn not_enrolled(error: LoginError) -> Failed {
     match error {
         LoginError::Refused(refuse) if is_final(refuse.code) => {
             Failed::ForGood(JoinError::Refused(refuse.reason))
@@ -131,11 +153,7 @@ fn not_enrolled(error: LoginError, settings: &ClientSettings) -> Failed {
         LoginError::Tunnel(TunnelError::Closed { code, reason, .. }) if is_final(code) => {
             Failed::ForGood(JoinError::Refused(reason))
         }
-        LoginError::WrongGateway => {
-            let what = "it does not know the token's secret".into();
-            let gateway = settings.gateway.clone();
-            Failed::ForGood(JoinError::WrongGateway { gateway, what })
-        }
+        LoginError::WrongGateway => Failed::Astray("it does not know the token's secret".into()),
         LoginError::Refused(_)
         | LoginError::Tunnel(_)
         | LoginError::TimedOut
@@ -154,4 +172,22 @@ fn random() -> u64 {
     // Without randomness the pause is merely not spread.
     let _ = getrandom::fill(&mut random);
     u64::from_le_bytes(random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_given_up_only_when_every_way_leads_to_another_gateway() {
+        let astray = || Failed::Astray("another certificate".into());
+        let now = || Failed::ForNow("refused".into());
+        assert!(
+            matches!(all(vec![astray(), astray()]), Failed::Astray(what) if what == "another certificate")
+        );
+        for ways in [vec![astray(), now()], vec![now(), astray()]] {
+            let Failed::ForNow(what) = all(ways) else { panic!("given up") };
+            assert!(what.contains("another certificate") && what.contains("refused"), "{what}");
+        }
+    }
 }

@@ -51,12 +51,10 @@ pub(crate) fn prepare(
     args: &ClientArgs,
     outside: &mut dyn Outside,
 ) -> Result<(ClientArgs, Option<Pending>), JoinError> {
-    let mut args = args.clone();
-    let Some(token) = given(&args, outside)? else {
-        args.identity = kept(&args)?;
-        check_id(&args)?;
-        return Ok((args, None));
+    let Some(token) = given(args, outside)? else {
+        return Ok((joined(args)?, None));
     };
+    let mut args = args.clone();
     let state = state_dir(&args).ok_or(JoinError::NoDirectory)?;
     let known = state.read()?;
     if let Some(known) = known.filter(|known| known.token == token.id) {
@@ -67,6 +65,18 @@ pub(crate) fn prepare(
     let pending = pending(&args, token, state, outside)?;
     args.identity = Some(pending.identity.clone());
     Ok((args, Some(pending)))
+}
+
+/// The arguments of a client that has joined, with who it is; others as they are.
+///
+/// # Errors
+///
+/// When what is kept cannot be read, or belongs to another client.
+pub(crate) fn joined(args: &ClientArgs) -> Result<ClientArgs, JoinError> {
+    let mut args = args.clone();
+    args.identity = kept(&args)?;
+    check_id(&args)?;
+    Ok(args)
 }
 
 /// The token, from the flag, the file or the environment.

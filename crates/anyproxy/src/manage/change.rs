@@ -1,12 +1,12 @@
 //! The commands that change the store.
 
-use std::{fmt::Write as _, fs, io::Write, path::Path};
+use std::{fmt::Write as _, io::Write, path::Path};
 
 use anyproxy_wire::handshake::Secret;
 
 use super::{ManageError, hand_out::Place};
 use crate::{
-    certs,
+    certs::Voucher,
     cli::{
         GroupAddArgs, GroupPasswdArgs, GroupRemoveArgs, GroupSecretArgs, GroupSetArgs, ShareArgs,
     },
@@ -224,8 +224,8 @@ fn client_command(premises: &Premises, group: &str, place: &Place) -> String {
         Place::File(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy(),
         Place::Screen | Place::Output => "FILE".into(),
     };
-    let pin = premises.certificate.as_ref().and_then(|path| fs::read(path).ok());
-    let pin = pin.and_then(|chain| certs::authority_pin(&chain));
+    let stored = Store::open(premises.data_dir.path(), Access::Read).ok().flatten();
+    let pin = super::tokens::voucher(premises, stored.as_ref()).ok().and_then(Voucher::pin);
     let port = match premises.tunnel_port {
         0 => "PORT".into(),
         port => port.to_string(),

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{ManageError, ago, change::say, hand_out::Place, seconds, table};
 use crate::{
-    certs,
+    certs::Voucher,
     cli::{RollListArgs, TokenArgs, TokenCommand, TokenCreateArgs, TokenRevokeArgs},
     groups::Names,
     join,
@@ -24,6 +24,12 @@ pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(10 * 60);
 /// The shortest and the longest life of a token.
 const LIVES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What to do where nobody vouches for the gateway's certificate.
+const UNVOUCHED: &str = "warning: the gateway's certificate comes from no CA that this machine trusts, and its chain does \
+    not end with a CA, so the token has no pin and clients do not trust the gateway by themselves\n  \
+    fix: append the CA's certificate to the gateway's chain, or let `anyproxy certs` make one, and make another token; \
+    or give each client --ca FILE beside --join";
 
 /// A token that nobody has been given yet.
 pub(crate) struct Invitation(JoinToken);
@@ -100,7 +106,8 @@ fn create(
     }
     let group = group(args, &premises, stored.as_ref())?;
     let address = address(args, &premises, stored.as_ref())?;
-    let invitation = Invitation::new(&group, &address, pin(&premises)?)
+    let voucher = voucher(&premises, stored.as_ref())?;
+    let invitation = Invitation::new(&group, &address, voucher.pin())
         .map_err(|error| ManageError::Password(error.into()))?;
     let (text, again) = (invitation.text(), "anyproxy token create".to_owned());
     let line = Zeroizing::new(format!("anyproxy client --join {}", *text));
@@ -108,7 +115,12 @@ fn create(
         Ok(invitation.keep(&mut Store::create(premises.data_dir.path())?, args.ttl)?)
     })?;
     let life = ago(i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX));
-    place.tell(out, &format!("for one client of the group `{group}` at {address}, within {life}"))
+    place
+        .tell(out, &format!("for one client of the group `{group}` at {address}, within {life}"))?;
+    match voucher {
+        Voucher::Own(_) | Voucher::Public => Ok(()),
+        Voucher::Nobody => place.tell(out, UNVOUCHED),
+    }
 }
 
 /// The group that is named, or the only one.
@@ -154,11 +166,15 @@ fn address(
     kept.ok_or(ManageError::NoAddress)
 }
 
-/// What clients know the gateway by; none if a public CA vouches for it.
-fn pin(premises: &Premises) -> Result<Option<Pin>, ManageError> {
+/// What clients know the gateway by: what it has said that it shows, else what is in its files.
+pub(super) fn voucher(premises: &Premises, stored: Option<&Store>) -> Result<Voucher, ManageError> {
+    let said = stored.map(Store::voucher).transpose()?.flatten();
+    if let Some(Ok(voucher)) = said.map(|text| text.parse()) {
+        return Ok(voucher);
+    }
     let path = premises.certificate.as_ref().ok_or(ManageError::NoCertificate)?;
     let chain = fs::read(path).map_err(|cause| ManageError::Read { path: path.clone(), cause })?;
-    Ok(certs::authority_pin(&chain))
+    Ok(Voucher::of_pem(&chain))
 }
 
 /// A token as it is shown.

@@ -20,6 +20,9 @@ pub(super) const KEY: &str = "gateway.key";
 /// How long a certificate lives. Nobody has to see to it, so it is short; after two thirds it is renewed.
 const LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
+/// How many names a certificate carries: a gateway whose address changes with every start does not pile them up.
+const MOST_NAMES: usize = 16;
+
 /// What the certificate is for: the address that clients are told, and this machine.
 pub(super) fn names(advertise: Option<&HostPort>) -> Vec<String> {
     let mut names: Vec<_> = advertise.map(|address| address.host.clone()).into_iter().collect();
@@ -31,18 +34,26 @@ pub(super) fn names(advertise: Option<&HostPort>) -> Vec<String> {
 }
 
 /// Makes the CA, the key and the certificate that are not there, and another certificate when two thirds of its
-/// time are over or it lacks a name. Keys stay.
+/// time are over or it lacks a name. Keys stay, and so do names: clients that joined under an earlier address
+/// expect that one.
 pub(super) fn make(directory: &Path, names: &[String], now: SystemTime) -> Result<(), CertsError> {
     let files = Directory::create(directory)?;
     let (authority, _) = files.authority(now)?;
     let (key, _) = files.key()?;
-    let fits = |had: Vec<String>| names.iter().all(|name| had.contains(name));
-    if files.names().is_some_and(fits) && !is_old(&files.path(CERTIFICATE), now) {
+    let had = files.names().unwrap_or_default();
+    let fits = names.iter().all(|name| had.contains(name));
+    if fits && !is_old(&files.path(CERTIFICATE), now) {
         return Ok(());
     }
-    files.renew(&authority.issue_for(names, &key, (now, LIFE))?)?;
+    files.renew(&authority.issue_for(&with_earlier(names, had), &key, (now, LIFE))?)?;
     tracing::info!(file = %files.path(CERTIFICATE).display(), "the gateway's certificate was made");
     Ok(())
+}
+
+/// The names that are wanted, then the earlier ones, the latest first.
+fn with_earlier(names: &[String], had: Vec<String>) -> Vec<String> {
+    let earlier = had.into_iter().filter(|name| !names.contains(name) && server_name(name).is_ok());
+    names.iter().cloned().chain(earlier).take(MOST_NAMES.max(names.len())).collect()
 }
 
 /// Whether two thirds of its time are over, or it cannot be read.
@@ -97,11 +108,30 @@ mod tests {
         make(dir.path(), &names(Some(&"gw.example.com:1".parse().unwrap())), now).unwrap();
         let second = read(&dir);
         assert_eq!(second[..3], first[..3]);
-        let has = Directory::create(dir.path()).unwrap().names().unwrap();
-        assert!(has.contains(&"gw.example.com".into()) && has.contains(&"127.0.0.1".into()));
+        let has = || Directory::create(dir.path()).unwrap().names().unwrap();
+        assert!(has().contains(&"gw.example.com".into()) && has().contains(&"127.0.0.1".into()));
         // Fewer names are no reason.
         make(dir.path(), &names(None), now).unwrap();
         assert_eq!(read(&dir), second);
+        // Clients that joined under the earlier name still find it, also after a renewal.
+        make(dir.path(), &names(Some(&"192.0.2.1:1".parse().unwrap())), now).unwrap();
+        assert!(has().contains(&"gw.example.com".into()) && has().contains(&"192.0.2.1".into()));
+        make(dir.path(), &names(None), now + DAY * 61).unwrap();
+        assert!(has().contains(&"gw.example.com".into()) && has().contains(&"192.0.2.1".into()));
+    }
+
+    #[test]
+    fn earlier_names_do_not_pile_up() {
+        let dir = TempDir::new().unwrap();
+        for number in 1..=20 {
+            let address = format!("gw{number}.example.com:1").parse().unwrap();
+            make(dir.path(), &names(Some(&address)), SystemTime::now()).unwrap();
+        }
+        let has = Directory::create(dir.path()).unwrap().names().unwrap();
+        assert_eq!(has.len(), MOST_NAMES);
+        for (name, expected) in [("gw20", true), ("gw13", true), ("gw1", false)] {
+            assert_eq!(has.contains(&format!("{name}.example.com")), expected, "{name}: {has:?}");
+        }
     }
 
     #[cfg(unix)]

@@ -19,8 +19,9 @@ use crate::{
 /// Its name, and its proxy user's.
 pub(super) const NAME: &str = "default";
 
-/// Ports that its clients may have: those that need no privilege, where only this machine reaches them.
-const PORTS: [&str; 4] = ["127.0.0.1:0", "127.0.0.1:1024-65535", "[::1]:0", "[::1]:1024-65535"];
+/// Ports that its clients may have: those that need no privilege, where only this machine reaches them. Not at `[::1]`:
+/// many services are at 127.0.0.1 alone, and whoever had `[::1]` beside it would pass for them.
+const PORTS: [&str; 2] = ["127.0.0.1:0", "127.0.0.1:1024-65535"];
 
 /// Where the password of its proxy user is.
 pub(super) fn password_file(directory: &Path) -> PathBuf {
@@ -86,6 +87,11 @@ mod tests {
         let kept = Credential::of(&Secret::new(password.trim_end()));
         assert!(groups.len() == 1 && groups[0].name == NAME && groups[0].users[0].password == kept);
         assert!(groups[0].tunnel != kept);
+        let all_at_loopback = groups[0]
+            .forwards
+            .iter()
+            .all(|rule| rule.address.is_some_and(|address| address.to_string() == "127.0.0.1"));
+        assert!(all_at_loopback, "{:?}", groups[0].forwards);
         make(dir.path()).unwrap();
         assert_eq!(store.groups().unwrap(), groups);
         // Who removes it does not want it back.

@@ -82,10 +82,9 @@ fn listen(args: &GatewayArgs) -> Result<SocketAddr, ConfigError> {
     let on = |ip: IpAddr, port| Ok(SocketAddr::new(ip, port));
     match (args.listen, &args.advertise) {
         (None, None) => on(Ipv4Addr::LOCALHOST.into(), TUNNEL_PORT),
-        (None, Some(address)) if is_local(&address.host) => {
-            on(Ipv4Addr::LOCALHOST.into(), address.port)
+        (None, Some(address)) => {
+            on(loopback(&address.host).unwrap_or(Ipv6Addr::UNSPECIFIED.into()), address.port)
         }
-        (None, Some(address)) => on(Ipv6Addr::UNSPECIFIED.into(), address.port),
         (Some(listen), Some(_)) => Ok(listen),
         (Some(listen), None) if listen.ip().is_loopback() => Ok(listen),
         (Some(_), None) => Err(ConfigError::new(Place::Flag("--listen"), unknown_address())),
@@ -100,8 +99,12 @@ pub(crate) fn unknown_address() -> Problem {
     }
 }
 
-fn is_local(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+/// The address of this machine alone that `host` is; the name for it may mean two, and everybody has this one.
+fn loopback(host: &str) -> Option<IpAddr> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    host.parse().ok().filter(|ip: &IpAddr| ip.to_canonical().is_loopback())
 }
 
 impl Own {
@@ -143,6 +146,9 @@ mod tests {
             (None, None, "127.0.0.1:8443"),
             (None, Some("localhost:9000"), "127.0.0.1:9000"),
             (None, Some("127.0.0.1:9000"), "127.0.0.1:9000"),
+            (None, Some("127.0.0.2:9000"), "127.0.0.2:9000"),
+            (None, Some("[::1]:9000"), "[::1]:9000"),
+            (None, Some("192.0.2.1:9000"), "[::]:9000"),
             (None, Some("gw.example.com:9000"), "[::]:9000"),
             (Some("[::1]:1"), None, "[::1]:1"),
             (Some("0.0.0.0:1"), Some("gw.example.com:2"), "0.0.0.0:1"),

@@ -17,7 +17,7 @@ use crate::{
     own::places,
     settings::{Outside, Warning},
     store::{Access, FILE, Store},
-    values::{HostPort, listen},
+    values::{HostPort, advertised, listen},
 };
 
 /// The directory that is used when none is named, beside the configuration file.
@@ -125,7 +125,7 @@ impl Premises {
         Ok(Self {
             tunnel_port: listening.map_or(TUNNEL_PORT, |addr| addr.port()),
             listen: listening,
-            advertise: input.pick(None, raw.advertise.as_ref(), str::parse)?,
+            advertise: input.pick(None, raw.advertise.as_ref(), advertised)?,
             config: config.map(Into::into),
             groups: super::groups::outlines(&input, &raw.group)?,
             certificate: match &raw.certificate {

@@ -27,7 +27,10 @@ use crate::{
         raw::{OneOrMany, RawGateway},
     },
     groups::GroupSettings,
-    values::{CongestionControl, GatewayTransport, HostPort, Listeners, choice, listen, ws_path},
+    values::{
+        CongestionControl, GatewayTransport, HostPort, Listeners, advertised, choice, listen,
+        ws_path,
+    },
 };
 
 /// The port at which clients connect, for both transports.
@@ -120,7 +123,7 @@ impl GatewaySettings {
         let files = identity::of_tunnels(input, args, raw)?;
         Ok(Self {
             listen: input.pick(args.listen, raw.listen.as_ref(), listen)?.unwrap_or(everywhere),
-            advertise: input.pick(args.advertise.clone(), raw.advertise.as_ref(), str::parse)?,
+            advertise: input.pick(args.advertise.clone(), raw.advertise.as_ref(), advertised)?,
             transport: input
                 .pick(args.transport, raw.transport.as_ref(), choice)?
                 .unwrap_or_default(),

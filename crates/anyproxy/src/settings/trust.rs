@@ -63,8 +63,12 @@ pub(super) fn and_extra(
 
 /// A flag for any kind of trust replaces both keys of the file.
 fn base(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<Trust, ConfigError> {
-    if let Some(identity) = &args.identity {
-        return Ok(identity.pin.map_or(Trust::System, Trust::Pin));
+    // Without a pin it is as for any gateway.
+    if let Some(pin) = args.identity.as_ref().and_then(|identity| identity.pin) {
+        return match &args.ca {
+            None => Ok(Trust::Pin(pin)),
+            Some(_) => Err(input.error(&Origin::Flag("--ca"), pinned())),
+        };
     }
     if let Some(path) = &args.ca {
         return ca(input, &Given { value: path.clone(), origin: Origin::Flag("--ca") });
@@ -77,6 +81,13 @@ fn base(input: &Input<'_>, args: &ClientArgs, raw: &RawClient) -> Result<Trust, 
         (Some(path), None) => ca(input, &input.path(path)),
         (None, Some(text)) => input.read(text, pin).map(Trust::Pin),
         (None, None) => Ok(Trust::System),
+    }
+}
+
+fn pinned() -> Problem {
+    Problem::Refused {
+        what: "the token had the pin of the gateway's CA, and nothing else is trusted".into(),
+        fix: "leave --ca out; it is for tokens without a pin".into(),
     }
 }
 

@@ -157,11 +157,7 @@ impl Store {
     ///
     /// When the file is damaged or locked for too long.
     pub fn advertised(&self) -> Result<Option<String>, StoreError> {
-        if !self.reading(super::schema::has_roll)? {
-            return Ok(None);
-        }
-        let query = "SELECT value FROM notes WHERE name = 'advertise'";
-        self.reading(|it| it.query_row(query, [], |row| row.get(0)).optional())
+        self.note("advertise")
     }
 
     /// Keeps the address at which clients reach the gateway.
@@ -170,8 +166,38 @@ impl Store {
     ///
     /// Those of writing.
     pub fn advertise(&mut self, address: &str) -> Result<(), StoreError> {
-        let insert = "INSERT OR REPLACE INTO notes (name, value) VALUES ('advertise', ?1)";
-        self.changing(|connection| connection.execute(insert, [address]))?;
+        self.keep_note("advertise", address)
+    }
+
+    /// Who vouches for the certificate that the gateway shows, as it last said.
+    ///
+    /// # Errors
+    ///
+    /// When the file is damaged or locked for too long.
+    pub fn voucher(&self) -> Result<Option<String>, StoreError> {
+        self.note("voucher")
+    }
+
+    /// Keeps who vouches for the certificate that the gateway shows.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing.
+    pub fn keep_voucher(&mut self, voucher: &str) -> Result<(), StoreError> {
+        self.keep_note("voucher", voucher)
+    }
+
+    fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
+        if !self.reading(super::schema::has_roll)? {
+            return Ok(None);
+        }
+        let query = "SELECT value FROM notes WHERE name = ?1";
+        self.reading(|it| it.query_row(query, [name], |row| row.get(0)).optional())
+    }
+
+    fn keep_note(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        let insert = "INSERT OR REPLACE INTO notes (name, value) VALUES (?1, ?2)";
+        self.changing(|connection| connection.execute(insert, [name, value]))?;
         Ok(())
     }
 

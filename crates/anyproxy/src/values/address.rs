@@ -77,6 +77,28 @@ impl FromStr for HostPort {
     }
 }
 
+/// Reads the address at which clients reach a gateway.
+///
+/// # Errors
+///
+/// [`Problem::NotA`] for what is no address, [`Problem::Refused`] for one that is every address: a gateway can
+/// listen there, and nobody can dial it.
+pub fn advertised(text: &str) -> Result<HostPort, Problem> {
+    let address: HostPort = text.parse()?;
+    let ip = address.host.parse::<IpAddr>();
+    if ip.is_ok_and(|ip| ip.to_canonical().is_unspecified()) {
+        return Err(Problem::Refused {
+            what: format!(
+                "{} is where a gateway listens, and no client can connect to it",
+                address.host
+            ),
+            fix: "give the name or address that clients connect to; `listen` says where to listen"
+                .into(),
+        });
+    }
+    Ok(address)
+}
+
 /// Reads the gateway to dial. Without a port it is 443, the one that firewalls let through.
 ///
 /// # Errors
@@ -186,6 +208,18 @@ mod tests {
             "256.0.0.1:80",
         ] {
             assert!(text.parse::<HostPort>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_to_connect_to_every_address() {
+        for every in ["0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1"] {
+            let error = advertised(every).unwrap_err();
+            assert!(error.to_string().contains("no client can connect"), "{every}: {error}");
+            assert!(error.fix().unwrap().contains("`listen`"));
+        }
+        for one in ["gw.example.com:1", "192.0.2.1:1", "[::1]:1"] {
+            assert_eq!(advertised(one).unwrap().to_string(), one);
         }
     }
 

@@ -13,7 +13,7 @@ mod port_rule;
 mod proxy;
 mod units;
 
-pub use address::{HostPort, Listeners, gateway, listen, server_name};
+pub use address::{HostPort, Listeners, advertised, gateway, listen, server_name};
 pub use admin::{AdminAddress, StatusSocket};
 pub use bound::{Bound, MOST_COUNTED, PortRules, bandwidth_bound, count_bound};
 pub use choices::{

@@ -10,8 +10,8 @@ from ..user import all_good, seen
 MIB = 1 << 20
 
 PROXY_PORT, CUT_SECONDS = 3128, 15
-# Two cuts at the same age teach the client the age; after that it is not to wait for them.
-LESSONS, AFTERWARDS = 2, 32
+# Three cuts at the same age, below a minute, teach the client the age; after that it is not to wait for them.
+LESSONS, AFTERWARDS = 3, 32
 # The first pause is at most half a second; and what a busy machine costs.
 CUT_MS = 3_000
 # Silence is noticed after 10 s of rest by a Ping that is unanswered for 3 s; and what a busy machine costs. Whatever
@@ -37,7 +37,7 @@ def cutting_proxy(lab):
     all_good("users once the period is known", visits)
     all_good("downloads of 2 s once the period is known", downloads)
     then = f"then {len(visits)} x 200 and {len(downloads)} downloads of 2 s whole"
-    return Seen(f"two cuts: {seen(taught)}; {then}", max(took))
+    return Seen(f"three cuts: {seen(taught)}; {then}", max(took))
 
 
 @row("half-open", "half-open TCP: its packets vanish, then its address; a new one comes", over=("ws", "auto"))

@@ -53,6 +53,49 @@ fn what_is_learnt_is_forgotten_when_a_tunnel_lives_on() {
     assert_eq!(stage.path.wait_until(), None);
 }
 
+/// Nothing cuts any more, or never did: the renewals end by themselves.
+#[test]
+fn what_was_learnt_by_mistake_comes_to_rest() {
+    let mut stage = Stage::new(Choice::WebSocket).onto(WebSocket);
+    cut(&mut stage, 2);
+    let mut stage = stage.again(WebSocket);
+    stage.commands();
+    stage.up(WebSocket);
+    let mut renewals = 0;
+    while stage.path.wait_until().is_some() {
+        assert_eq!(stage.next().1, [Command::Dial(WebSocket)]);
+        stage.up(WebSocket);
+        renewals += 1;
+        assert!(renewals < 50, "it never ends");
+    }
+    assert!(renewals > 17, "a cut is felt too often");
+    assert_eq!(stage.watch(600 * SECOND, GOOD), []);
+    cut(&mut stage, 1);
+    assert_eq!(stage.path.wait_until(), None, "it is forgotten, so it takes two again");
+}
+
+/// It does cut: one cut is felt, then none for longer than before.
+#[test]
+fn what_was_learnt_and_is_proven_is_believed_for_longer() {
+    let mut stage = Stage::new(Choice::WebSocket).onto(WebSocket);
+    cut(&mut stage, 2);
+    let mut before = 0;
+    for _ in 0..3 {
+        let mut renewals = 0;
+        while stage.path.wait_until().is_some() {
+            stage.next();
+            stage.up(WebSocket);
+            renewals += 1;
+        }
+        assert!(renewals > 3 * before, "{renewals} after {before}");
+        before = renewals;
+        cut(&mut stage, 1);
+        stage = stage.again(WebSocket);
+        stage.commands();
+        stage.up(WebSocket);
+    }
+}
+
 #[test]
 fn a_renewal_that_fails_is_tried_again_with_growing_pauses() {
     let mut stage = Stage::with(Choice::WebSocket, Some(PERIOD)).onto(WebSocket);

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use anyproxy_runtime::Deadline;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::Instant,
@@ -63,10 +64,31 @@ async fn overload_waits_instead_of_turning_away() {
     scope.spawn("accept", serve(listener, scope.clone(), acceptor(1), echo_one));
     let mut first = feed.connect().await;
     let mut second = feed.connect().await;
+    let mut third = feed.connect().await;
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(feed.accepts.load(Ordering::SeqCst), 1, "the second waits in the kernel");
+    assert_eq!(feed.accepts.load(Ordering::SeqCst), 2, "the third waits in the kernel");
     echoes(&mut first).await;
     echoes(&mut second).await;
+    echoes(&mut third).await;
+    scope.cancel();
+    scope.finished().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn listeners_without_users_take_nobodys_place() {
+    let scope = Scope::root("test");
+    let acceptor = acceptor(1);
+    let (feeds, listeners): (Vec<_>, Vec<_>) = (0..3).map(|_| testing::listener()).unzip();
+    for listener in listeners {
+        let serving = serve(listener, scope.clone(), acceptor.clone(), echo_one);
+        scope.spawn("accept", serving);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(acceptor.permits.available_permits(), 1);
+    for feed in &feeds {
+        let mut user = feed.connect().await;
+        Deadline::after(Duration::from_secs(5)).bound(echoes(&mut user)).await.unwrap();
+    }
     scope.cancel();
     scope.finished().await;
 }

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Credential;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Fake(Identity);
@@ -15,7 +16,8 @@ impl Member for Fake {
 
 fn identity(client: &str, process: u8, generation: u64, claim: Claim) -> Identity {
     let client = ClientKey { id: client.into(), replica: 0 };
-    Identity { client, instance: [process; 16], generation, claim }
+    let proven = Proven::Key([0; 32]);
+    Identity { client, proven, instance: [process; 16], generation, claim }
 }
 
 /// Logs in from Hello to Welcome without anybody in between.
@@ -54,13 +56,13 @@ fn a_client_that_comes_back_replaces_itself_but_nobody_newer() {
     assert_eq!(log_in(&mut roster, identity("a", 1, 3, Claim::UpTo(1))), Ok(vec![2]));
     // A second process with the same name, and the first one, which does not give up.
     assert_eq!(log_in(&mut roster, identity("a", 2, 4, Claim::New)), Ok(vec![3]));
-    assert_eq!(log_in(&mut roster, identity("a", 1, 5, Claim::UpTo(3))), Err(KeptOut));
+    assert_eq!(log_in(&mut roster, identity("a", 1, 5, Claim::UpTo(3))), Err(KeptOut::Newer));
     assert_eq!(live(&roster), [4]);
     assert_eq!(roster.expected(None), 1, "who was kept out is not expected");
     // The second one leaves, so the first one may come back, and the second one then not.
     roster.leave(4);
     assert_eq!(log_in(&mut roster, identity("a", 1, 6, Claim::UpTo(3))), Ok(vec![]));
-    assert_eq!(log_in(&mut roster, identity("a", 2, 7, Claim::UpTo(4))), Err(KeptOut));
+    assert_eq!(log_in(&mut roster, identity("a", 2, 7, Claim::UpTo(4))), Err(KeptOut::Newer));
 }
 
 #[test]
@@ -71,8 +73,38 @@ fn of_two_that_arrive_at_once_the_later_one_stays() {
     roster.announce(&fast).unwrap();
     assert_eq!((roster.expected(None), roster.at_most()), (1, 2));
     assert_eq!(roster.enter(&Arc::new(Fake(fast))), Ok(vec![]));
-    assert_eq!(roster.enter(&Arc::new(Fake(slow))), Err(KeptOut));
+    assert_eq!(roster.enter(&Arc::new(Fake(slow))), Err(KeptOut::Newer));
     assert_eq!(live(&roster), [2]);
+}
+
+#[test]
+fn nobody_takes_the_place_of_who_has_proven_something_else() {
+    let secret = |byte| Proven::Secret(Credential::Argon2id(format!("{byte}")));
+    let (key, another) = (Proven::Key([0; 32]), Proven::Key([1; 32]));
+    let proving = |proven: &Proven, generation, claim| Identity {
+        proven: proven.clone(),
+        ..identity("a", 1, generation, claim)
+    };
+    for (standing, comer) in [(&key, &another), (&key, &secret(1)), (&secret(1), &key)] {
+        let mut roster = Roster::default();
+        log_in(&mut roster, proving(standing, 1, Claim::New)).unwrap();
+        for claim in [Claim::New, Claim::UpTo(1), Claim::UpTo(9)] {
+            assert_eq!(log_in(&mut roster, proving(comer, 2, claim)), Err(KeptOut::Anothers));
+        }
+        // Of two that arrive at once the second one may not enter either.
+        roster.leave(1);
+        let (first, second) = (proving(standing, 3, Claim::New), proving(comer, 4, Claim::New));
+        roster.announce(&first).unwrap();
+        roster.announce(&second).unwrap();
+        assert_eq!(roster.enter(&Arc::new(Fake(first))), Ok(vec![]));
+        assert_eq!(roster.enter(&Arc::new(Fake(second))), Err(KeptOut::Anothers));
+        assert_eq!(live(&roster), [3]);
+    }
+    for (standing, comer) in [(&key, &key), (&secret(1), &secret(2))] {
+        let mut roster = Roster::default();
+        log_in(&mut roster, proving(standing, 1, Claim::New)).unwrap();
+        assert_eq!(log_in(&mut roster, proving(comer, 2, Claim::New)), Ok(vec![1]));
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,0 +1,85 @@
+//! Whether the gateway takes the group's secret.
+//!
+//! The attempt is a *join* of a session that does not exist (`docs/protocol.md`, 4). The gateway checks
+//! the secret first, as for every client, and only then looks for the session: "no such session" says that
+//! the secret is right. So no session comes up: none is superseded, none is counted, and
+//! no user is sent to one that is about to leave, as a log-in under a made-up client id would have it.
+
+use anyproxy_runtime::{Deadline, Scope};
+use anyproxy_transport::{Connected, Login, LoginError, Method, StallBudget};
+use anyproxy_wire::{codes::CloseCode, message::Intent};
+
+use super::STEP;
+use crate::{doctor::Finding, settings::ClientSettings, values};
+
+const CHECK: &str = "login";
+
+/// Shows the secret on `connected`, which ends with it.
+pub(super) async fn examine(
+    settings: &ClientSettings,
+    connected: Option<Connected>,
+    deadline: Deadline,
+) -> Finding {
+    let Some(connected) = connected else {
+        return Finding::skip(CHECK, "there is no connection to the gateway");
+    };
+    let login = match login(settings) {
+        Ok(login) => login,
+        Err(error) => return Finding::fail(CHECK, format!("no random numbers: {error}")),
+    };
+    let scope = Scope::root("doctor");
+    let tried = connected.log_in(&login, deadline.within(STEP), &scope).await;
+    scope.cancel();
+    match tried {
+        Err(LoginError::Refused(refuse)) => refused(settings, refuse.code, &refuse.reason),
+        // It cannot be, since nobody knows the session.
+        Ok((tunnel, _)) => {
+            tunnel.close(CloseCode::Abandoned, "doctor");
+            Finding::ok(CHECK, "the gateway lets us in")
+        }
+        Err(error) => Finding::fail(CHECK, error.to_string()).fix("look at the gateway's log"),
+    }
+}
+
+fn refused(settings: &ClientSettings, code: CloseCode, reason: &str) -> Finding {
+    let group = &settings.group;
+    if code == CloseCode::NoSuchSession {
+        return Finding::ok(CHECK, format!("the gateway takes the secret of group {group:?}"));
+    }
+    if code == CloseCode::Unauthorised {
+        let value = format!("the gateway does not take the group {group:?} with this secret");
+        return Finding::fail(CHECK, value).fix(format!(
+            "compare `group` and the secret with the gateway's; there: anyproxy group list, and for \
+             a new secret: anyproxy group secret {group}"
+        ));
+    }
+    let value = format!("the gateway refuses: {code} ({reason})");
+    Finding::fail(CHECK, value).fix("look at the gateway's log, and try again")
+}
+
+fn login(settings: &ClientSettings) -> Result<Login, getrandom::Error> {
+    let (mut session, mut instance) = ([0; 16], [0; 16]);
+    getrandom::fill(&mut session)?;
+    getrandom::fill(&mut instance)?;
+    Ok(Login {
+        group: settings.group.clone(),
+        client_id: match settings.method {
+            values::Method::Secret | values::Method::Password => "doctor".into(),
+            // A key belongs to one client.
+            values::Method::Key => settings.client_id.clone(),
+        },
+        instance,
+        replica: 0,
+        intent: Intent::Join { session },
+        join_key: None,
+        ping_within: None,
+        secret: settings.secret.clone(),
+        method: match settings.method {
+            values::Method::Secret => Method::Secret,
+            values::Method::Password => Method::Password,
+            values::Method::Key => Method::Key,
+        },
+        initial_credit: anyproxy_client::Limits::default().initial_credit,
+        budget: StallBudget::new(settings.limits.stall_budget),
+    })
+}

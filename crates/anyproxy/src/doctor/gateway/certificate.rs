@@ -1,0 +1,49 @@
+//! The gateway's own certificates. That they fit their keys, the settings have checked.
+
+use std::{path::Path, time::SystemTime};
+
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use crate::{
+    certs,
+    config::read_bytes,
+    doctor::{
+        Finding,
+        chain::{self, FEW_DAYS},
+        machine,
+    },
+    settings::GatewaySettings,
+};
+
+const CHECK: &str = "certificate";
+const LARGEST: u64 = 1 << 20;
+const RENEW: &str = "anyproxy certs --dir DIR (a gateway that runs takes the new one by itself)";
+
+/// One line for each chain among the files.
+pub(super) fn examine(settings: &GatewaySettings, now: SystemTime) -> Vec<Finding> {
+    settings.certificate_files.iter().filter_map(|path| file(path, now)).collect()
+}
+
+/// `None` when the file holds a key.
+fn file(path: &Path, now: SystemTime) -> Option<Finding> {
+    let pem = read_bytes(path, LARGEST).ok()?;
+    let chain = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect::<Vec<_>>();
+    let leaf = chain::leaf(&chain)?;
+    let name = path.display();
+    if leaf.begins > now {
+        let value = format!("{name} is valid only from {}", machine::date(leaf.begins));
+        return Some(Finding::fail(CHECK, value).fix(machine::SET_CLOCK));
+    }
+    let days = chain::days(now, leaf.ends);
+    let pin = certs::authority_pin(&pem).map(|pin| format!(", pin {pin}")).unwrap_or_default();
+    let value = format!(
+        "{name} for {}, {} in the chain, fits its key, valid for {days} days{pin}",
+        leaf.names,
+        chain.len()
+    );
+    Some(match days {
+        ..0 => Finding::fail(CHECK, value).fix(RENEW),
+        0..FEW_DAYS => Finding::warn(CHECK, value).fix(RENEW),
+        _ => Finding::ok(CHECK, value),
+    })
+}

@@ -1,0 +1,186 @@
+//! `frpc`.
+
+use super::{
+    super::{
+        ImportError,
+        carry::{Context, certificates, dial, name, proxy},
+        draft::{ClientDraft, ForwardDraft, Proof, host_port},
+        node::Node,
+        notes::Notes,
+        secrets::Side,
+    },
+    GROUP, log, report, token,
+};
+use crate::values::client_id;
+
+/// What does not come over: the key, the reason, what to do.
+const LOST: [(&str, &str, &str); 9] = [
+    (
+        "visitors",
+        "there are no visitors",
+        "users come to a forwarded port, or through a proxy of the gateway",
+    ),
+    ("webServer", "there is no web console", "use `anyproxy status`"),
+    ("includes", "only one file is read", "import the others too, and join them"),
+    ("start", "every forward is started", "remove the [[forward]] that should not be"),
+    ("dnsServer", "the system's resolver is used", "set it there"),
+    ("metadatas", "there are no plugins to read them", "leave them out"),
+    ("virtualNet", "there is no virtual network", "leave it out"),
+    ("transport.connectServerLocalIP", "the system chooses the address", "set a route"),
+    ("transport.tls.certFile", "clients prove a secret, not a certificate", "leave it out"),
+];
+
+/// The same of a proxy.
+const OF_PROXY: [(&str, &str, &str); 7] = [
+    (
+        "transport.bandwidthLimit",
+        "bandwidth is bounded by the gateway",
+        "set `bandwidth` of the [[group]] there",
+    ),
+    ("transport.useCompression", "nothing is compressed", "leave it out"),
+    (
+        "loadBalancer",
+        "a forward has one target in a client",
+        "run several clients of one group: they share a port",
+    ),
+    ("healthCheck", "targets are not checked", "use `anyproxy health`"),
+    ("metadatas", "there are no plugins to read them", "leave them out"),
+    ("annotations", "there is no web console to show them", "leave them out"),
+    (
+        "transport.proxyProtocolVersion",
+        "it is none of v1 and v2, or the forward is UDP",
+        "leave it out",
+    ),
+];
+
+/// Settings that are about the machinery of frp, and whose purpose needs none here.
+const MACHINERY: [&str; 16] = [
+    "loginFailExit",
+    "natHoleStunServer",
+    "featureGates",
+    "udpPacketSize",
+    "transport.tls.enable",
+    "transport.tls.disableCustomTLSFirstByte",
+    "transport.tls.keyFile",
+    "transport.quic",
+    "transport.poolCount",
+    "transport.tcpMux",
+    "transport.tcpMuxKeepaliveInterval",
+    "transport.dialServerTimeout",
+    "transport.dialServerKeepalive",
+    "transport.heartbeatInterval",
+    "transport.heartbeatTimeout",
+    "auth.additionalScopes",
+];
+
+pub(super) fn convert(mut root: Node, cx: &mut Context) -> Result<ClientDraft, ImportError> {
+    let mut draft = ClientDraft::default();
+    let host = root.text("serverAddr").unwrap_or_else(|| "127.0.0.1".into());
+    let port = root.port("serverPort").unwrap_or(7000);
+    dial(&mut draft, "serverAddr", Some(host_port(&host, port)));
+    draft.group = cx.group(("", None), GROUP, &mut draft.notes);
+    let given = ("auth.token", token(&mut root, &mut draft.notes));
+    let tunnel = cx.secrets.tunnel((Side::Client, &draft.group), given, &mut draft.notes)?;
+    draft.method = tunnel.method;
+    if let Proof::File(file) = tunnel.proof {
+        draft.secret_file = file;
+    }
+    draft.client_id = root.text("user").filter(|id| client_id(id).is_ok());
+    draft.log = log(&mut root, &mut draft.notes);
+    let server_name = root.text("transport.tls.serverName");
+    name(&mut draft, "transport.tls.serverName", server_name);
+    certificates(&mut draft.notes, "transport.tls.trustedCaFile", Side::Client);
+    root.forget(&["transport.tls.trustedCaFile"]);
+    let through = root.text("transport.proxyURL");
+    proxy(&mut draft, "transport.proxyURL", through, cx);
+    draft.transport = transport(&mut root, &mut draft.notes);
+    root.forget(&MACHINERY);
+    for proxy in root.tables("proxies") {
+        convert_proxy(proxy, &mut draft);
+    }
+    report(&mut root, &LOST, &mut draft.notes);
+    draft.notes.rest(root.rest());
+    Ok(draft)
+}
+
+/// Ours finds its way by itself where frp uses TCP.
+fn transport(root: &mut Node, notes: &mut Notes) -> Option<&'static str> {
+    match root.text("transport.protocol").as_deref() {
+        Some("quic") => Some("quic"),
+        Some("websocket" | "wss") => Some("ws"),
+        Some("tcp") | None => None,
+        Some(_) => {
+            let why = "there is no such transport";
+            notes.add("transport.protocol", why, "the default takes QUIC, else the WebSocket");
+            None
+        }
+    }
+}
+
+fn convert_proxy(mut proxy: Node, draft: &mut ClientDraft) {
+    let name = proxy.text("name").unwrap_or_else(|| "forward".into());
+    let kind = proxy.text("type").unwrap_or_else(|| "tcp".into());
+    let key = format!("{} `{name}`", proxy.at("name").trim_end_matches(".name"));
+    if proxy.flag("enabled") == Some(false) {
+        return draft.notes.add(&key, "it is not enabled", "nothing");
+    }
+    if let Some(then) = instead(if proxy.has("plugin") { "plugin" } else { &kind }) {
+        let why = format!("proxies of type {kind} or with a plugin have no counterpart");
+        return draft.notes.add(&key, &why, then);
+    }
+    let protocol = (kind == "udp").then_some("udp");
+    let version = match proxy.text("transport.proxyProtocolVersion").as_deref() {
+        Some("v1") if protocol.is_none() => Some("v1"),
+        Some("v2") if protocol.is_none() => Some("v2"),
+        Some(_) => {
+            let (what, why, then) = OF_PROXY[6];
+            draft.notes.add(&format!("{key} {what}"), why, then);
+            None
+        }
+        None => None,
+    };
+    let host = proxy.text("localIP").unwrap_or_else(|| "127.0.0.1".into());
+    let (remote, local) = (proxy.text("remotePort"), proxy.text("localPort"));
+    let (remote, local) = (remote.unwrap_or_else(|| "0".into()), local.unwrap_or_default());
+    // `[range:name]` has lists of ports and ranges, of equal lengths.
+    for (remote, local) in remote.split(',').zip(local.split(',')) {
+        draft.forward(
+            &key,
+            ForwardDraft {
+                name: name.strip_prefix("range:").unwrap_or(&name).into(),
+                listen: format!("0.0.0.0:{}", remote.trim()),
+                target: target(&host, local.trim()),
+                protocol,
+                proxy_protocol: version,
+            },
+        );
+    }
+    proxy.forget(&["transport.useEncryption", "transport.bandwidthLimitMode"]);
+    report(&mut proxy, &OF_PROXY, &mut draft.notes);
+    draft.notes.rest(proxy.rest());
+}
+
+fn target(host: &str, ports: &str) -> String {
+    match ports.parse() {
+        Ok(port) => host_port(host, port),
+        Err(_) => format!("{host}:{ports}"),
+    }
+}
+
+/// What to do instead of a proxy that is no plain forward.
+fn instead(kind: &str) -> Option<&'static str> {
+    match kind {
+        "tcp" | "udp" => None,
+        "plugin" => Some(
+            "forward to the service itself; the gateway has proxies of its own (`http`, `socks5`)",
+        ),
+        "http" | "https" => Some(
+            "forward a port of the gateway's loopback to it, and put Caddy or nginx in front of that",
+        ),
+        "tcpmux" => Some("use the gateway's `http` proxy"),
+        "stcp" | "xtcp" | "sudp" => {
+            Some("users reach the target through the gateway's `http` or `socks5`, with a log-in")
+        }
+        _ => Some("see docs/migration.md"),
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a service could not be managed.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::config::ConfigError;
+
+/// Why a service could not be managed.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// The configuration of the service would not start.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// systemd is not the init system.
+    #[error("systemd does not run here")]
+    NoSystemd,
+    /// There is no home directory for a user's units.
+    #[error("neither XDG_CONFIG_HOME nor HOME is set")]
+    NoHome,
+    /// The path of this program cannot stand in a unit.
+    #[error("a service cannot run {}", .0.display())]
+    Program(PathBuf),
+    /// The client's configuration names a file that systemd cannot hand over under that name.
+    #[error("{}: `{key}` names a file in another directory", config.display())]
+    Elsewhere {
+        /// The configuration.
+        config: PathBuf,
+        /// The key.
+        key: &'static str,
+    },
+    /// A file cannot be written or removed.
+    #[error("cannot change {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// A command of systemd failed.
+    #[error("`{line}` failed: {why}")]
+    Command {
+        /// The command.
+        line: String,
+        /// How it ended.
+        why: String,
+    },
+    /// Standard output failed.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+}
+
+impl ServiceError {
+    /// What a person can do about it, where that is known.
+    #[must_use]
+    pub fn fix(&self) -> Option<String> {
+        Some(match self {
+            Self::Config(error) => return error.fix(),
+            Self::NoSystemd => "let your init system run `anyproxy gateway --config FILE` or `anyproxy \
+                client --config FILE`: it stays in the foreground, logs to standard error, and ends at SIGTERM. \
+                --root DIR writes the units for another system"
+                .into(),
+            Self::NoHome => "set HOME".into(),
+            Self::Program(_) => "copy it to /usr/local/bin, and run that one: the path must have no spaces, and units \
+                do not see home directories"
+                .into(),
+            Self::Elsewhere { config, .. } => format!(
+                "put the file beside {} and give its name alone: systemd hands files over by their names",
+                config.display()
+            ),
+            Self::File { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                "run it as root, or use --user".into()
+            }
+            Self::Command { .. } => "see `journalctl -u anyproxy-gateway -u anyproxy-client`".into(),
+            Self::File { .. } | Self::Output(_) => return None,
+        })
+    }
+}
