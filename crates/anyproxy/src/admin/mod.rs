@@ -21,7 +21,7 @@ use thiserror::Error;
 
 pub(crate) use client::ClientSubject;
 pub(crate) use gateway::{Expiries, GatewaySubject};
-pub(crate) use socket::found;
+pub(crate) use socket::{Found, found};
 
 use crate::{settings::AdminSettings, values::StatusSocket};
 
