@@ -51,6 +51,25 @@ pub struct Watched {
     pub(crate) addresses: Arc<PerAddress>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) root: Scope,
+    pub(crate) listening: Listening,
+}
+
+/// The accept loops. None ends by itself, but one that panicked is gone, and its listener with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    accepting: Scope,
+    loops: usize,
+}
+
+impl Listening {
+    /// All that run in `accepting` now have to run.
+    pub(crate) fn all_of(accepting: &Scope) -> Self {
+        Self { accepting: accepting.clone(), loops: accepting.tasks() }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.accepting.tasks() >= self.loops
+    }
 }
 
 impl std::fmt::Debug for Watched {
@@ -60,10 +79,16 @@ impl std::fmt::Debug for Watched {
 }
 
 impl Watched {
-    /// Whether it still takes what is new. All its listeners are bound from the start on.
+    /// Whether it takes nothing new, because it ends.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        !self.root.is_draining()
+    pub fn is_draining(&self) -> bool {
+        self.root.is_draining()
+    }
+
+    /// Whether it accepts at all its listeners. They are bound from the start on.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.listening.is_whole()
     }
 
     /// The figures of this moment. Costs a look at every session.
@@ -84,5 +109,26 @@ impl Watched {
             passwords: self.credentials.password_checks(),
             groups,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_is_gone_is_missed() {
+        let accepting = Scope::root("accepting");
+        accepting.spawn("whole", std::future::pending());
+        let (ends, end) = tokio::sync::oneshot::channel::<()>();
+        accepting.spawn("broken", async move {
+            let _ended = end.await;
+            panic!("as a bug would");
+        });
+        let listening = Listening::all_of(&accepting);
+        assert!(listening.is_whole());
+        drop(ends);
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        assert!(!listening.is_whole());
     }
 }

@@ -69,10 +69,13 @@ impl Told for GatewaySubject {
 
 impl Subject for GatewaySubject {
     fn readiness(&self) -> Readiness {
-        if self.gateway.is_open() {
+        if self.gateway.is_draining() {
+            return Readiness::NotReady("the gateway is shutting down".into());
+        }
+        if self.gateway.is_listening() {
             return Readiness::Ready;
         }
-        Readiness::NotReady("the gateway is shutting down".into())
+        Readiness::NotReady("a listener has ended, as the log says; restart the gateway".into())
     }
 
     fn metrics(&self, page: &mut Page) {
