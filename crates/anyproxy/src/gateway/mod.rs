@@ -60,12 +60,13 @@ pub(crate) async fn run(
     let net = Arc::<System>::clone(&system);
     let gateway = Gateway::start_enrolling(&config, net, drain, Arc::new(roll.clone()))?;
     vouched.keep_aside().await;
-    tell(gateway.addresses());
     let subject = GatewaySubject::new(&gateway, reloader.expiries(), recent);
     let admin = Admin::start(&telling, &*system, Arc::new(subject))?;
     if let Some(addr) = admin.addr() {
         gateway.keep_port(addr, "metrics and health");
     }
+    // Only now: whoever waits for this may use all of it.
+    tell(gateway.addresses());
     if let Some(own) = &own {
         own.invite(gateway.addresses())?;
     }
