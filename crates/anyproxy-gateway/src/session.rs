@@ -168,7 +168,9 @@ impl Sessions {
                     client = ?client.hello().client_id, %error, "a client was refused");
                 let retry = match error {
                     NotAdmitted::Changed => Duration::ZERO,
-                    NotAdmitted::Superseded | NotAdmitted::Anothers => RETRY_SUPERSEDED,
+                    NotAdmitted::Superseded | NotAdmitted::Anothers | NotAdmitted::Reserved => {
+                        RETRY_SUPERSEDED
+                    }
                     NotAdmitted::Replica(_) | NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => {
                         RETRY_BUSY
                     }
