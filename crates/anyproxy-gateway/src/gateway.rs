@@ -198,6 +198,7 @@ impl Gateway {
             goodbyes: Arc::clone(&self.goodbyes),
             tally: Arc::clone(&self.tally),
             unenrolled: Trouble::default(),
+            unfit: Trouble::default(),
         });
         let accept = accept_tunnels(Arc::clone(&self.tunnels), sessions);
         self.accepting.spawn("tunnels", accept);
