@@ -1,12 +1,12 @@
 //! The whole gateway in figures, for whoever watches it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use anyproxy_runtime::Scope;
 use anyproxy_transport::{LedgerFigures, OpensFigures};
 
 use crate::{
-    credentials::{Credentials, PasswordChecks},
+    credentials::{Credentials, FailedLoginFigures, PasswordChecks},
     figures::FlowFigures,
     flows::Flows,
     ingress::PerAddress,
@@ -36,6 +36,8 @@ pub struct GatewayFigures {
     pub accept_failures: u64,
     /// Connections of users that were closed at once, since their address had all that it may have.
     pub turned_away: u64,
+    /// Log-ins of proxy users that failed.
+    pub failed_logins: FailedLoginFigures,
     /// UDP flows.
     pub flows: FlowFigures,
     /// How passwords that people chose were checked.
@@ -95,16 +97,17 @@ impl Watched {
     #[must_use]
     pub fn figures(&self) -> GatewayFigures {
         let groups = self.registry.group_figures();
-        let exists = |name: &str| groups.iter().any(|group| &*group.name == name);
+        let names = groups.iter().map(|group| Arc::clone(&group.name)).collect::<HashSet<_>>();
         GatewayFigures {
             sessions: self.registry.session_figures(),
             ports: self.ports.figures(),
-            tunnels: self.tally.ledger.snapshot(exists),
+            tunnels: self.tally.ledger.snapshot(|name| names.contains(name)),
             opens: self.tally.opens.snapshot(),
             no_session: self.tally.handshakes(),
             users: self.tally.users(),
             accept_failures: self.tally.accept_failures(),
             turned_away: self.addresses.turned_away(),
+            failed_logins: self.credentials.failed_logins(),
             flows: self.flows.counters.snapshot(),
             passwords: self.credentials.password_checks(),
             groups,

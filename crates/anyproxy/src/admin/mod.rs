@@ -10,6 +10,7 @@
 mod client;
 mod figures;
 mod gateway;
+mod groups;
 mod socket;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
