@@ -76,6 +76,8 @@ pub(crate) async fn run(
     }
     let manager = Manager::find();
     manager.ready();
+    // Not anew with each turn, or whoever reloads once an hour would put it off for ever.
+    let mut renewing = std::pin::pin!(renew(own.as_ref()));
     loop {
         tokio::select! {
             wish = signals.next() => match wish {
@@ -90,7 +92,7 @@ pub(crate) async fn run(
             () = reloader.certificates_changed() => reloader.certificates(&gateway).await,
             never = feed.follow(&gateway) => match never {},
             never = roll.follow(&gateway) => match never {},
-            never = renew(own.as_ref()) => match never {},
+            never = &mut renewing => match never {},
         }
     }
     end(gateway, drain, &manager, &mut signals).await;
@@ -219,3 +221,6 @@ fn credential(kept: groups::Credential) -> Credential {
         groups::Credential::Password(hash) => Credential::Argon2id(hash.as_str().to_owned()),
     }
 }
+
+#[cfg(test)]
+mod renewal_tests;

@@ -59,6 +59,14 @@ pub(crate) struct Own {
 ///
 /// When something cannot be made, or it is not known at which address clients reach the gateway.
 pub(crate) fn prepare(args: &GatewayArgs) -> Result<Option<(GatewayArgs, Own)>, OwnError> {
+    prepare_at(args, SystemTime::now())
+}
+
+/// The same, at another time.
+pub(crate) fn prepare_at(
+    args: &GatewayArgs,
+    now: SystemTime,
+) -> Result<Option<(GatewayArgs, Own)>, OwnError> {
     if args.config.is_some() || args.certificate.is_some() || args.key.is_some() {
         return Ok(None);
     }
@@ -67,7 +75,7 @@ pub(crate) fn prepare(args: &GatewayArgs) -> Result<Option<(GatewayArgs, Own)>, 
     create_directory(&directory)?;
     let lock = Lock::take(&directory)?;
     let names = certificates::names(args.advertise.as_ref());
-    certificates::make(&directory, &names, SystemTime::now())?;
+    certificates::make(&directory, &names, now)?;
     group::make(&directory)?;
     drop(lock);
     let own = Own { directory: directory.clone(), names, advertise: args.advertise.clone() };
@@ -115,12 +123,18 @@ impl Own {
     /// Renews the certificate in time, for ever; the gateway takes changed files over by itself. Cancel
     /// safe.
     pub(crate) async fn keep_renewed(&self) -> Infallible {
+        self.keep_renewed_by(SystemTime::now).await
+    }
+
+    /// The same, by another clock.
+    pub(crate) async fn keep_renewed_by(&self, clock: impl Fn() -> SystemTime) -> Infallible {
         loop {
             tokio::time::sleep(RENEWAL_PERIOD).await;
+            let now = clock();
             let (directory, names) = (self.directory.clone(), self.names.clone());
             let renewing = tokio::task::spawn_blocking(move || {
                 let _lock = Lock::take(&directory)?;
-                Ok(certificates::make(&directory, &names, SystemTime::now())?)
+                Ok(certificates::make(&directory, &names, now)?)
             });
             // A panic is logged; the next hour brings another try.
             let Ok(Err(error)): Result<Result<_, OwnError>, _> = renewing.await else { continue };
