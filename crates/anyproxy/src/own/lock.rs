@@ -74,12 +74,18 @@ fn lock(_file: &File) -> io::Result<()> {
 
 fn open(directory: &Path, path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    // Both, so that a pipe of that name holds nobody up. Nothing is ever written.
+    options.read(true).write(true);
+    let mut making = options.clone();
+    making.create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    give_to_owner(directory, &file)?;
-    Ok(file)
+    std::os::unix::fs::OpenOptionsExt::mode(&mut making, 0o600);
+    match making.open(path) {
+        // Only what was made just now: root must not give away what a link leads to.
+        Ok(made) => give_to_owner(directory, &made).map(|()| made),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -96,5 +102,24 @@ mod tests {
         assert!(matches!(&error, OwnError::Busy(path) if path == dir.path()), "{error}");
         drop(first);
         let _second = Lock::take_within(dir.path(), Duration::ZERO).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_link_leads_to_is_not_touched() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = TempDir::new().unwrap();
+        let other = dir.path().join("other");
+        std::fs::write(&other, "somebody else's").unwrap();
+        std::os::unix::fs::symlink(&other, dir.path().join(FILE)).unwrap();
+        // The owner of the directory is not the one who starts the gateway.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(dir.path(), Some(1), Some(1)).unwrap();
+        }
+        let before = std::fs::metadata(&other).unwrap();
+        drop(Lock::take(dir.path()).unwrap());
+        let after = std::fs::metadata(&other).unwrap();
+        assert_eq!((before.uid(), before.len()), (after.uid(), after.len()));
+        assert_eq!(std::fs::read(&other).unwrap(), b"somebody else's");
     }
 }
