@@ -53,6 +53,11 @@ impl Enrolments for Book {
         clients.get(key).filter(|(of, _)| of == group).map(|(_, id)| Arc::clone(id))
     }
 
+    fn has_client(&self, group: &str, client_id: &str) -> bool {
+        let clients = self.clients.lock().unwrap();
+        clients.values().any(|(of, id)| of == group && **id == *client_id)
+    }
+
     fn seen(&self, key: &PublicKey) {
         self.seen.lock().unwrap().push(*key);
     }
@@ -226,20 +231,48 @@ async fn a_key_is_good_for_its_group_and_id_alone() {
 async fn an_id_in_use_is_not_had_by_proving_something_else() {
     for transport in BOTH {
         let stage = Stage::new();
+        let (secret, method) = (Secret::new(SECRET), Method::Secret);
+        let by_secret = Login { secret, method, ..stage.login() };
+        let (standing, _) = stage.log_in(transport, &by_secret).await.unwrap();
+        stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
+        let (code, why) = reason(stage.log_in(transport, &stage.login()).await);
+        assert_eq!(code, CloseCode::Superseded);
+        assert!(why.contains("this client id is in use by a client with another key"), "{why}");
+        assert!(!standing.is_closed());
+        standing.close(CloseCode::Shutdown, "");
+        wait::until(&stage.site, || stage.gateway.sessions() == 0).await;
+        let (tunnel, _) = stage.log_in(transport, &stage.login()).await.unwrap();
+        reserved(&stage, transport, &by_secret).await;
+        assert!(!tunnel.is_closed());
+        let (_again, _) = stage.log_in(transport, &stage.login()).await.unwrap();
+        wait::until(&stage.site, || tunnel.is_closed()).await;
+    }
+}
+
+async fn reserved(stage: &Stage, transport: Transport, comer: &Login) {
+    let (code, why) = reason(stage.log_in(transport, comer).await);
+    assert_eq!(code, CloseCode::Superseded);
+    assert!(why.contains("a client that joined with a key of its own"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_its_clients_while_that_is_away_until_it_is_revoked() {
+    for transport in BOTH {
+        let stage = Stage::new();
         stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
         let (secret, method) = (Secret::new(SECRET), Method::Secret);
         let by_secret = Login { secret, method, ..stage.login() };
-        for (standing, comer) in [(stage.login(), by_secret.clone()), (by_secret, stage.login())] {
-            let (tunnel, _) = stage.log_in(transport, &standing).await.unwrap();
-            let (code, why) = reason(stage.log_in(transport, &comer).await);
-            assert_eq!(code, CloseCode::Superseded);
-            assert!(why.contains("this client id is in use by a client with another key"), "{why}");
-            assert!(!tunnel.is_closed());
-            let (again, _) = stage.log_in(transport, &standing).await.unwrap();
-            wait::until(&stage.site, || tunnel.is_closed()).await;
-            again.close(CloseCode::Shutdown, "");
-            wait::until(&stage.site, || stage.gateway.sessions() == 0).await;
-        }
+        // It was never there yet, and every replica is its.
+        reserved(&stage, transport, &by_secret).await;
+        reserved(&stage, transport, &Login { replica: 1, ..by_secret.clone() }).await;
+        let (tunnel, _) = stage.log_in(transport, &stage.login()).await.unwrap();
+        tunnel.close(CloseCode::Shutdown, "");
+        wait::until(&stage.site, || stage.gateway.sessions() == 0).await;
+        reserved(&stage, transport, &by_secret).await;
+        let desk = Login { client_id: "desk".into(), ..by_secret.clone() };
+        let (_desk, _) = stage.log_in(transport, &desk).await.unwrap();
+        stage.book.clients.lock().unwrap().clear();
+        let (_other, _) = stage.log_in(transport, &by_secret).await.unwrap();
     }
 }
 

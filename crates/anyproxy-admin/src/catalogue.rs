@@ -63,6 +63,8 @@ families! {
         "Connections of users that were accepted.";
     TURNED_AWAY = Counter "anyproxy_user_connections_turned_away_total" []
         "Connections of users that were closed at once, since their address had all that it may have.";
+    LOGINS_FAILED = Counter "anyproxy_user_logins_failed_total" ["reason"]
+        "Log-ins of proxy users over HTTP and SOCKS5 that failed: wrong, or busy when not even checked.";
     ACCEPT_FAILURES = Counter "anyproxy_accept_failures_total" []
         "Accepts that failed; each makes its listener pause.";
     FLOWS_OPENED = Counter "anyproxy_flows_opened_total" []
@@ -133,6 +135,7 @@ pub const GATEWAY: &[Family] = &[
     HANDSHAKES_FAILED,
     USERS,
     TURNED_AWAY,
+    LOGINS_FAILED,
     ACCEPT_FAILURES,
     FLOWS_OPENED,
     DATAGRAMS_RECEIVED,

@@ -12,6 +12,7 @@
 mod ask;
 pub mod catalogue;
 mod page;
+mod places;
 mod process;
 mod recent;
 mod server;

@@ -1,10 +1,16 @@
 //! The HTTP server.
 //!
 //! A connection carries one request and has ten seconds for all of it, so nothing has to be said of
-//! slow heads, bodies that nobody reads, or readers that rest. There are few connections; who comes when
-//! all are taken waits in the kernel's queue.
+//! slow heads, bodies that nobody reads, or readers that rest. There are few connections; of those who say nothing
+//! the oldest gives way to who comes.
 
-use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use anyproxy_runtime::{Deadline, Scope};
 use bytes::Bytes;
@@ -12,12 +18,13 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{page::Page, status::Status};
+use crate::{
+    page::Page,
+    places::{Place, Places},
+    status::Status,
+};
 
 /// Connections at once.
 const MOST: usize = 16;
@@ -75,16 +82,13 @@ pub trait Door: Send + Sync + 'static {
 /// Serves until `scope` is cancelled; connections run there too. While the process drains it goes on, so that
 /// whoever asks is told.
 pub async fn serve<D: Door>(door: D, subject: Arc<dyn Subject>, offer: Offer, scope: Scope) {
-    let places = Arc::new(Semaphore::new(MOST));
+    let places = Places::new(MOST);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match door.accept().await {
             Ok(conn) => {
+                let Some(place) = places.take().await else { return };
                 let subject = Arc::clone(&subject);
-                scope.spawn("admin connection", async move {
-                    attend(conn, subject, offer).await;
-                    drop(place);
-                });
+                scope.spawn("admin connection", attend(conn, subject, offer, place));
             }
             Err(error) => {
                 tracing::debug!(%error, "cannot accept a connection to the admin address");
@@ -98,8 +102,11 @@ async fn attend<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     conn: C,
     subject: Arc<dyn Subject>,
     offer: Offer,
+    mut place: Place,
 ) {
+    let asked = place.asked();
     let service = service_fn(|request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         let response = answer(&*subject, offer, &request);
         std::future::ready(Ok::<_, Infallible>(response))
     });
@@ -108,7 +115,14 @@ async fn attend<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .max_buf_size(LONGEST_HEAD)
         .max_headers(MOST_FIELDS)
         .serve_connection(TokioIo::new(conn), service);
-    match Deadline::after(WITHIN).bound(serving).await {
+    let served = tokio::select! {
+        served = Deadline::after(WITHIN).bound(serving) => served,
+        () = place.wanted() => {
+            tracing::debug!("a connection to the admin address gave way to another");
+            return;
+        }
+    };
+    match served {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection to the admin address broke"),
         Err(_) => tracing::debug!("a connection to the admin address was too slow"),

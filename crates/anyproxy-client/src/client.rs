@@ -66,6 +66,7 @@ pub struct Client {
 /// What can be asked for a client's figures while it runs, and afterwards.
 #[derive(Debug, Clone)]
 pub struct Watched {
+    root: Scope,
     exit: Arc<Exit>,
     notes: Arc<Notes>,
     state: watch::Receiver<State>,
@@ -78,6 +79,12 @@ impl Watched {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         matches!(*self.state.borrow(), State::Connected { .. })
+    }
+
+    /// Whether it takes no new connections, because it ends.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.root.is_draining()
     }
 
     /// The figures of this moment.
@@ -184,6 +191,7 @@ impl Client {
     #[must_use]
     pub fn watched(&self) -> Watched {
         Watched {
+            root: self.root.clone(),
             exit: Arc::clone(&self.exit),
             notes: Arc::clone(&self.notes),
             state: self.state.clone(),

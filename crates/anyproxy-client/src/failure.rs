@@ -69,6 +69,10 @@ impl Failure {
                     }
                 }
             }
+            // An older gateway cannot say which side that is.
+            _ if self.code() == Some(CloseCode::NoCommonVersion) => {
+                "; `anyproxy --version` on both machines says which side is older: upgrade that one"
+            }
             _ if self.is_superseded() => {
                 "; if two clients run at once, give each its own client_id"
             }
@@ -77,5 +81,23 @@ impl Failure {
             }
         };
         format!("{self}{fix}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use anyproxy_wire::message::Refuse;
+
+    use super::*;
+
+    #[test]
+    fn another_version_is_explained_with_what_to_do() {
+        let (code, reason) = (CloseCode::NoCommonVersion, "no common version: …".to_owned());
+        let refuse = Refuse { code, reason, retry_after: Duration::ZERO };
+        let said = Failure::Login(LoginError::Refused(refuse)).explain(Method::Secret);
+        assert!(said.contains("(no common version: …); `anyproxy --version`"), "{said}");
+        assert!(said.ends_with("which side is older: upgrade that one"), "{said}");
     }
 }

@@ -27,6 +27,9 @@ pub trait Enrolments: fmt::Debug + Send + Sync {
     /// The id of the client for which `key` is enrolled in `group`. Answers at once.
     fn client_of(&self, group: &str, key: &PublicKey) -> Option<Arc<str>>;
 
+    /// Whether a key is enrolled in `group` for a client of this id, be it there now or not. Answers at once.
+    fn has_client(&self, group: &str, client_id: &str) -> bool;
+
     /// Notes that a client with this key has logged in. Must not block.
     fn seen(&self, key: &PublicKey);
 
@@ -99,6 +102,10 @@ pub struct NoEnrolments;
 impl Enrolments for NoEnrolments {
     fn client_of(&self, _: &str, _: &PublicKey) -> Option<Arc<str>> {
         None
+    }
+
+    fn has_client(&self, _: &str, _: &str) -> bool {
+        false
     }
 
     fn seen(&self, _: &PublicKey) {}

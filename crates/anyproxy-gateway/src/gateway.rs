@@ -41,7 +41,7 @@ use crate::{
     registry::{Bandwidth, Registry},
     session::Sessions,
     tally::Tally,
-    view::Watched,
+    view::{Listening, Watched},
 };
 
 /// How long cancelled tasks may take to end. They only drop what they hold.
@@ -86,6 +86,7 @@ pub struct Gateway {
     https: Option<ProxyTls>,
     goodbyes: Arc<Goodbyes>,
     accepting: Scope,
+    listening: Listening,
     tally: Arc<Tally>,
 }
 
@@ -139,6 +140,7 @@ impl Gateway {
         gateway.https = doors.tls();
         gateway.serve_tunnels(config, &parts);
         gateway.serve_users(config, &parts, doors);
+        gateway.listening = Listening::all_of(&gateway.accepting);
         Ok(gateway)
     }
 
@@ -149,6 +151,7 @@ impl Gateway {
         (parts, net): (&Parts, Arc<dyn Net>),
     ) -> Self {
         let users = root.child("users");
+        let accepting = root.child("accepting");
         let bandwidth = Bandwidth::new(config.limits.bandwidth);
         root.spawn("bandwidth to targets", Arc::clone(&bandwidth.to_targets).run());
         root.spawn("bandwidth to users", Arc::clone(&bandwidth.to_users).run());
@@ -173,7 +176,8 @@ impl Gateway {
             kept,
             addresses_of_users: Arc::clone(&parts.acceptor.addresses),
             users,
-            accepting: root.child("accepting"),
+            listening: Listening::all_of(&accepting),
+            accepting,
             root,
             tunnels,
             https: None,
@@ -194,6 +198,7 @@ impl Gateway {
             goodbyes: Arc::clone(&self.goodbyes),
             tally: Arc::clone(&self.tally),
             unenrolled: Trouble::default(),
+            unfit: Trouble::default(),
         });
         let accept = accept_tunnels(Arc::clone(&self.tunnels), sessions);
         self.accepting.spawn("tunnels", accept);
@@ -273,6 +278,7 @@ impl Gateway {
             addresses: Arc::clone(&self.addresses_of_users),
             tally: Arc::clone(&self.tally),
             root: self.root.clone(),
+            listening: self.listening.clone(),
         }
     }
 

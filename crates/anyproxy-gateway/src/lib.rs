@@ -26,7 +26,7 @@ mod view;
 pub use config::{
     Credential, GatewayConfig, GroupConfig, GroupLimits, HttpsConfig, Limits, PortRule, UserConfig,
 };
-pub use credentials::{Credentials, PasswordChecks};
+pub use credentials::{Credentials, FailedLoginFigures, PasswordChecks};
 pub use enrolment::{Enrolments, NoEnrolments, NotEnrolled, Token, Wish};
 pub use figures::{DroppedDatagrams, FlowFigures};
 pub use gateway::{Addresses, Ended, Gateway, StartError};

@@ -16,7 +16,7 @@ mod forwards;
 mod join;
 mod lane;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope, Trouble};
 use anyproxy_transport::{
@@ -64,6 +64,8 @@ pub(crate) struct Sessions {
     pub(crate) tally: Arc<Tally>,
     /// Clients that proved a token and yet were not enrolled.
     pub(crate) unenrolled: Trouble,
+    /// Clients with which nothing is in common.
+    pub(crate) unfit: Trouble,
 }
 
 /// Where an arrival has its place.
@@ -104,14 +106,22 @@ impl Sessions {
             }
             Ok(Ok(Placed::Further(session, lane))) => self.attend(&session, lane).await,
             Ok(Ok(Placed::Nowhere)) => {}
-            Ok(Err(error)) => {
-                self.tally.no_session(NoSession::of(&error));
-                tracing::debug!(%peer, %error, "no session");
-            }
+            Ok(Err(error)) => self.note_none(peer, &error),
             Err(_) => {
                 self.tally.no_session(NoSession::Slow);
                 tracing::debug!(%peer, "no session: the handshake was too slow");
             }
+        }
+    }
+
+    fn note_none(&self, peer: SocketAddr, error: &TunnelError) {
+        let why = NoSession::of(error);
+        self.tally.no_session(why);
+        tracing::debug!(%peer, %error, "no session");
+        if why == NoSession::Code(CloseCode::NoCommonVersion)
+            && let Some(times) = self.unfit.happened()
+        {
+            tracing::warn!(%peer, %error, times, "a client of another version was refused");
         }
     }
 
@@ -168,7 +178,9 @@ impl Sessions {
                     client = ?client.hello().client_id, %error, "a client was refused");
                 let retry = match error {
                     NotAdmitted::Changed => Duration::ZERO,
-                    NotAdmitted::Superseded | NotAdmitted::Anothers => RETRY_SUPERSEDED,
+                    NotAdmitted::Superseded | NotAdmitted::Anothers | NotAdmitted::Reserved => {
+                        RETRY_SUPERSEDED
+                    }
                     NotAdmitted::Replica(_) | NotAdmitted::Gateway(_) | NotAdmitted::Group(_) => {
                         RETRY_BUSY
                     }

@@ -1,12 +1,12 @@
 //! The whole gateway in figures, for whoever watches it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use anyproxy_runtime::Scope;
 use anyproxy_transport::{LedgerFigures, OpensFigures};
 
 use crate::{
-    credentials::{Credentials, PasswordChecks},
+    credentials::{Credentials, FailedLoginFigures, PasswordChecks},
     figures::FlowFigures,
     flows::Flows,
     ingress::PerAddress,
@@ -36,6 +36,8 @@ pub struct GatewayFigures {
     pub accept_failures: u64,
     /// Connections of users that were closed at once, since their address had all that it may have.
     pub turned_away: u64,
+    /// Log-ins of proxy users that failed.
+    pub failed_logins: FailedLoginFigures,
     /// UDP flows.
     pub flows: FlowFigures,
     /// How passwords that people chose were checked.
@@ -51,6 +53,25 @@ pub struct Watched {
     pub(crate) addresses: Arc<PerAddress>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) root: Scope,
+    pub(crate) listening: Listening,
+}
+
+/// The accept loops. None ends by itself, but one that panicked is gone, and its listener with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    accepting: Scope,
+    loops: usize,
+}
+
+impl Listening {
+    /// All that run in `accepting` now have to run.
+    pub(crate) fn all_of(accepting: &Scope) -> Self {
+        Self { accepting: accepting.clone(), loops: accepting.tasks() }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.accepting.tasks() >= self.loops
+    }
 }
 
 impl std::fmt::Debug for Watched {
@@ -60,29 +81,57 @@ impl std::fmt::Debug for Watched {
 }
 
 impl Watched {
-    /// Whether it still takes what is new. All its listeners are bound from the start on.
+    /// Whether it takes nothing new, because it ends.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        !self.root.is_draining()
+    pub fn is_draining(&self) -> bool {
+        self.root.is_draining()
+    }
+
+    /// Whether it accepts at all its listeners. They are bound from the start on.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.listening.is_whole()
     }
 
     /// The figures of this moment. Costs a look at every session.
     #[must_use]
     pub fn figures(&self) -> GatewayFigures {
         let groups = self.registry.group_figures();
-        let exists = |name: &str| groups.iter().any(|group| &*group.name == name);
+        let names = groups.iter().map(|group| Arc::clone(&group.name)).collect::<HashSet<_>>();
         GatewayFigures {
             sessions: self.registry.session_figures(),
             ports: self.ports.figures(),
-            tunnels: self.tally.ledger.snapshot(exists),
+            tunnels: self.tally.ledger.snapshot(|name| names.contains(name)),
             opens: self.tally.opens.snapshot(),
             no_session: self.tally.handshakes(),
             users: self.tally.users(),
             accept_failures: self.tally.accept_failures(),
             turned_away: self.addresses.turned_away(),
+            failed_logins: self.credentials.failed_logins(),
             flows: self.flows.counters.snapshot(),
             passwords: self.credentials.password_checks(),
             groups,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_is_gone_is_missed() {
+        let accepting = Scope::root("accepting");
+        accepting.spawn("whole", std::future::pending());
+        let (ends, end) = tokio::sync::oneshot::channel::<()>();
+        accepting.spawn("broken", async move {
+            let _ended = end.await;
+            panic!("as a bug would");
+        });
+        let listening = Listening::all_of(&accepting);
+        assert!(listening.is_whole());
+        drop(ends);
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        assert!(!listening.is_whole());
     }
 }

@@ -86,6 +86,25 @@ pub fn choose(hello: &Hello, accepted_methods: &[u64]) -> Result<(u64, u64), Clo
     }
 }
 
+/// Why [`choose`] finds nothing: which side is older, and what to do. For people.
+#[must_use]
+pub fn why_none(hello: &Hello) -> &'static str {
+    let (older, newer) = (
+        hello.versions.iter().any(|version| *version < VERSION),
+        hello.versions.iter().any(|version| *version > VERSION),
+    );
+    match (hello.versions.contains(&VERSION), older, newer) {
+        (false, true, false) => {
+            "no common version: the client is older than the gateway; upgrade the client"
+        }
+        (false, false, true) => {
+            "no common version: the gateway is older than the client; upgrade the gateway"
+        }
+        (false, ..) => "no common version: upgrade the older one of gateway and client",
+        (true, ..) => "no common method of logging in: upgrade the older one of gateway and client",
+    }
+}
+
 /// The client's look at what the gateway chose; `binding` is that of the transport in use.
 ///
 /// To send a proof of a method that was not offered could give a secret away. And a man in the

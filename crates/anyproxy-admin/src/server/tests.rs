@@ -1,6 +1,7 @@
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     sync::{Mutex, mpsc},
+    time::Instant,
 };
 
 use super::*;
@@ -113,19 +114,76 @@ async fn a_head_has_a_bound() {
     assert!(served.ask(&head).await.starts_with("HTTP/1.1 431"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_says_nothing_is_gone_after_ten_seconds_and_keeps_nobody_out_for_longer() {
-    let served = served(Readiness::Ready, Offer::Figures);
-    let mut silent = Vec::new();
-    for _ in 0..MOST {
-        silent.push(served.connect().await);
-    }
-    let began = tokio::time::Instant::now();
-    assert!(served.get("/healthz").await.starts_with("HTTP/1.1 200"));
-    assert_eq!(began.elapsed().as_secs(), WITHIN.as_secs());
+/// Whether the other end has closed without a word.
+async fn is_closed(conn: &mut DuplexStream) -> bool {
     let mut nothing = Vec::new();
-    silent.remove(0).read_to_end(&mut nothing).await.unwrap();
-    assert!(nothing.is_empty());
+    conn.read_to_end(&mut nothing).await.is_ok() && nothing.is_empty()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_nothing_is_gone_after_ten_seconds() {
+    let served = served(Readiness::Ready, Offer::Figures);
+    let mut silent = served.connect().await;
+    let began = Instant::now();
+    assert!(is_closed(&mut silent).await);
+    assert_eq!(began.elapsed().as_secs(), WITHIN.as_secs());
     served.scope.cancel();
     served.scope.finished().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_nothing_keeps_nobody_waiting() {
+    let served = served(Readiness::Ready, Offer::Figures);
+    let mut silent = Vec::new();
+    for _ in 0..3 * MOST {
+        silent.push(served.connect().await);
+    }
+    let began = Instant::now();
+    assert!(served.get("/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(served.get("/metrics").await.starts_with("HTTP/1.1 200"));
+    // The oldest had to go; the latest may still ask.
+    assert!(is_closed(&mut silent.remove(0)).await);
+    let mut latest = silent.pop().unwrap();
+    latest.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    latest.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+/// One that has asked and does not read: there is no room for its answer.
+async fn resting(served: &Served) -> DuplexStream {
+    let (mut near, far) = duplex(48);
+    served.door.send(far).await.unwrap();
+    near.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    near
+}
+
+async fn read(mut conn: DuplexStream) -> String {
+    let mut answer = String::new();
+    conn.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_that_rest_give_way_after_those_who_say_nothing() {
+    let served = served(Readiness::Ready, Offer::Figures);
+    let mut all = Vec::new();
+    for _ in 1..MOST {
+        all.push(resting(&served).await);
+    }
+    let mut silent = served.connect().await;
+    let began = Instant::now();
+    assert!(served.get("/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(is_closed(&mut silent).await);
+    all.push(resting(&served).await);
+    assert!(served.get("/healthz").await.starts_with("HTTP/1.1 200"));
+    let mut answers = Vec::new();
+    for conn in all {
+        answers.push(read(conn).await.ends_with("ok\n"));
+    }
+    assert_eq!(answers.iter().position(|whole| !whole), Some(0), "the oldest had to go");
+    assert_eq!(answers.iter().filter(|whole| !**whole).count(), 1);
+    assert!(began.elapsed() < Duration::from_millis(10));
 }

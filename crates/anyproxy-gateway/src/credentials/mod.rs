@@ -16,6 +16,7 @@
 //! by an entry that is gone meanwhile is not let in.
 
 mod argon;
+mod failed_logins;
 mod failures;
 mod memory;
 mod queue;
@@ -41,6 +42,8 @@ use crate::{
     ingress::{Authenticate, Denied, User},
 };
 use argon::Passwords;
+pub use failed_logins::FailedLoginFigures;
+use failed_logins::FailedLogins;
 use failures::Failures;
 use table::Table;
 pub use turns::PasswordChecks;
@@ -54,6 +57,7 @@ pub struct Credentials {
     nobody: Credential,
     failures: Failures,
     client_failures: Failures,
+    failed_logins: FailedLogins,
     enrolments: Arc<dyn Enrolments>,
 }
 
@@ -80,6 +84,7 @@ impl Credentials {
             nobody: Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec()))),
             failures: Failures::new("proxy log-ins", scope.clone()),
             client_failures: Failures::new("client log-ins", scope.clone()),
+            failed_logins: FailedLogins::default(),
             passwords: Passwords::new()?,
             enrolments: Arc::new(NoEnrolments),
         })
@@ -94,6 +99,11 @@ impl Credentials {
     pub(crate) fn set_groups(&self, groups: &[GroupConfig]) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         *table = Arc::new(table.replaced(groups));
+    }
+
+    /// Log-ins of proxy users that failed.
+    pub(crate) fn failed_logins(&self) -> FailedLoginFigures {
+        self.failed_logins.snapshot()
     }
 
     /// How passwords that people chose were checked.
@@ -132,6 +142,24 @@ impl Credentials {
         let (group, _) = known.ok_or(Denied::Wrong)?;
         self.enrolments.seen(&key);
         Ok(Admitted { group: Arc::clone(group), proven: Proven::Key(key), proof: None })
+    }
+
+    async fn known_user(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<User, Denied> {
+        let table = self.table();
+        let account = table.users.get_key_value(name);
+        let kept = account.map_or(&self.nobody, |(_, account)| &account.password);
+        let purpose = Purpose { kind: "user", name };
+        self.check(&table, kept, purpose, (password, peer)).await?;
+        let (name, account) = account.ok_or(Denied::Wrong)?;
+        // A slow check may outlive what it checked against.
+        if self.table().users.get(name) != Some(account) {
+            return Err(Denied::Wrong);
+        }
+        Ok(User {
+            group: Arc::clone(&account.group),
+            name: Arc::clone(name),
+            credential: account.number,
+        })
     }
 
     async fn check_proof(&self, client: &Challenged) -> Result<Admitted, Denied> {
@@ -204,25 +232,12 @@ pub(crate) struct Purpose<'a> {
 
 impl Authenticate for Credentials {
     async fn check_user(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<User, Denied> {
-        let table = self.table();
-        let account = table.users.get_key_value(name);
-        let kept = account.map_or(&self.nobody, |(_, account)| &account.password);
-        let purpose = Purpose { kind: "user", name };
-        let checked = self.check(&table, kept, purpose, (password, peer)).await;
-        if checked.is_err() {
+        let checked = self.known_user(name, password, peer).await;
+        if let Err(denied) = checked {
+            self.failed_logins.count(denied);
             self.failures.note(peer);
         }
-        checked?;
-        let (name, account) = account.ok_or(Denied::Wrong)?;
-        // A slow check may outlive what it checked against.
-        if self.table().users.get(name) != Some(account) {
-            return Err(Denied::Wrong);
-        }
-        Ok(User {
-            group: Arc::clone(&account.group),
-            name: Arc::clone(name),
-            credential: account.number,
-        })
+        checked
     }
 
     fn is_still_valid(&self, user: &User) -> bool {

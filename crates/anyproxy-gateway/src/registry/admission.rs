@@ -15,7 +15,7 @@ use super::{
     lanes::{Lane, Lanes},
     roster::{Claim, ClientKey, Identity, KeptOut},
 };
-use crate::credentials::Admitted;
+use crate::{credentials::Admitted, enrolment::Proven};
 
 /// Control messages of all tunnels of a session that may wait for it.
 const CONTROL_QUEUE: usize = 16;
@@ -37,6 +37,12 @@ pub(crate) enum NotAdmitted {
         "this client id is in use by a client with another key, or with the group's secret instead of a key"
     )]
     Anothers,
+    /// The name is that of a client with a key, which may come any time.
+    #[error(
+        "this client id belongs to a client that joined with a key of its own, though it may be away; choose \
+         another client_id, or revoke that client at the gateway"
+    )]
+    Reserved,
     /// It would have more sessions than a client may.
     #[error("replica {0} is over the {REPLICAS} that a client may have")]
     Replica(u64),
@@ -52,7 +58,7 @@ impl NotAdmitted {
     pub(crate) fn code(&self) -> CloseCode {
         match self {
             Self::Changed => CloseCode::Unauthorised,
-            Self::Superseded | Self::Anothers => CloseCode::Superseded,
+            Self::Superseded | Self::Anothers | Self::Reserved => CloseCode::Superseded,
             Self::Replica(_) | Self::Gateway(_) | Self::Group(_) => CloseCode::OverLimit,
         }
     }
@@ -104,10 +110,26 @@ impl Registry {
         if !self.holds(group, (&admitted.group, &identity.proven)) {
             return Err(NotAdmitted::Changed);
         }
+        self.check_name(&admitted.group, &identity)?;
         group.check_limits(&identity.client, everywhere, max_sessions)?;
         group.roster.announce(&identity)?;
         let registry = Arc::clone(self);
         Ok(Admission { registry, group: admitted.group, number, identity })
+    }
+}
+
+impl Registry {
+    /// A client's id is its own from the moment on in which its key is enrolled. Who has the group's secret can
+    /// say any id, and would keep the client out.
+    fn check_name(&self, group: &str, comer: &Identity) -> Result<(), NotAdmitted> {
+        match comer.proven {
+            // Its key is enrolled for this id, which was checked.
+            Proven::Key(_) => Ok(()),
+            Proven::Secret(_) if self.enrolments.has_client(group, &comer.client.id) => {
+                Err(NotAdmitted::Reserved)
+            }
+            Proven::Secret(_) => Ok(()),
+        }
     }
 }
 
@@ -172,6 +194,7 @@ impl Admission {
             if !self.registry.holds(group, (&self.group, &self.identity.proven)) {
                 return Err(NotAdmitted::Changed);
             }
+            self.registry.check_name(&self.group, &self.identity)?;
             let session = Arc::new(Session {
                 number: self.number,
                 group: Arc::clone(&self.group),

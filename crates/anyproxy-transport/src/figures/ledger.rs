@@ -5,7 +5,7 @@
 //! never for a byte.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -28,6 +28,13 @@ struct Book {
     next: u64,
     live: HashMap<u64, (Key, Tunnel)>,
     past: HashMap<Key, Totals>,
+    losses: HashMap<(Transport, Loss), u64>,
+}
+
+/// What a snapshot is made of.
+struct Copied {
+    totals: HashMap<Key, Totals>,
+    live: Vec<(Key, Tunnel)>,
     losses: HashMap<(Transport, Loss), u64>,
 }
 
@@ -118,27 +125,37 @@ impl Ledger {
     }
 
     /// What is in it now. What `keeps` no group is forgotten unless a tunnel of it lives, so that groups that come
-    /// and go do not add up.
+    /// and go do not add up. `keeps` is asked once for each group and transport, and must be quick.
+    ///
+    /// Tunnels that come and go wait only for a copy; each tunnel is asked afterwards.
     #[must_use]
     pub fn snapshot(&self, keeps: impl Fn(&str) -> bool) -> LedgerFigures {
-        let mut book = self.book();
-        let Book { live, past, losses, .. } = &mut *book;
-        past.retain(|key, _| keeps(&key.0) || live.values().any(|(other, _)| other == key));
-        let mut totals = past.clone();
-        for (key, tunnel) in live.values() {
+        let Copied { mut totals, live, losses } = self.copied(keeps);
+        for (key, tunnel) in &live {
             let sum = totals.entry(key.clone()).or_default();
             sum.live = sum.live.saturating_add(1);
             sum.add(&tunnel.stats());
         }
-        let losses =
-            losses.iter().map(|((transport, loss), count)| (*transport, loss.clone(), *count));
-        let mut losses = losses.collect::<Vec<_>>();
-        drop(book);
         let totals = totals.into_iter().map(|((group, transport), sum)| (group, transport, sum));
         let mut totals = totals.collect::<Vec<_>>();
         totals.sort_by_key(|(group, transport, _)| (Arc::clone(group), transport.to_string()));
+        let losses = losses.into_iter().map(|((transport, loss), count)| (transport, loss, count));
+        let mut losses = losses.collect::<Vec<_>>();
         losses.sort_by_key(|(transport, loss, _)| (transport.to_string(), loss.clone()));
         LedgerFigures { totals, losses }
+    }
+
+    /// All of one moment: what has left is in the sums, and what has not is alive, never both.
+    fn copied(&self, keeps: impl Fn(&str) -> bool) -> Copied {
+        let mut book = self.book();
+        let Book { live, past, losses, .. } = &mut *book;
+        let alive = live.values().map(|(key, _)| key).collect::<HashSet<_>>();
+        past.retain(|key, _| keeps(&key.0) || alive.contains(key));
+        Copied {
+            totals: past.clone(),
+            live: live.values().cloned().collect(),
+            losses: losses.clone(),
+        }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -149,11 +166,12 @@ impl Ledger {
 impl Entry {
     /// The tunnel is over, for this reason.
     pub fn over(self, error: &TunnelError) {
+        let loss = Loss::of(error);
         let mut book = self.ledger.book();
         let Some((_, transport)) = book.live.get(&self.number).map(|(key, _)| key.clone()) else {
             return;
         };
-        let count = book.losses.entry((transport, Loss::of(error))).or_default();
+        let count = book.losses.entry((transport, loss)).or_default();
         *count = count.saturating_add(1);
     }
 }

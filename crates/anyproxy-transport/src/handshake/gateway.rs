@@ -7,7 +7,7 @@ use anyproxy_wire::{
     WireError,
     codes::CloseCode,
     frame::Frame,
-    handshake::{Transcript, choose},
+    handshake::{Transcript, choose, why_none},
     message::{Auth, Challenge, DEFAULT_CREDIT, Hello, Refuse, Welcome},
 };
 use bytes::Bytes;
@@ -86,8 +86,9 @@ impl Greeting {
         let (version, method) = match choose(&self.hello, methods) {
             Ok(choice) => choice,
             Err(code) => {
-                self.refuse(code, "no common version or method", Duration::ZERO).await;
-                return Err(TunnelError::ours(code, "no common version or method"));
+                let why = why_none(&self.hello);
+                self.refuse(code, why, Duration::ZERO).await;
+                return Err(TunnelError::ours(code, why));
             }
         };
         let mut nonce = [0; 32];

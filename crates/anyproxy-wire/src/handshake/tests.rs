@@ -205,6 +205,15 @@ fn nothing_in_common_is_said_so() {
     assert_eq!(choose(&hello(), &[]), Err(CloseCode::NoCommonVersion));
     let future = Hello { versions: vec![2], ..hello() };
     assert_eq!(choose(&future, &[METHOD_SECRET]), Err(CloseCode::NoCommonVersion));
+    for (versions, says) in [
+        (vec![0], "the client is older than the gateway; upgrade the client"),
+        (vec![2, 3], "the gateway is older than the client; upgrade the gateway"),
+        (vec![0, 2], "no common version: upgrade the older one"),
+        (vec![1], "no common method of logging in"),
+    ] {
+        let why = why_none(&Hello { versions, ..hello() });
+        assert!(why.contains(says), "{why}");
+    }
     let both = Hello { versions: vec![2, 1], ..hello() };
     assert_eq!(choose(&both, &[METHOD_SECRET]), Ok((1, METHOD_SECRET)));
 }

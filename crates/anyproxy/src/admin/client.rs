@@ -143,6 +143,7 @@ impl Told for ClientSubject {
 impl Subject for ClientSubject {
     fn readiness(&self) -> Readiness {
         let why = match &*self.stage() {
+            Stage::Running(client) if client.is_draining() => "the client is shutting down".into(),
             Stage::Running(client) if client.is_connected() => return Readiness::Ready,
             Stage::Running(_) | Stage::Starting => "no session is up".into(),
             Stage::Joining(None) => "this client has not joined yet".into(),

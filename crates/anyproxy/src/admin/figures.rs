@@ -1,6 +1,6 @@
 //! What gateway and client have in common, as metrics.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyproxy_admin::{
     Buckets, Family, Number, Page, Process, Readiness, Recent, Status, catalogue, status::SHAPE,
@@ -84,22 +84,22 @@ pub(super) fn opens(page: &mut Page, figures: &OpensFigures) {
     page.histogram(&catalogue::OPEN_SECONDS, &buckets);
 }
 
-/// Round-trip times and loss of sessions, put together by group.
-pub(super) fn quality<'a>(
-    page: &mut Page,
-    sessions: impl Iterator<Item = (&'a str, Stats)> + Clone,
-) {
-    let mut groups = sessions.clone().map(|(group, _)| group).collect::<Vec<_>>();
-    groups.sort_unstable();
-    groups.dedup();
-    for (family, measure) in [(&catalogue::RTT, rtt as fn(&Stats) -> _), (&catalogue::LOSS, loss)] {
-        let samples = groups.iter().flat_map(|group| {
-            let of_group = sessions.clone().filter(|(other, _)| other == group);
-            let numbers = of_group.filter_map(|(_, stats)| measure(&stats)).collect();
-            summary(numbers).into_iter().map(|(of, number)| ([*group, of], Number::Real(number)))
-        });
-        page.family(family, samples);
+/// Round-trip times and loss of sessions, put together by group. Each session is looked at once.
+pub(super) fn quality<'a>(page: &mut Page, sessions: impl Iterator<Item = (&'a str, Stats)>) {
+    let mut groups = BTreeMap::<_, [Vec<f64>; 2]>::new();
+    for (group, stats) in sessions {
+        let [rtts, losses] = groups.entry(group).or_default();
+        rtts.extend(rtt(&stats));
+        losses.extend(loss(&stats));
     }
+    let (mut rtts, mut losses) = (Vec::new(), Vec::new());
+    for (group, [rtt, loss]) in groups {
+        let of_group = |(of, number): (&'static str, f64)| ([group, of], Number::Real(number));
+        rtts.extend(summary(rtt).into_iter().map(of_group));
+        losses.extend(summary(loss).into_iter().map(of_group));
+    }
+    page.family(&catalogue::RTT, rtts);
+    page.family(&catalogue::LOSS, losses);
 }
 
 /// The round-trip time in seconds, once it is measured.
@@ -138,7 +138,9 @@ mod tests {
         let at = |millis| Stats { rtt: Duration::from_millis(millis), ..Stats::default() };
         let sessions = [("b", at(30)), ("a", at(0)), ("b", at(10)), ("b", at(20)), ("b", at(0))];
         let mut page = Page::new();
-        quality(&mut page, sessions.into_iter());
+        // One that can be gone through once only.
+        let mut sessions = sessions.into_iter();
+        quality(&mut page, std::iter::from_fn(move || sessions.next()));
         let text = page.into_text();
         let samples = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>();
         assert_eq!(

@@ -7,14 +7,15 @@ use anyproxy_admin::{
     status::{Certificate, Forward, Listener, Session},
 };
 use anyproxy_gateway::{
-    Addresses, DroppedDatagrams, Gateway, GatewayFigures, PortFigures, SessionFigures, Watched,
+    Addresses, DroppedDatagrams, FailedLoginFigures, Gateway, GatewayFigures, PortFigures,
+    SessionFigures, Watched,
 };
-use anyproxy_transport::Transport;
 use anyproxy_wire::message::Protocol;
 
 use super::{
     Told,
     figures::{self, loss, rtt},
+    groups,
 };
 use crate::{certs::expiry_of, settings::GatewaySettings};
 
@@ -69,10 +70,13 @@ impl Told for GatewaySubject {
 
 impl Subject for GatewaySubject {
     fn readiness(&self) -> Readiness {
-        if self.gateway.is_open() {
+        if self.gateway.is_draining() {
+            return Readiness::NotReady("the gateway is shutting down".into());
+        }
+        if self.gateway.is_listening() {
             return Readiness::Ready;
         }
-        Readiness::NotReady("the gateway is shutting down".into())
+        Readiness::NotReady("a listener has ended, as the log says; restart the gateway".into())
     }
 
     fn metrics(&self, page: &mut Page) {
@@ -82,7 +86,7 @@ impl Subject for GatewaySubject {
         figures::opens(page, &figures.opens);
         let sessions = figures.sessions.iter();
         figures::quality(page, sessions.map(|session| (&*session.group, session.stats)));
-        groups(page, &figures);
+        groups::write(page, &figures.groups, figures.sessions.iter(), figures.ports.iter());
         users(page, &figures);
         flows(page, &figures);
         let certificates = self.expiries.get();
@@ -106,41 +110,6 @@ impl Subject for GatewaySubject {
     }
 }
 
-fn of_group<'a>(
-    figures: &'a GatewayFigures,
-    group: &'a str,
-) -> impl Iterator<Item = &'a SessionFigures> {
-    figures.sessions.iter().filter(move |it| &*it.group == group)
-}
-
-fn groups(page: &mut Page, figures: &GatewayFigures) {
-    let groups = || figures.groups.iter();
-    let of = |group| of_group(figures, group);
-    let sessions = groups().flat_map(|group| {
-        [Transport::Quic, Transport::WebSocket].map(|transport| {
-            let count = of(&group.name).filter(|it| it.transport == transport).count();
-            ([group.name.to_string(), transport.to_string()], count.into())
-        })
-    });
-    page.family(&catalogue::SESSIONS, sessions);
-    let moves =
-        groups().map(|it| ([&*it.name], of(&it.name).map(|it| it.moves).sum::<u64>().into()));
-    page.family(&catalogue::MOVES, moves);
-    page.family(&catalogue::CONNECTIONS, groups().map(|it| ([&*it.name], it.connections.into())));
-    page.family(&catalogue::FLOWS, groups().map(|it| ([&*it.name], it.flows.into())));
-    let stalled =
-        groups().map(|it| ([&*it.name], of(&it.name).map(|it| it.stalled).sum::<u64>().into()));
-    page.family(&catalogue::STALLED, stalled);
-    let ports = groups().flat_map(|group| {
-        [Protocol::Tcp, Protocol::Udp].map(|protocol| {
-            let ports = figures.ports.iter();
-            let ports = ports.filter(|it| it.group == group.name && it.protocol == protocol);
-            ([&*group.name, protocol_name(protocol)], ports.count().into())
-        })
-    });
-    page.family(&catalogue::PORTS, ports);
-}
-
 fn users(page: &mut Page, figures: &GatewayFigures) {
     let refused =
         figures.no_session.iter().map(|(why, count)| ([why.to_string()], (*count).into()));
@@ -148,6 +117,9 @@ fn users(page: &mut Page, figures: &GatewayFigures) {
     page.single(&catalogue::USERS, figures.users);
     page.single(&catalogue::TURNED_AWAY, figures.turned_away);
     page.single(&catalogue::ACCEPT_FAILURES, figures.accept_failures);
+    let FailedLoginFigures { wrong, busy } = figures.failed_logins;
+    let failed = [(["wrong"], wrong.into()), (["busy"], busy.into())];
+    page.family(&catalogue::LOGINS_FAILED, failed);
     page.single(&catalogue::PASSWORD_HASHES, figures.passwords.runs);
 }
 

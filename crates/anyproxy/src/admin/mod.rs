@@ -10,6 +10,7 @@
 mod client;
 mod figures;
 mod gateway;
+mod groups;
 mod socket;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
@@ -21,7 +22,7 @@ use thiserror::Error;
 
 pub(crate) use client::ClientSubject;
 pub(crate) use gateway::{Expiries, GatewaySubject};
-pub(crate) use socket::found;
+pub(crate) use socket::{Found, found};
 
 use crate::{settings::AdminSettings, values::StatusSocket};
 

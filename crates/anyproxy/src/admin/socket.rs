@@ -30,8 +30,19 @@ pub(super) fn usual(role: &str) -> io::Result<UnixDoor> {
 }
 
 /// The sockets that there are, of processes that live or were killed.
-pub(crate) fn found() -> Vec<PathBuf> {
-    let mut directories = given_directories();
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Those to ask.
+    pub(crate) sockets: Vec<PathBuf>,
+    /// Directories with sockets that another user has put there.
+    pub(crate) foreign: Vec<PathBuf>,
+}
+
+/// Looks for sockets. What the environment names may be another user's, `sudo -E` does that, and who owns
+/// a directory puts into it what he likes. `/run` is root's, who makes directories there for others.
+pub(crate) fn found() -> Found {
+    let (mut directories, foreign): (Vec<_>, Vec<_>) =
+        given_directories().into_iter().partition(|directory| is_trusted(directory));
     // Anybody could have made this one.
     directories.extend(Some(own_temporary()).filter(|directory| is_ours(directory)));
     if let Ok(entries) = fs::read_dir("/run") {
@@ -42,7 +53,10 @@ pub(crate) fn found() -> Vec<PathBuf> {
     }
     directories.sort();
     directories.dedup();
-    directories.iter().flat_map(|directory| sockets(directory)).collect()
+    Found {
+        sockets: directories.iter().flat_map(|directory| sockets(directory)).collect(),
+        foreign: foreign.into_iter().filter(|directory| !sockets(directory).is_empty()).collect(),
+    }
 }
 
 fn given_directories() -> Vec<PathBuf> {
@@ -122,6 +136,20 @@ fn is_ours(directory: &Path) -> bool {
 
 #[cfg(not(unix))]
 fn is_ours(_directory: &Path) -> bool {
+    false
+}
+
+/// Whether nobody but this user and root can have put anything into it.
+#[cfg(unix)]
+fn is_trusted(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let user = rustix::process::geteuid().as_raw();
+    fs::metadata(directory)
+        .is_ok_and(|found| (found.uid() == user || found.uid() == 0) && found.mode() & 0o022 == 0)
+}
+
+#[cfg(not(unix))]
+fn is_trusted(_directory: &Path) -> bool {
     false
 }
 

@@ -81,11 +81,15 @@ impl Directory {
     /// [`CertsError::Unusable`] when they are not what they should be.
     pub fn authority(&self, now: SystemTime) -> Result<(Authority, Done), CertsError> {
         let (certificate, key) = (self.path("ca.crt"), self.path("ca.key"));
+        self.finish_authority(&certificate, &key)?;
         match (self.read(&certificate)?, self.read(&key)?) {
             (None, None) => {
                 let authority = Authority::generate(now)?;
-                self.create_private(&key, authority.key_pem().as_bytes())?;
+                // The key last, and whole before there is a certificate: a start that is killed at any point is
+                // finished by the next one.
+                write_new(&key, authority.key_pem().as_bytes())?;
                 self.replace(&certificate, authority.certificate_pem())?;
+                publish(&key)?;
                 Ok((authority, Done::Created))
             }
             (Some(certificate_pem), Some(key_pem)) => {
@@ -102,6 +106,21 @@ impl Directory {
             }
             (Some(_), None) => Err(CertsError::Half { present: certificate, missing: key }),
             (None, Some(_)) => Err(CertsError::Half { present: key, missing: certificate }),
+        }
+    }
+
+    /// Puts the key beside its certificate, if an attempt to make both was killed in between.
+    fn finish_authority(&self, certificate: &Path, key: &Path) -> Result<(), CertsError> {
+        if key.exists() {
+            return Ok(());
+        }
+        let (Some(certificate), Some(left)) = (self.read(certificate)?, self.read(&new(key))?)
+        else {
+            return Ok(());
+        };
+        match Authority::from_pem(&certificate, &left) {
+            Some(_) => publish(key),
+            None => Ok(()),
         }
     }
 
@@ -166,18 +185,9 @@ impl Directory {
         }
     }
 
-    /// Writes a private file that must not be there yet, and that nobody else may read even while it
-    /// is written.
+    /// Writes a private file that must not be there yet, and that is there whole or not at all.
     fn create_private(&self, path: &Path, bytes: &[u8]) -> Result<(), CertsError> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let write = |mut file: File| file.write_all(bytes).and_then(|()| file.sync_all());
-        options
-            .open(path)
-            .and_then(write)
-            .map_err(|cause| CertsError::Write { path: path.into(), cause })
+        write_new(path, bytes).and_then(|()| publish(path))
     }
 
     fn replace(&self, path: &Path, text: &str) -> Result<(), CertsError> {
@@ -186,4 +196,44 @@ impl Directory {
             .and_then(|()| fs::rename(&new, path))
             .map_err(|cause| CertsError::Write { path: path.into(), cause })
     }
+}
+
+/// Where a private file is until it is whole.
+fn new(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Writes a private file beside its place, which nobody else may read even while it is written.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CertsError> {
+    let new = new(path);
+    let failed = |cause| CertsError::Write { path: path.into(), cause };
+    // What an attempt left that was killed may be half of it.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = |mut file: File| file.write_all(bytes).and_then(|()| file.sync_all());
+    options.open(&new).and_then(write).map_err(failed)
+}
+
+/// Gives what was written its name, unless something has that.
+fn publish(path: &Path) -> Result<(), CertsError> {
+    let new = new(path);
+    let link = match fs::hard_link(&new, path) {
+        Ok(()) => fs::remove_file(&new),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let _left = fs::remove_file(&new);
+            Err(error)
+        }
+        // Not every file system has links.
+        Err(_) if !path.exists() => fs::rename(&new, path),
+        Err(error) => Err(error),
+    };
+    link.map_err(|cause| CertsError::Write { path: path.into(), cause })
 }

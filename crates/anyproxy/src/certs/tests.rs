@@ -170,6 +170,32 @@ fn half_a_pair_or_a_damaged_file_stops_the_run_and_is_kept() {
     }
 }
 
+/// Killed between any two files.
+#[test]
+fn a_run_that_was_killed_is_finished_by_the_next_one() {
+    let whole = TempDir::new().unwrap();
+    make(&whole, &[]);
+    for (left, ca_stays) in [
+        (&[("ca.key.new", "half")][..], false),
+        (&[("ca.key.new", "ca.key")], false),
+        (&[("ca.key.new", "ca.key"), ("ca.crt", "ca.crt")], true),
+        (&[("ca.key", "ca.key"), ("ca.crt", "ca.crt"), ("gateway.key.new", "half")], true),
+    ] {
+        let dir = TempDir::new().unwrap();
+        for (name, of) in left {
+            let bytes = if *of == "half" { b"half".to_vec() } else { read(&whole, of) };
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        make(&dir, &[]);
+        assert_eq!(read(&dir, "ca.crt") == read(&whole, "ca.crt"), ca_stays, "{left:?}");
+        assert_eq!(read(&dir, "ca.key") == read(&whole, "ca.key"), ca_stays, "{left:?}");
+        verify(&dir, "localhost", UnixTime::now()).unwrap();
+        assert!(
+            !dir.path().join("ca.key.new").exists() && !dir.path().join("gateway.key.new").exists()
+        );
+    }
+}
+
 #[test]
 fn a_key_of_another_ca_is_refused() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());

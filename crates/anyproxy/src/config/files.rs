@@ -49,15 +49,28 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, Problem> {
 /// `None` where the file system has no such bits.
 #[must_use]
 pub fn open_mode(path: &Path) -> Option<u32> {
+    mode_with(path, 0o077)
+}
+
+/// The permission bits with which others than the owner can write to `path`, if there are any.
+///
+/// `None` where the file system has no such bits.
+#[must_use]
+pub fn writable_mode(path: &Path) -> Option<u32> {
+    mode_with(path, 0o022)
+}
+
+/// The permission bits, if any of `these` is among them.
+fn mode_with(path: &Path, these: u32) -> Option<u32> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = path.metadata().ok()?.permissions().mode() & 0o777;
-        (mode & 0o077 != 0).then_some(mode)
+        (mode & these != 0).then_some(mode)
     }
     #[cfg(not(unix))]
     {
-        let _ = path;
+        let _ = (path, these);
         None
     }
 }

@@ -16,6 +16,6 @@ pub mod raw;
 mod source;
 
 pub use error::{ConfigError, Place};
-pub use files::{open_mode, read_bytes, read_text};
+pub use files::{open_mode, read_bytes, read_text, writable_mode};
 pub use problem::Problem;
 pub use source::{Excerpt, Source};

@@ -113,10 +113,12 @@ fn told<T>(loaded: &Loaded<T>) -> Report {
     let mut report = Report::new("");
     for warning in &loaded.warnings {
         let check = match warning {
-            Warning::OpenFile { .. } => "permissions",
+            Warning::OpenFile { .. } | Warning::OpenDirectory { .. } => "permissions",
             Warning::UnusableProxy { .. } => "environment",
             Warning::OpenAdmin { .. } => "listeners",
-            Warning::UnusedSecret | Warning::ReadablePassword => "settings",
+            Warning::UnusedSecret | Warning::NeedlessSecret | Warning::ReadablePassword => {
+                "settings"
+            }
         };
         let text = warning.to_string();
         let (what, fix) = text.split_once("; ").unwrap_or((&text, ""));

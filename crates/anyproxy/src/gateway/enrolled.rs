@@ -3,9 +3,12 @@
 //! ```text
 //! key    ─▶ memory                                  (no disk for a stranger's log-in)
 //! token  ─▶ memory, else one look at the store      (it may have been made a moment ago)
-//! enrol  ─▶ one transaction ─▶ memory
+//! enrol  ─▶ used or over, as memory knows? ─▶ no;  else one transaction ─▶ memory
 //! once a second: the store ─▶ memory;  memory changed since? ─▶ sessions of revoked clients close
 //! ```
+//!
+//! However many strangers ask for unknown tokens at once, they share a look: one that began after they asked is
+//! enough.
 //!
 //! Whoever looks first takes a change over, so that there was one is remembered until it is acted on.
 //!
@@ -51,26 +54,69 @@ struct Inner {
     /// Whether `known` was replaced since sessions were checked against it.
     replaced: AtomicBool,
     unreadable: Trouble,
-    file: Mutex<Option<Follower>>,
+    file: Mutex<Watch>,
     /// Who has logged in since that was last written.
     seen: Mutex<HashSet<PublicKey>>,
     now: fn() -> i64,
 }
 
+/// The file, if there can be one, and when it was last looked at.
+#[derive(Debug)]
+struct Watch {
+    follower: Option<Follower>,
+    looked: Option<Instant>,
+}
+
 #[derive(Debug, Default)]
 struct Known {
-    tokens: HashMap<TokenId, Token>,
+    tokens: HashMap<TokenId, KnownToken>,
     /// Group and id of each client.
     clients: HashMap<PublicKey, (String, Arc<str>)>,
+    /// The ids of each group.
+    ids: HashMap<String, HashSet<Arc<str>>>,
+}
+
+#[derive(Debug)]
+struct KnownToken {
+    token: Token,
+    expires: i64,
+    used_by: Option<PublicKey>,
 }
 
 impl Known {
     fn of(roll: Roll) -> Self {
         let tokens = roll.tokens.into_iter();
-        let tokens = tokens.map(|it| (it.id, Token { group: it.group, verifier: it.verifier }));
-        let clients = roll.clients.into_iter().filter(|client| client.revoked.is_none());
-        let clients = clients.map(|it| (it.key, (it.group, it.id.into())));
-        Self { tokens: tokens.collect(), clients: clients.collect() }
+        let tokens = tokens.map(|it| {
+            let token = Token { group: it.group, verifier: it.verifier };
+            let used_by = it.used.map(|(_, key)| key);
+            (it.id, KnownToken { token, expires: it.expires, used_by })
+        });
+        let mut known = Self { tokens: tokens.collect(), ..Self::default() };
+        for client in roll.clients.into_iter().filter(|client| client.revoked.is_none()) {
+            known.insert(client.key, client.group, client.id.into());
+        }
+        known
+    }
+
+    fn insert(&mut self, key: PublicKey, group: String, id: Arc<str>) {
+        self.ids.entry(group.clone()).or_default().insert(Arc::clone(&id));
+        self.clients.insert(key, (group, id));
+    }
+
+    /// What is known to become of the wish: a token that was used stays used, and one that is over stays over.
+    fn foregone(&self, wish: &Wish, now: i64) -> Option<Result<(), NotEnrolled>> {
+        let token = self.tokens.get(&wish.token)?;
+        match token.used_by {
+            // The answer to the first time may have been lost.
+            Some(key) if key == wish.key && self.is_enrolled(wish) => Some(Ok(())),
+            Some(_) => Some(Err(NotEnrolled::Used)),
+            None => (token.expires <= now).then_some(Err(NotEnrolled::Expired)),
+        }
+    }
+
+    fn is_enrolled(&self, wish: &Wish) -> bool {
+        let client = self.clients.get(&wish.key);
+        client.is_some_and(|(group, id)| *group == wish.group && **id == *wish.client_id)
     }
 }
 
@@ -84,7 +130,10 @@ enum Look {
 impl Inner {
     fn new(directory: Option<PathBuf>) -> Arc<Self> {
         let this = Self {
-            file: Mutex::new(directory.clone().map(Follower::new)),
+            file: Mutex::new(Watch {
+                follower: directory.clone().map(Follower::new),
+                looked: None,
+            }),
             directory,
             known: RwLock::default(),
             replaced: AtomicBool::new(false),
@@ -92,7 +141,7 @@ impl Inner {
             seen: Mutex::default(),
             now: seconds,
         };
-        this.look();
+        this.look(Instant::now());
         Arc::new(this)
     }
 
@@ -123,13 +172,18 @@ impl Inner {
 
     /// Looks, and says whether this look or another one since the last news brought a change.
     fn news(&self) -> Look {
-        self.look();
+        self.look(Instant::now());
         if self.replaced.swap(false, Ordering::AcqRel) { Look::Changed } else { Look::Same }
     }
 
-    fn look(&self) {
+    /// Looks, unless somebody else has since the moment `wanted`.
+    fn look(&self, wanted: Instant) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(follower) = file.as_mut() else { return };
+        let Watch { follower: Some(follower), looked } = &mut *file else { return };
+        if looked.is_some_and(|began| began > wanted) {
+            return;
+        }
+        *looked = Some(Instant::now());
         match follower.look_for(Store::roll) {
             Ok(Seen::Change(roll)) => {
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(roll);
@@ -151,7 +205,12 @@ impl Inner {
     }
 
     fn known_token(&self, id: &TokenId) -> Option<Token> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).tokens.get(id).cloned()
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tokens
+            .get(id)
+            .map(|it| it.token.clone())
     }
 
     fn seen(&self) -> MutexGuard<'_, HashSet<PublicKey>> {
@@ -175,6 +234,13 @@ impl Inner {
     }
 
     fn enrol_now(&self, wish: Wish) -> Result<(), NotEnrolled> {
+        let foregone = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            known.foregone(&wish, (self.now)())
+        };
+        if let Some(foregone) = foregone {
+            return foregone;
+        }
         let _file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Wish { token, group, client_id: id, key } = wish;
         let client =
@@ -186,7 +252,10 @@ impl Inner {
         match done {
             Ok(Enrolled::Yes) => {
                 let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-                known.clients.insert(key, (client.group, client.id.into()));
+                known.insert(key, client.group, client.id.into());
+                if let Some(token) = known.tokens.get_mut(&token) {
+                    token.used_by = Some(key);
+                }
                 Ok(())
             }
             Ok(Enrolled::Used) => Err(NotEnrolled::Used),
@@ -223,6 +292,11 @@ impl Enrolments for ClientRoll {
         (of == group).then(|| Arc::clone(id))
     }
 
+    fn has_client(&self, group: &str, client_id: &str) -> bool {
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.ids.get(group).is_some_and(|ids| ids.contains(client_id))
+    }
+
     fn seen(&self, key: &PublicKey) {
         self.0.seen().insert(*key);
     }
@@ -232,7 +306,8 @@ impl Enrolments for ClientRoll {
             if let Some(token) = self.0.known_token(&id) {
                 return Some(token);
             }
-            self.0.blocking(Inner::look).await;
+            let wanted = Instant::now();
+            self.0.blocking(move |this| this.look(wanted)).await;
             self.0.known_token(&id)
         })
     }

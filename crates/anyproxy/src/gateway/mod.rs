@@ -60,12 +60,13 @@ pub(crate) async fn run(
     let net = Arc::<System>::clone(&system);
     let gateway = Gateway::start_enrolling(&config, net, drain, Arc::new(roll.clone()))?;
     vouched.keep_aside().await;
-    tell(gateway.addresses());
     let subject = GatewaySubject::new(&gateway, reloader.expiries(), recent);
     let admin = Admin::start(&telling, &*system, Arc::new(subject))?;
     if let Some(addr) = admin.addr() {
         gateway.keep_port(addr, "metrics and health");
     }
+    // Only now: whoever waits for this may use all of it.
+    tell(gateway.addresses());
     if let Some(own) = &own {
         own.invite(gateway.addresses())?;
     }
@@ -75,6 +76,8 @@ pub(crate) async fn run(
     }
     let manager = Manager::find();
     manager.ready();
+    // Not anew with each turn, or whoever reloads once an hour would put it off for ever.
+    let mut renewing = std::pin::pin!(renew(own.as_ref()));
     loop {
         tokio::select! {
             wish = signals.next() => match wish {
@@ -89,7 +92,7 @@ pub(crate) async fn run(
             () = reloader.certificates_changed() => reloader.certificates(&gateway).await,
             never = feed.follow(&gateway) => match never {},
             never = roll.follow(&gateway) => match never {},
-            never = renew(own.as_ref()) => match never {},
+            never = &mut renewing => match never {},
         }
     }
     end(gateway, drain, &manager, &mut signals).await;
@@ -219,3 +222,6 @@ fn credential(kept: groups::Credential) -> Credential {
         groups::Credential::Password(hash) => Credential::Argon2id(hash.as_str().to_owned()),
     }
 }
+
+#[cfg(test)]
+mod renewal_tests;

@@ -147,11 +147,11 @@ fn not_dialled(error: &DialError) -> Failed {
 fn not_enrolled(error: LoginError) -> Failed {
     match error {
         LoginError::Refused(refuse) if is_final(refuse.code) => {
-            Failed::ForGood(JoinError::Refused(refuse.reason))
+            Failed::ForGood(refused(refuse.code, refuse.reason))
         }
         // The Refuse may be overtaken by the close that follows it.
         LoginError::Tunnel(TunnelError::Closed { code, reason, .. }) if is_final(code) => {
-            Failed::ForGood(JoinError::Refused(reason))
+            Failed::ForGood(refused(code, reason))
         }
         LoginError::WrongGateway => Failed::Astray("it does not know the token's secret".into()),
         LoginError::Refused(_)
@@ -159,6 +159,14 @@ fn not_enrolled(error: LoginError) -> Failed {
         | LoginError::TimedOut
         | LoginError::Random(_)
         | LoginError::Key => Failed::ForNow(error.to_string()),
+    }
+}
+
+fn refused(code: CloseCode, reason: String) -> JoinError {
+    if code == CloseCode::NoCommonVersion {
+        JoinError::Versions(reason)
+    } else {
+        JoinError::Refused(reason)
     }
 }
 

@@ -72,6 +72,9 @@ pub enum JoinError {
     /// The gateway said no.
     #[error("the gateway did not let this client join: {0}")]
     Refused(String),
+    /// Gateway and client do not understand each other.
+    #[error("the gateway and this client have no version of the protocol in common: {0}")]
+    Versions(String),
     /// Whoever answers is another gateway.
     #[error("what answers at {gateway} is not the gateway that made the token: {what}")]
     WrongGateway {
@@ -121,6 +124,11 @@ impl JoinError {
                 Some("leave --client-id out, or join again with a new token".into())
             }
             Self::Refused(_) => Some(ANOTHER.into()),
+            Self::Versions(_) => Some(
+                "`anyproxy --version` on both machines says which side is older: upgrade that one; the token \
+                 stays good"
+                    .into(),
+            ),
             Self::WrongGateway { .. } => Some(format!(
                 "check that the address leads to the gateway; if its CA was made anew, {ANOTHER}"
             )),

@@ -81,18 +81,23 @@ pub(crate) fn joined(args: &ClientArgs) -> Result<ClientArgs, JoinError> {
 
 /// The token, from the flag, the file or the environment.
 fn given(args: &ClientArgs, outside: &mut dyn Outside) -> Result<Option<JoinToken>, JoinError> {
-    let text = match (&args.join.join, &args.join.join_file) {
+    let (text, origin) = match (&args.join.join, &args.join.join_file) {
         (Some(text), _) if *text.0 == "-" => {
             let bytes = Zeroizing::new(outside.standard_input().map_err(JoinError::Stdin)?);
-            Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
+            (Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()), "standard input".into())
         }
-        (Some(text), _) => text.0.clone(),
-        (None, Some(path)) => Zeroizing::new(read_text(path, LARGEST)?),
+        (Some(text), _) => (text.0.clone(), "--join".into()),
+        (None, Some(path)) => {
+            (Zeroizing::new(read_text(path, LARGEST)?), path.display().to_string())
+        }
         (None, None) => match outside.join_variable() {
-            Some(text) => Zeroizing::new(text),
+            Some(text) => (Zeroizing::new(text), "ANYPROXY_JOIN".into()),
             None => return Ok(None),
         },
     };
+    if text.trim().is_empty() {
+        return Err(JoinError::Token(token::missing(&origin)));
+    }
     let token = token::from_text(&text).map_err(JoinError::Token)?;
     Ok(Some(token))
 }

@@ -17,6 +17,16 @@ pub(crate) fn to_text(token: &JoinToken) -> Zeroizing<String> {
     text
 }
 
+/// Where a token should be is nothing.
+pub(super) fn missing(origin: &str) -> Problem {
+    Problem::Refused {
+        what: format!("{origin} is empty; a join token was expected there"),
+        fix: "put a token there: on the gateway, `anyproxy token create --secret-out -` prints one, which \
+              starts with apj1_"
+            .into(),
+    }
+}
+
 /// Reads what a person typed. The error says what is wrong and does not repeat it.
 pub(crate) fn from_text(text: &str) -> Result<JoinToken, Problem> {
     let wrong = |what: String| {

@@ -34,6 +34,9 @@ pub enum OwnError {
         #[source]
         cause: io::Error,
     },
+    /// Another process does not let go of the directory.
+    #[error("another gateway is making its files in {}", .0.display())]
+    Busy(PathBuf),
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     Random(#[from] getrandom::Error),
@@ -58,6 +61,11 @@ impl OwnError {
             Self::Certs(error) => error.fix(),
             Self::Store(error) => error.fix(),
             Self::Value(problem) => problem.fix(),
+            Self::Busy(_) => Some(
+                "start it again; if that does not help, end the other one, or name another directory \
+                 with --data-dir"
+                    .into(),
+            ),
             Self::NoDirectory => Some("name a directory with --data-dir".into()),
             Self::Random(_) => None,
         }

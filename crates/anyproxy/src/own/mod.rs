@@ -7,7 +7,7 @@
 //!                                                  └─ default.password        of its proxy user
 //! ```
 //!
-//! What is there is kept. Everything goes into the arguments of an ordinary start, so that nothing else
+//! What is there is kept. One start at a time makes what is missing, so of several at once all have the same. Everything goes into the arguments of an ordinary start, so that nothing else
 //! knows of this.
 //!
 //! Without an address for clients it listens on loopback only: nobody reaches what nobody meant to open.
@@ -18,6 +18,7 @@ mod certificates;
 mod error;
 mod group;
 mod invite;
+mod lock;
 pub(crate) mod places;
 
 use std::{
@@ -28,6 +29,7 @@ use std::{
 };
 
 pub use error::OwnError;
+use lock::Lock;
 
 use crate::{
     cli::GatewayArgs,
@@ -57,15 +59,25 @@ pub(crate) struct Own {
 ///
 /// When something cannot be made, or it is not known at which address clients reach the gateway.
 pub(crate) fn prepare(args: &GatewayArgs) -> Result<Option<(GatewayArgs, Own)>, OwnError> {
+    prepare_at(args, SystemTime::now())
+}
+
+/// The same, at another time.
+pub(crate) fn prepare_at(
+    args: &GatewayArgs,
+    now: SystemTime,
+) -> Result<Option<(GatewayArgs, Own)>, OwnError> {
     if args.config.is_some() || args.certificate.is_some() || args.key.is_some() {
         return Ok(None);
     }
     let listen = listen(args)?;
     let directory = args.data_dir.clone().or_else(places::gateway).ok_or(OwnError::NoDirectory)?;
     create_directory(&directory)?;
+    let lock = Lock::take(&directory)?;
     let names = certificates::names(args.advertise.as_ref());
-    certificates::make(&directory, &names, SystemTime::now())?;
+    certificates::make(&directory, &names, now)?;
     group::make(&directory)?;
+    drop(lock);
     let own = Own { directory: directory.clone(), names, advertise: args.advertise.clone() };
     let args = GatewayArgs {
         listen: Some(listen),
@@ -111,14 +123,21 @@ impl Own {
     /// Renews the certificate in time, for ever; the gateway takes changed files over by itself. Cancel
     /// safe.
     pub(crate) async fn keep_renewed(&self) -> Infallible {
+        self.keep_renewed_by(SystemTime::now).await
+    }
+
+    /// The same, by another clock.
+    pub(crate) async fn keep_renewed_by(&self, clock: impl Fn() -> SystemTime) -> Infallible {
         loop {
             tokio::time::sleep(RENEWAL_PERIOD).await;
+            let now = clock();
             let (directory, names) = (self.directory.clone(), self.names.clone());
             let renewing = tokio::task::spawn_blocking(move || {
-                certificates::make(&directory, &names, SystemTime::now())
+                let _lock = Lock::take(&directory)?;
+                Ok(certificates::make(&directory, &names, now)?)
             });
             // A panic is logged; the next hour brings another try.
-            let Ok(Err(error)) = renewing.await else { continue };
+            let Ok(Err(error)): Result<Result<_, OwnError>, _> = renewing.await else { continue };
             let fix = error.fix().unwrap_or_default();
             tracing::error!(error = %chain(&error), %fix, "the certificate was not renewed");
         }
@@ -126,38 +145,4 @@ impl Own {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn listens(listen: Option<&str>, advertise: Option<&str>) -> Result<String, String> {
-        let args = GatewayArgs {
-            listen: listen.map(|text| text.parse().unwrap()),
-            advertise: advertise.map(|text| text.parse().unwrap()),
-            ..GatewayArgs::default()
-        };
-        super::listen(&args)
-            .map(|addr| addr.to_string())
-            .map_err(|error| format!("{error} {}", error.fix().unwrap_or_default()))
-    }
-
-    #[test]
-    fn nothing_is_open_to_others_unless_somebody_says_where_they_are() {
-        for (listen, advertise, expected) in [
-            (None, None, "127.0.0.1:8443"),
-            (None, Some("localhost:9000"), "127.0.0.1:9000"),
-            (None, Some("127.0.0.1:9000"), "127.0.0.1:9000"),
-            (None, Some("127.0.0.2:9000"), "127.0.0.2:9000"),
-            (None, Some("[::1]:9000"), "[::1]:9000"),
-            (None, Some("192.0.2.1:9000"), "[::]:9000"),
-            (None, Some("gw.example.com:9000"), "[::]:9000"),
-            (Some("[::1]:1"), None, "[::1]:1"),
-            (Some("0.0.0.0:1"), Some("gw.example.com:2"), "0.0.0.0:1"),
-        ] {
-            assert_eq!(listens(listen, advertise).unwrap(), expected);
-        }
-        for listen in ["0.0.0.0:8443", "[::]:8443", "192.0.2.1:8443"] {
-            let error = listens(Some(listen), None).unwrap_err();
-            assert!(error.starts_with("--listen: ") && error.contains("--advertise"), "{error}");
-        }
-    }
-}
+mod tests;

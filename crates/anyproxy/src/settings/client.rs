@@ -13,6 +13,7 @@ use super::{
     forwards::forwards,
     gateway::{WS_PATH, oldest_tls},
     input::{Given, Input, Origin, Strength},
+    joined,
     limits::{self, ClientLimits},
     route::route,
     trust::{expected_name, trust},
@@ -93,6 +94,7 @@ impl ClientSettings {
         log: &LogArgs,
         raw: &RawClient,
     ) -> Result<Self, ConfigError> {
+        joined::check(input, args)?;
         let gateway = gateway(input, args, raw)?;
         let method = match args.identity {
             Some(_) => Method::Key,

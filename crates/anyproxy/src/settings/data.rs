@@ -9,8 +9,9 @@ use super::{gateway::TUNNEL_PORT, input::Input};
 use crate::{
     cli::StoreArgs,
     config::{
-        ConfigError, Place, Problem, open_mode,
+        ConfigError, Place, Problem,
         raw::{RawGateway, Text},
+        writable_mode,
     },
     failure::chain,
     groups::{GroupOutline, GroupSettings},
@@ -74,11 +75,19 @@ pub(super) fn stored(
         let fix = error.fix().unwrap_or_default();
         ConfigError::new(Place::Start, Problem::Refused { what: chain(&error), fix })
     })?;
-    let path = dir.path().join(FILE);
-    if let Some(mode) = open_mode(&path) {
-        input.warnings.push(Warning::OpenFile { path, mode });
-    }
+    note_open(input, dir.path());
     Ok(groups)
+}
+
+/// Notes that others can read what is secret in the data directory, or write there.
+fn note_open(input: &mut Input<'_>, directory: &Path) {
+    if let Some(mode) = writable_mode(directory) {
+        input.warnings.push(Warning::OpenDirectory { path: directory.into(), mode });
+    }
+    // The key and the certificate of the gateway are noted where they are read.
+    for name in [FILE, "ca.key", "default.password"] {
+        input.note_open(&directory.join(name));
+    }
 }
 
 /// What a command that manages groups has to know of a gateway.

@@ -21,6 +21,7 @@ mod gateway;
 mod groups;
 mod identity;
 mod input;
+mod joined;
 mod limits;
 mod log;
 mod outside;

@@ -12,6 +12,15 @@ pub enum Warning {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others than the owner can write to the directory that holds a gateway's keys and groups.
+    OpenDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// `ANYPROXY_SECRET` is set, and the client has joined.
+    NeedlessSecret,
     /// `ANYPROXY_SECRET` is set, and it is not clear for which of several groups.
     UnusedSecret,
     /// A variable such as `HTTPS_PROXY` does not name a proxy that can be used.
@@ -36,6 +45,15 @@ impl fmt::Display for Warning {
                 write!(f, "{path} holds a secret and others can read it (mode {mode:04o}); ")?;
                 write!(f, "run: chmod 600 {path}")
             }
+            Self::OpenDirectory { path, mode } => {
+                let path = path.display();
+                write!(f, "{path} holds the gateway's keys and groups and others can write to it ")?;
+                write!(f, "(mode {mode:04o}), so they can replace them; run: chmod 700 {path}")
+            }
+            Self::NeedlessSecret => f.write_str(
+                "ANYPROXY_SECRET is ignored, because this client has joined and uses a key of its own; \
+                 unset it",
+            ),
             Self::UnusableProxy { variable } => write!(
                 f,
                 "{variable} is ignored: it names no HTTP proxy; use `proxy` for another, or \

@@ -21,7 +21,11 @@ use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::{admin::found, cli::StatusArgs};
+use crate::{
+    admin::{Found, found},
+    cli::StatusArgs,
+    values::StatusSocket,
+};
 
 /// How long a process may take to answer.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -36,6 +40,12 @@ pub enum StatusError {
     /// No process was found.
     #[error("no gateway or client of this user runs here")]
     Nobody,
+    /// A person said that there is none.
+    #[error("the status socket is switched off: `off` is no path")]
+    Off,
+    /// Only directories of other users have sockets.
+    #[error("{} is another user's, or others can write to it, so what answers there is not believed", .0.display())]
+    Foreign(PathBuf),
     /// One that was named does not answer.
     #[error("nobody answers at the status socket {}", path.display())]
     Silent {
@@ -75,6 +85,14 @@ impl StatusError {
                 "start one, run this as its user, or name its socket with --socket PATH: the log of a \
                  process has it as \"status socket open\""
             }
+            Self::Off => {
+                "unset ANYPROXY_STATUS_SOCKET to ask everybody who runs here, or name a socket with \
+                 --socket PATH; a process has none while its own `status_socket` is \"off\""
+            }
+            Self::Foreign(_) => {
+                "run this as that user, or set XDG_RUNTIME_DIR to your own; or name a socket that you trust \
+                 with --socket PATH"
+            }
             Self::Output(_) | Self::Json(_) => "use another output",
         }
         .into()
@@ -87,6 +105,7 @@ impl StatusError {
 ///
 /// See [`StatusError`]. Not with `--watch`, where processes may come and go.
 pub(crate) async fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), StatusError> {
+    note_foreign(args);
     let first = everybody(args).await?;
     let began = Instant::now();
     if !args.watch {
@@ -108,6 +127,18 @@ pub(crate) async fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), St
             other => other?,
         }
         before = now;
+    }
+}
+
+/// Says whom nobody asks, where others answer.
+fn note_foreign(args: &StatusArgs) {
+    if !args.socket.is_empty() {
+        return;
+    }
+    for directory in found().foreign {
+        let error = StatusError::Foreign(directory);
+        // Standard output is for the status; nobody has to see this.
+        let _unseen = writeln!(io::stderr(), "anyproxy: warning: {error}; {}", error.fix());
     }
 }
 
@@ -143,10 +174,17 @@ fn show(args: &StatusArgs, all: &[Status], out: &mut dyn Write) -> Result<(), St
 /// Asks everybody at once. Of sockets that nobody named, those that do not answer are left out.
 async fn everybody(args: &StatusArgs) -> Result<Vec<Status>, StatusError> {
     if args.socket.is_empty() {
-        let sockets = found();
+        let Found { sockets, foreign } = found();
         let answers = join_all(sockets.iter().map(|path| ask(path))).await;
         let all = answers.into_iter().filter_map(Result::ok).collect::<Vec<_>>();
-        return if all.is_empty() { Err(StatusError::Nobody) } else { Ok(all) };
+        return match foreign.into_iter().next() {
+            Some(directory) if all.is_empty() => Err(StatusError::Foreign(directory)),
+            None if all.is_empty() => Err(StatusError::Nobody),
+            Some(_) | None => Ok(all),
+        };
+    }
+    if args.socket.iter().any(|path| StatusSocket::of(path) == StatusSocket::Off) {
+        return Err(StatusError::Off);
     }
     let mut all = Vec::new();
     for path in &args.socket {
