@@ -10,6 +10,7 @@ use std::future::{Future, pending};
 use std::io;
 use std::time::Duration;
 
+use futures_util::{FutureExt as _, TryFutureExt as _, future::Either};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// A point in time by which work has to be done, or never.
@@ -92,10 +93,16 @@ impl Deadline {
     /// # Cancel safety
     ///
     /// As cancel safe as `work`, which is dropped with this future.
-    pub async fn bound<F: Future>(self, work: F) -> Result<F::Output, Elapsed> {
+    ///
+    /// # Panics
+    ///
+    /// If it is called outside of a runtime, and there is a deadline.
+    // No `async fn`: that keeps its argument beside the place where it is polled, so each level would double
+    // the size of what it bounds.
+    pub fn bound<F: Future>(self, work: F) -> impl Future<Output = Result<F::Output, Elapsed>> {
         match self.0 {
-            Some(at) => timeout_at(at, work).await.map_err(|_| Elapsed),
-            None => Ok(work.await),
+            Some(at) => Either::Left(timeout_at(at, work).map_err(|_| Elapsed)),
+            None => Either::Right(work.map(Ok)),
         }
     }
 }

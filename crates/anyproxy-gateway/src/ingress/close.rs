@@ -64,7 +64,7 @@ async fn discard(conn: &mut Conn) {
         return;
     }
     let mut left = MOST_DISCARDED;
-    let mut scratch = [0; 4096];
+    let mut scratch = vec![0; 4096];
     while left > 0 {
         match conn.read(&mut scratch).await {
             Ok(0) | Err(_) => return,

@@ -6,6 +6,7 @@
 )]
 
 mod incoming;
+mod urgency;
 
 use std::{
     pin::Pin,
@@ -22,15 +23,16 @@ use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 pub(crate) use self::incoming::QuicIncoming;
-use self::incoming::poll_head;
+use self::{
+    incoming::poll_head,
+    urgency::{Turn, Urgency},
+};
 use super::{
     shared::{SendLimit, Shared},
     stream_varint,
 };
 use crate::{error::StreamError, tunnel::STREAM_WINDOW};
 
-/// A stream's first bytes go before bulk: a small answer never waits behind a download.
-const URGENT_BYTES: u64 = 64 * 1024;
 const URGENT: i32 = 1;
 const BULK: i32 = 0;
 
@@ -47,6 +49,7 @@ pub(crate) struct QuicStream {
     ahead: BytesMut,
     limit: Arc<SendLimit>,
     sent: u64,
+    urgency: Urgency,
     credit: RecvCredit,
     stopped: Option<Stopped>,
 }
@@ -70,6 +73,7 @@ impl QuicStream {
             ahead: BytesMut::new(),
             limit: shared.register(id),
             sent: 0,
+            urgency: Urgency::new(now()),
             stopped: None,
             credit: RecvCredit::new(
                 shared.settings.recv_credit,
@@ -148,8 +152,7 @@ impl QuicStream {
             self.shared.close(&error.clone().into());
             return Err(error.into());
         }
-        let now = Instant::now().into_std();
-        if let Some(offset) = self.credit.consumed(bytes, now, self.shared.rtt()) {
+        if let Some(offset) = self.credit.consumed(bytes, now(), self.shared.rtt()) {
             self.shared.grant(self.id, offset);
         }
         Ok(())
@@ -168,10 +171,13 @@ impl QuicStream {
         let allowed = bytes.get(..available).unwrap_or(bytes);
         let written = ready!(Pin::new(&mut self.send).poll_write(cx, allowed))
             .map_err(|error| self.write_error(&error))?;
-        let before = self.sent;
-        self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
-        if before < URGENT_BYTES && self.sent >= URGENT_BYTES {
-            let _ = self.send.set_priority(BULK);
+        let written_bytes = u64::try_from(written).unwrap_or(u64::MAX);
+        self.sent = self.sent.saturating_add(written_bytes);
+        if let Some(turn) = self.urgency.sent(now(), written_bytes) {
+            let _ = self.send.set_priority(match turn {
+                Turn::Urgent => URGENT,
+                Turn::Bulk => BULK,
+            });
         }
         Poll::Ready(Ok(written))
     }
@@ -231,6 +237,10 @@ impl Drop for QuicStream {
     fn drop(&mut self) {
         self.shared.forget(self.id);
     }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 fn read_error(shared: &Shared, error: &ReadError) -> StreamError {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyproxy_runtime::Side;
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Stream;
@@ -24,6 +24,10 @@ impl AsyncBufRead for Stream {
         let stream = self.get_mut();
         let amount = amount.min(stream.chunk.len());
         stream.chunk.advance(amount);
+        if stream.chunk.is_empty() {
+            // An empty slice would keep the buffer alive that it was cut from.
+            stream.chunk = Bytes::new();
+        }
         stream.charge.progressed();
         if let Some(pace) = stream.pace() {
             pace.recv.used(amount);
