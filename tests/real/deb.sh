@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH=$PATH:/usr/sbin:/sbin
-needed=(systemd-analyze:systemd unshare:util-linux ip:iproute2 curl:curl busybox:busybox-static dpkg-deb:dpkg)
+needed=(systemd-analyze:systemd unshare:util-linux ip:iproute2 curl:curl pgrep:procps busybox:busybox-static hostname:hostname)
 missing=()
 for each in "${needed[@]}"; do command -v "${each%%:*}" >/dev/null || missing+=("${each##*:}"); done
 [ ${#missing[@]} -eq 0 ] ||

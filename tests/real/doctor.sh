@@ -13,8 +13,8 @@ cd "$(dirname "$0")/../.."
 export PATH=$PATH:/usr/sbin:/sbin
 
 # Command and the package that has it.
-needed=(ip:iproute2 nft:nftables ethtool:ethtool nsenter:util-linux openssl:openssl sysctl:procps tinyproxy:tinyproxy-bin
-    faketime:faketime)
+needed=(ip:iproute2 nft:nftables ethtool:ethtool nsenter:util-linux ss:iproute2 openssl:openssl sysctl:procps
+    tinyproxy:tinyproxy-bin busybox:busybox-static faketime:faketime)
 missing=()
 for each in "${needed[@]}"; do command -v "${each%%:*}" >/dev/null || missing+=("${each##*:}"); done
 if [ ${#missing[@]} -gt 0 ]; then
