@@ -1,14 +1,17 @@
 # shellcheck shell=bash
 # The first process of the container: makes its root, a layer above the machine's files, and becomes systemd there:
-# boot.sh DIRECTORY systemd|hand
-dir=$1 init=$2
+# boot.sh DIRECTORY systemd|hand. In namespaces of its own only: see container.sh.
+set -euo pipefail
+dir=${1:?} init=${2:?}
 root=$dir/root
 mount -t tmpfs none "$dir/layers"
 mkdir "$dir/layers/upper" "$dir/layers/work"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/layers/upper,workdir=$dir/layers/work" "$root"
 
+# What is removed below is removed from the layer.
+mountpoint -q "$root"
 # Of this machine's own services none runs there, and nothing of its users is seen.
-rm -rf "$root"/etc/systemd/system/* "$root"/etc/systemd/user/* "$root"/root/* "$root"/home/* "$root"/var/log/journal
+rm -rf "${root:?}"/etc/systemd/system/* "${root:?}"/etc/systemd/user/* "${root:?}"/root/* "${root:?}"/home/* "$root"/var/log/journal
 : >"$root/etc/fstab"
 : >"$root/etc/machine-id"
 echo anyproxy-test >"$root/etc/hostname"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # A container from this machine's files, with systemd as its first process where that can be. Sourced.
 
 # Leaves the container's first process in `box`, and in `manager` what starts services there.
@@ -25,7 +25,7 @@ boot() { # systemd, or hand
         # The namespace of control groups begins where its first process is.
         [ -z "$cgroup" ] || echo "$BASHPID" >"$cgroup/cgroup.procs"
         exec unshare --mount --net --uts --ipc --pid ${cgroup:+--cgroup} --fork --kill-child --propagation private \
-            bash -euo pipefail tests/real/deb/boot.sh "$dir" "$1"
+            bash tests/real/deb/boot.sh "$dir" "$1"
     ) >"$dir/console" 2>&1 </dev/null &
     unshare=$!
     for _ in $(seq 300); do
@@ -54,7 +54,8 @@ within() {
 end_container() {
     [ -z "$box" ] || kill -KILL "$box" 2>/dev/null || :
     [ -z "${unshare:-}" ] || wait "$unshare" 2>/dev/null || :
-    box= unshare=
+    box=''
+    unshare=''
     if [ -n "${cgroup:-}" ]; then
         for _ in $(seq 50); do
             # Those of its services are below it; the last process leaves a moment after the first.

@@ -14,6 +14,7 @@ start_by_hand() { # gateway, or client
     mkdir -p "/run/anyproxy-$1" /run/credentials /var/lib/anyproxy
     cp -r /etc/anyproxy-client/. /run/credentials/
     chown -R anyproxy "/run/anyproxy-$1" /run/credentials /var/lib/anyproxy
+    chmod -R u=rX,go= /run/credentials
     # shellcheck disable=SC2086 # words of a command line
     RUNTIME_DIRECTORY=/run/anyproxy-$1 ANYPROXY_DATA_DIR=/var/lib/anyproxy setsid setpriv --reuid anyproxy \
         --regid anyproxy --clear-groups ${command//%d//run/credentials} >"/run/by-hand-$1.log" 2>&1 </dev/null &

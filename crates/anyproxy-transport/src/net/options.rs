@@ -255,6 +255,13 @@ mod tests {
 
     use super::*;
 
+    /// What a link with a small MTU shows needs a link: `tests/real/doctor.sh`.
+    #[test]
+    fn the_way_to_this_machine_carries_what_quic_needs() {
+        let mtu = path_mtu("127.0.0.1:9".parse().unwrap()).unwrap();
+        assert!(mtu > 1_228, "{mtu}");
+    }
+
     #[test]
     fn the_kernel_may_fragment_proxied_datagrams() {
         for local in ["0.0.0.0:0", "127.0.0.1:0", "[::]:0"] {
