@@ -11,7 +11,7 @@ const ROOT: u32 = 0;
 /// So a service's user gets at its keys and cannot change them; `anyproxy service install` leaves them like this.
 /// `None` where the file system has no such bits.
 #[must_use]
-pub fn exposed_mode(path: &Path) -> Option<u32> {
+pub(crate) fn exposed_mode(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

@@ -10,14 +10,13 @@
 //! seems to hold a secret is never shown.
 
 mod error;
-mod exposure;
+pub(crate) mod exposure;
 mod files;
 mod problem;
 pub mod raw;
 mod source;
 
 pub use error::{ConfigError, Place};
-pub use exposure::exposed_mode;
 pub use files::{open_mode, read_bytes, read_text};
 pub use problem::Problem;
 pub use source::{Excerpt, Source};

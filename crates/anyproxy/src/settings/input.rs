@@ -12,7 +12,9 @@ use super::{
     Outside, Warning,
     outside::{LONGEST_SECRET, secret_from_bytes},
 };
-use crate::config::{ConfigError, Place, Problem, Source, exposed_mode, raw::Text, read_bytes};
+use crate::config::{
+    ConfigError, Place, Problem, Source, exposure::exposed_mode, raw::Text, read_bytes,
+};
 
 /// The largest certificate or key file, in bytes.
 const LARGEST_PEM: u64 = 1 << 20;
