@@ -1,7 +1,8 @@
 #!/bin/sh
 # Prepares cargo for compiling on one architecture for another: toolchain.sh BUILDARCH TARGETARCH, in
-# Docker's names. Leaves the variables for cargo in /toolchain.env.
+# Docker's names. Leaves the variables for cargo in /toolchain.env, or in TOOLCHAIN_ENV.
 set -eu
+env=${TOOLCHAIN_ENV:-/toolchain.env}
 
 case $2 in
 amd64) target=x86_64-unknown-linux-gnu compiler=x86_64-linux-gnu package=gcc-x86-64-linux-gnu ;;
@@ -12,7 +13,7 @@ arm64) target=aarch64-unknown-linux-gnu compiler=aarch64-linux-gnu package=gcc-a
     ;;
 esac
 
-echo "export CARGO_BUILD_TARGET=$target" >/toolchain.env
+echo "export CARGO_BUILD_TARGET=$target" >"$env"
 [ "$1" != "$2" ] || exit 0
 
 if ! command -v "$compiler-gcc" >/dev/null; then
@@ -22,7 +23,7 @@ if ! command -v "$compiler-gcc" >/dev/null; then
 fi
 rustup target add "$target"
 under=$(echo "$target" | tr - _)
-cat >>/toolchain.env <<END
+cat >>"$env" <<END
 export CC_$under=$compiler-gcc AR_$under=$compiler-ar
 export CARGO_TARGET_$(echo "$under" | tr a-z A-Z)_LINKER=$compiler-gcc
 END

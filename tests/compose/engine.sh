@@ -52,17 +52,12 @@ end_engine() {
 
 # Puts a `docker` with BuildKit first in the path, and chooses between Compose 2 and 1.
 use_client() {
-    local each
+    local clients
     export DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1
     mkdir "$dir/bin"
-    while read -r each; do
-        # A client of version 23 or later without the buildx plugin cannot.
-        if "$each" build --help >/dev/null 2>&1; then
-            ln -s "$each" "$dir/bin/docker"
-            break
-        fi
-    done < <(type -ap docker)
-    [ -e "$dir/bin/docker" ] || fail "no docker client with BuildKit: apt-get install docker.io, or docker-buildx"
+    mapfile -t clients < <(clients_with_buildkit)
+    [ ${#clients[@]} -gt 0 ] || fail "no docker client with BuildKit: apt-get install docker.io, or docker-buildx"
+    ln -s "${clients[0]}" "$dir/bin/docker"
     PATH=$dir/bin:$PATH
     compose=(docker compose)
     docker compose version >/dev/null 2>&1 || compose=(docker-compose)

@@ -35,6 +35,7 @@ run_minute() {
     docker exec --detach "$name-laptop" busybox httpd -f -p 127.0.0.1:3000 -h /www
 
     # The first line, at a terminal: only there a token is printed.
+    : >"$dir/minute-gateway"
     docker exec --tty "$name-gw" anyproxy gateway --advertise gw:8443 >"$dir/minute-gateway" 2>&1 </dev/null &
     line=$(printed_line "$dir/minute-gateway") || fail "the gateway prints no line"
     # The second line is what it printed.

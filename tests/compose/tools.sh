@@ -10,10 +10,23 @@ install_tools() {
         command -v "${each%%:*}" >/dev/null || missing+=("${each##*:}")
     done
     docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || missing+=(docker-compose)
-    [ ${#missing[@]} -gt 0 ] || return 0
+    [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+    # A client without BuildKit may be all that is there, and newer Debians pack both by themselves.
+    [ -n "$(clients_with_buildkit)" ] || install_packages docker-cli docker-buildx
+}
+
+install_packages() {
     apt-get update -qq
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        "${missing[@]}" >"$dir/apt.log" 2>&1 || { tail -20 "$dir/apt.log" >&2; fail "apt-get install ${missing[*]}"; }
+        "$@" >"$dir/apt.log" 2>&1 || { tail -20 "$dir/apt.log" >&2; fail "apt-get install $*"; }
+}
+
+# Each `docker` in the path that can build. One of version 23 or later without the buildx plugin cannot.
+clients_with_buildkit() {
+    local each
+    for each in $(type -ap docker); do
+        ! DOCKER_BUILDKIT=1 "$each" build --help >/dev/null 2>&1 || echo "$each"
+    done
 }
 
 find_program() {

@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # What Prometheus' own tool says of the metrics of a gateway and a client that have moved something, of the
-# scrape example, and of every expression of the dashboard. BIN is the program to take.
+# scrape example, and of every expression of the dashboard. ANYPROXY names the program (default:
+# target/release/anyproxy). Installs promtool from Debian where it is absent.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-command -v promtool >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
-bin=${BIN:-$PWD/target/release/anyproxy}
+missing=()
+for each in promtool:prometheus curl:curl; do command -v "${each%%:*}" >/dev/null || missing+=("${each##*:}"); done
+# Prometheus itself is started by nobody: in runlevel 1 Debian's packages start none.
+[ ${#missing[@]} -eq 0 ] ||
+    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
+bin=${ANYPROXY:-$PWD/target/release/anyproxy}
 dir=$(mktemp -d)
 pids=()
 finish() {

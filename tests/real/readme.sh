@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every command of README.md as it stands there.
 #
-#   tests/real/readme.sh            needs root, curl and nc
+#   tests/real/readme.sh            needs root; installs what else it uses from Debian
 #   tests/real/readme.sh --check    only whether each command has a test; runs nothing
 #
 # With ANYPROXY=PROGRAM, lines that compile take that program instead of compiling.
@@ -12,6 +12,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 if [ "${1:-}" = --check ]; then exec python3 tests/real/readme --check; fi
+
+missing=()
+for each in curl:curl nc:netcat-openbsd make:make ip:iproute2 unshare:util-linux; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "${each%%:*}" >/dev/null || missing+=("${each##*:}")
+done
+[ ${#missing[@]} -eq 0 ] ||
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

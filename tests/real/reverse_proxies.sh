@@ -3,7 +3,7 @@
 # and over a Unix socket. The log has to show the client's address and never a forged one.
 #
 # Loopback only, with ports that are free. Installs nginx, HAProxy and curl from Debian where they are absent. Needs
-# root (the example's nginx changes its user) and target/release/anyproxy, or ANYPROXY_BIN.
+# root (the example's nginx changes its user) and target/release/anyproxy, or ANYPROXY.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,7 +12,7 @@ need nginx
 need haproxy
 need curl
 
-bin=${ANYPROXY_BIN:-$PWD/target/release/anyproxy}
+bin=${ANYPROXY:-$PWD/target/release/anyproxy}
 dir=$(mktemp -d)
 pids=()
 finish() {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The shipped configurations with real clients: big files through every ingress, in both directions,
-# over both transports, and an idle connection that still works. SIZE_MIB sets the size of the file.
+# over both transports, and an idle connection that still works. SIZE_MIB sets the size of the file, ANYPROXY the
+# program (default: target/release/anyproxy).
 #
 # Uses the ports of configs/: 8443, 8088, 1080 and 8000 on the gateway's side, 9000 and 9001 for
 # the targets.
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/../.."
 
 size=${SIZE_MIB:-1024}
 idle=${IDLE_SECONDS:-35}
-bin=$PWD/target/release/anyproxy
+bin=${ANYPROXY:-$PWD/target/release/anyproxy}
 dir=$(mktemp -d)
 pids=()
 finish() {

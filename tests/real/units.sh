@@ -3,7 +3,7 @@
 # (`systemd-analyze security`) is not above the figures of docs/restart.md. Needs no running systemd, only systemd-analyze.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v systemd-analyze >/dev/null || { apt-get update -qq && apt-get install -y -qq systemd; }
+command -v systemd-analyze >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq systemd >/dev/null; }
 bin=${ANYPROXY:-target/release/anyproxy}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT

@@ -72,6 +72,26 @@ async fn a_path_that_carries_the_least_is_named() {
     assert_eq!(report.result(), Status::Warn, "{}", report.text());
 }
 
+/// With the heads of IP and UDP a packet of QUIC's least size has 1228 bytes, so nothing of it arrives.
+#[tokio::test(start_paused = true)]
+async fn a_path_too_narrow_for_quic_is_not_taken_for_blocked_udp() {
+    let clinic = Clinic::new();
+    clinic.link().black_hole_udp(Switch::On);
+    for (transport, expected) in [("auto", Status::Warn), ("quic", Status::Fail)] {
+        let here = Surroundings { path_mtu: |_| Some(1200), ..clinic.here() };
+        let report = clinic.examine_in(&format!("transport = \"{transport}\"\n"), &here).await;
+        let mtu = report.of("mtu").next().unwrap();
+        assert_eq!(mtu.status, expected, "{}", report.text());
+        assert!(mtu.value.contains("1200") && mtu.value.contains("needs 1228"), "{mtu:?}");
+        assert!(mtu.fix.contains("mtu 1500") && mtu.fix.contains("ws"), "{mtu:?}");
+        assert_eq!(report.of("udp").next().unwrap().status, Status::Skip, "{}", report.text());
+        assert_eq!(report.result(), expected, "{}", report.text());
+    }
+    let wide = Surroundings { path_mtu: |_| Some(1228), ..clinic.here() };
+    let report = clinic.examine_in("", &wide).await;
+    assert!(report.of("udp").next().unwrap().value.contains("blocked"), "{}", report.text());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wrong_pin_is_named_with_the_one_that_was_seen() {
     let clinic = Clinic::new();

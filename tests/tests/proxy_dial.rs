@@ -158,7 +158,7 @@ async fn a_407_says_whether_the_password_is_missing_or_wrong() {
     assert!(text.contains("407 Proxy Authentication Required"), "{text}");
     assert!(text.contains("`proxy_password_file`"), "{text}");
     let (text, error) = office.refusal(Some(("me", "another ssword of me"))).await;
-    assert!(matches!(error, ProxyError::LoginRefused(_)), "{text}");
+    assert!(matches!(error, ProxyError::LoginRefused { status: 407, .. }), "{text}");
     assert!(text.contains("407") && text.contains("check"), "{text}");
 }
 

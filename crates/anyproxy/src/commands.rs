@@ -27,9 +27,9 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     let out = &mut io::stdout();
     match &cli.command {
         Command::Gateway(args) => run_gateway(args, &cli.log),
-        Command::Client(args) => match &args.roll {
+        Command::Client(line) => match &line.roll {
             Some(command) => Ok(manage::run_clients(command, &mut Process, out)?),
-            None => run_client(args, &cli.log),
+            None => run_client(&line.client, &cli.log),
         },
         Command::Token(args) => Ok(manage::run_tokens(args, &mut Process, out)?),
         Command::Bench(args) => block_on(bench::run(args, out)),

@@ -82,6 +82,7 @@ ELSEWHERE = {
     "tests/compose/run": (".ci/full", "tests/compose/run"),
     "tests/real/matrix.sh": (".ci/full", "tests/real/matrix.sh"),
     "tests/real/faults.sh": (".ci/full", "tests/real/faults.sh"),
+    "tests/real/doctor.sh": (".ci/full", "tests/real/doctor.sh"),
     "tests/real/soak.sh --seconds 600": (".ci/full", 'tests/real/soak.sh --seconds "${SOAK_SECONDS:-600}"'),
     "tests/real/readme.sh": (".ci/full", "tests/real/readme.sh"),
 }

@@ -66,6 +66,7 @@ impl Clinic {
             net: Arc::clone(&self.site.client),
             now: SystemTime::now(),
             udp_buffers: None,
+            path_mtu: |_| None,
             files: None,
             proxy_variables: vec![],
         }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
@@ -230,11 +230,37 @@ fn open(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<(Socket,
     }
 }
 
+/// What the kernel knows of the way to an address, which it tells of a socket that has this peer.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn path_mtu(addr: SocketAddr) -> io::Result<u32> {
+    use rustix::net::sockopt::{ip_mtu, ipv6_mtu};
+    let any = if addr.is_ipv6() {
+        IpAddr::from(Ipv6Addr::UNSPECIFIED)
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    socket.connect(addr)?;
+    Ok(if addr.is_ipv6() { ipv6_mtu(&socket) } else { ip_mtu(&socket) }?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn path_mtu(_: SocketAddr) -> io::Result<u32> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use rustix::net::sockopt::{Ipv4PathMtuDiscovery, ip_mtu_discover};
 
     use super::*;
+
+    /// What a link with a small MTU shows needs a link: `tests/real/doctor.sh`.
+    #[test]
+    fn the_way_to_this_machine_carries_what_quic_needs() {
+        let mtu = path_mtu("127.0.0.1:9".parse().unwrap()).unwrap();
+        assert!(mtu > 1_228, "{mtu}");
+    }
 
     #[test]
     fn the_kernel_may_fragment_proxied_datagrams() {

@@ -64,6 +64,15 @@ impl System {
         options::udp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))).map(|(_, buffers)| buffers)
     }
 
+    /// The largest packet that the kernel sends to `addr` in one piece, by its own link and by what the way has told
+    /// it (ICMP), in bytes with the IP header. Sends nothing.
+    ///
+    /// # Errors
+    /// When there is no way to `addr`, and where the system does not tell.
+    pub fn path_mtu(addr: SocketAddr) -> io::Result<u32> {
+        options::path_mtu(addr)
+    }
+
     /// Inherited sockets that were not asked for so far, as `address/protocol`.
     #[must_use]
     pub fn unused_sockets(&self) -> Vec<String> {

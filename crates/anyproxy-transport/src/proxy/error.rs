@@ -24,10 +24,15 @@ pub enum ProxyError {
     LoginWanted(String),
     /// It does not take the name and password.
     #[error(
-        "it does not accept the user and the password (407{0}): check the user in `proxy` and the \
-         password"
+        "it does not accept the user and the password ({status}{reason}): check the user in `proxy` \
+         and the password"
     )]
-    LoginRefused(String),
+    LoginRefused {
+        /// 407, or 401, as tinyproxy has it.
+        status: u16,
+        /// Its words, after a space.
+        reason: String,
+    },
     /// It does not offer Basic authentication.
     #[error(
         "it wants an authentication other than Basic (407, {0}): run a relay that speaks it, such \
@@ -85,7 +90,7 @@ impl ProxyError {
             407 if !reply.schemes.is_empty() && !reply.offers("basic") => {
                 Self::OtherScheme(reply.schemes.join(", "))
             }
-            407 if logged_in == LoggedIn::Yes => Self::LoginRefused(reason),
+            401 | 407 if logged_in == LoggedIn::Yes => Self::LoginRefused { status, reason },
             407 => Self::LoginWanted(reason),
             403 => Self::Forbidden(reason),
             502..=504 => Self::BadGateway { status, reason },
@@ -96,4 +101,20 @@ impl ProxyError {
 
 fn spaced(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" {reason}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// tinyproxy answers a wrong password with 401, and none with 407.
+    #[test]
+    fn a_401_is_about_the_password_that_was_sent() {
+        let reply = Reply { status: 401, reason: "Unauthorized".into(), schemes: vec![] };
+        let error = ProxyError::of(&reply, LoggedIn::Yes);
+        assert!(matches!(error, ProxyError::LoginRefused { status: 401, .. }), "{error}");
+        assert!(error.to_string().contains("(401 Unauthorized)"), "{error}");
+        let error = ProxyError::of(&reply, LoggedIn::No);
+        assert!(matches!(error, ProxyError::Refused { status: 401, .. }), "{error}");
+    }
 }

@@ -9,6 +9,7 @@
 //! (RFC 9000, 10.3), and the fixed bit (17.2) is not set.
 
 use std::{
+    io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
@@ -40,15 +41,20 @@ pub(crate) async fn closed(net: &dyn Net, gateway: SocketAddr) -> TunnelError {
     for _ in 0..KNOCKS {
         let sent = socket.try_send(&KNOCK, gateway, None);
         if let Some(error) = sent.err().filter(is_icmp) {
-            return TunnelError::Transport(error.to_string());
+            return rejected(&error);
         }
         match Deadline::after(PAUSE).bound(socket.recv(&mut buf)).await {
-            Ok(Err(error)) if is_icmp(&error) => return TunnelError::Transport(error.to_string()),
+            Ok(Err(error)) if is_icmp(&error) => return rejected(&error),
             Ok(_) => break,
             Err(_) => {}
         }
     }
     std::future::pending().await
+}
+
+/// By the port, or by a firewall that plays it or says so (ICMP "prohibited" is "no route to host").
+fn rejected(error: &io::Error) -> TunnelError {
+    TunnelError::Transport(format!("UDP is rejected: {error}"))
 }
 
 #[cfg(test)]

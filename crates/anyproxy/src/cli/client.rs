@@ -14,15 +14,23 @@ use crate::{
     },
 };
 
+/// `anyproxy client`: to run one, or to manage those of a gateway.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ClientCommand {
+    /// What to do at the gateway instead.
+    #[command(subcommand)]
+    pub roll: Option<RollCommand>,
+    /// How it runs.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
 /// Flags of `anyproxy client`; each wins over its key in the configuration file.
 ///
 /// They are enough to run a client without any file, with a token or with the secret in `ANYPROXY_SECRET`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct ClientArgs {
-    /// What to do at the gateway instead.
-    #[command(subcommand)]
-    pub roll: Option<RollCommand>,
     /// How it joins.
     #[command(flatten)]
     pub join: JoinArgs,

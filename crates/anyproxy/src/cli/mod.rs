@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use admin::{AdminArgs, StatusArgs};
 pub use bench::BenchArgs;
-pub use client::ClientArgs;
+pub use client::{ClientArgs, ClientCommand};
 pub use doctor::{DoctorArgs, DoctorClientArgs, DoctorGatewayArgs, DoctorRole};
 pub use gateway::GatewayArgs;
 pub use group::{
@@ -58,7 +58,7 @@ pub enum Command {
     /// Run a gateway: clients connect to it, users reach their services through it
     Gateway(GatewayArgs),
     /// Run a client: connect private services to a gateway
-    Client(Box<ClientArgs>),
+    Client(Box<ClientCommand>),
     /// Manage groups of a gateway, while it runs or not
     Group(GroupArgs),
     /// Let clients join a gateway with tokens

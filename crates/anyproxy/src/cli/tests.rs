@@ -47,7 +47,8 @@ fn every_client_flag() {
          --deny *.corp,192.0.2.1 --drain 250ms",
     ))
     .unwrap();
-    let Command::Client(args) = cli.command else { panic!("{cli:?}") };
+    let Command::Client(line) = cli.command else { panic!("{cli:?}") };
+    let args = line.client;
     assert_eq!(args.gateway.unwrap().to_string(), "[2001:db8::1]:8443");
     assert_eq!(args.transport, Some(ClientTransport::Ws));
     assert_eq!(args.pin.unwrap().to_string(), pin);
@@ -166,16 +167,17 @@ fn a_client_joins_and_is_managed_under_one_word() {
     let line = "anyproxy client --join apj1_secret --forward 8000:localhost:3000 \
                 --forward udp:5353:10.0.0.1:53";
     let cli = parse(line).unwrap();
-    let Command::Client(args) = &cli.command else { panic!("{cli:?}") };
-    assert_eq!(*args.join.join.as_ref().unwrap().0, "apj1_secret");
-    assert!(args.roll.is_none() && args.forward.len() == 2);
+    let Command::Client(line) = &cli.command else { panic!("{cli:?}") };
+    assert_eq!(*line.client.join.join.as_ref().unwrap().0, "apj1_secret");
+    assert!(line.roll.is_none() && line.client.forward.len() == 2);
     assert!(!format!("{cli:?}").contains("apj1_secret"), "{cli:?}");
     for line in ["anyproxy client list --json -c g", "anyproxy client revoke laptop --data-dir d"] {
         let cli = parse(line).unwrap();
-        let Command::Client(args) = &cli.command else { panic!("{cli:?}") };
-        assert!(args.roll.is_some(), "{cli:?}");
+        let Command::Client(line) = &cli.command else { panic!("{cli:?}") };
+        assert!(line.roll.is_some(), "{cli:?}");
     }
     for wrong in [
+        "anyproxy doctor client list",
         "anyproxy client --join a --join-file b",
         "anyproxy client --join a --pin sha256:0",
         "anyproxy client --join a --group b",

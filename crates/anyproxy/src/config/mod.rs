@@ -10,6 +10,7 @@
 //! seems to hold a secret is never shown.
 
 mod error;
+pub(crate) mod exposure;
 mod files;
 mod problem;
 pub mod raw;

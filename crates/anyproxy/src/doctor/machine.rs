@@ -83,6 +83,7 @@ pub(super) fn long(duration: Duration) -> String {
         0..120 => format!("{seconds} seconds"),
         120..7_200 => format!("{} minutes", seconds / 60),
         7_200..172_800 => format!("{} hours", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
+        // To the nearest: a year that is short of a second is a year.
+        _ => format!("{} days", (seconds + 43_200) / 86_400),
     }
 }

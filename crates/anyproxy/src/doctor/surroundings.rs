@@ -1,6 +1,6 @@
 //! The machine as doctor sees it. Tests have others.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use anyproxy_transport::net::{Net, System, UdpBuffers};
 
@@ -17,6 +17,8 @@ pub struct Surroundings {
     pub now: SystemTime,
     /// What the kernel grants for UDP, if it tells.
     pub udp_buffers: Option<UdpBuffers>,
+    /// The largest packet, in bytes with the IP header, that the kernel takes the way to an address to carry.
+    pub path_mtu: fn(SocketAddr) -> Option<u32>,
     /// How many file descriptors a process may have, if there is a bound.
     pub files: Option<u64>,
     /// Variables about proxies that are set, with their values.
@@ -35,6 +37,7 @@ impl Surroundings {
             net: Arc::new(System::default()),
             now: SystemTime::now(),
             udp_buffers: System::udp_buffers().ok(),
+            path_mtu: |addr| System::path_mtu(addr).ok(),
             files: files(),
             proxy_variables: variables.collect(),
         }

@@ -12,7 +12,9 @@ use super::{
     Outside, Warning,
     outside::{LONGEST_SECRET, secret_from_bytes},
 };
-use crate::config::{ConfigError, Place, Problem, Source, open_mode, raw::Text, read_bytes};
+use crate::config::{
+    ConfigError, Place, Problem, Source, exposure::exposed_mode, raw::Text, read_bytes,
+};
 
 /// The largest certificate or key file, in bytes.
 const LARGEST_PEM: u64 = 1 << 20;
@@ -165,7 +167,7 @@ impl<'a> Input<'a> {
 
     /// Notes that others can read a file that holds a secret.
     pub(super) fn note_open(&mut self, path: &Path) {
-        if let Some(mode) = open_mode(path) {
+        if let Some(mode) = exposed_mode(path) {
             self.warnings.push(Warning::OpenFile { path: path.into(), mode });
         }
     }

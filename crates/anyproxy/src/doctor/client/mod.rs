@@ -73,8 +73,9 @@ pub async fn examine(settings: ClientSettings, here: &Surroundings) -> Report {
     report.extend(websocket::proxy(&settings, &ws, through));
     report.extend(certificate::examine(&[&ws, &udp], here.now, &clock));
     report.add(websocket::upgrade(&settings, &ws, through));
-    report.extend(quic::handshake(&settings, &udp, through));
-    report.extend(connections(&settings, (ws, udp), here, deadline).await);
+    report.extend(quic::handshake(&settings, &udp, through, here));
+    let narrow = quic::too_narrow(&udp, through, here);
+    report.extend(connections(&settings, (ws, udp), narrow, here, deadline).await);
     report.add(clock.finding());
     report.extend(targets);
     report
@@ -84,17 +85,19 @@ pub async fn examine(settings: ClientSettings, here: &Surroundings) -> Report {
 async fn connections(
     settings: &ClientSettings,
     (ws, udp): (Tried, Tried),
+    narrow: Option<Finding>,
     here: &Surroundings,
     deadline: Deadline,
 ) -> Vec<Finding> {
     let (ws, udp) = (ws.connected(), udp.connected());
+    let host = &settings.gateway.host;
     let (mtu, login) = match (ws, udp) {
         (Some(ws), udp) => {
             let login = login::examine(settings, Some(ws), deadline).await;
-            (quic::mtu(udp.as_ref(), deadline).await, login)
+            (quic::mtu(host, udp.as_ref(), deadline).await, login)
         }
         (None, udp) => {
-            let mtu = quic::mtu(udp.as_ref(), deadline).await;
+            let mtu = quic::mtu(host, udp.as_ref(), deadline).await;
             (mtu, login::examine(settings, udp, deadline).await)
         }
     };
@@ -102,7 +105,7 @@ async fn connections(
         Need::None => Finding::skip("udp_buffers", "transport = \"ws\" does not use UDP"),
         Need::Only | Need::Either => machine::udp_buffers(here),
     };
-    vec![mtu, buffers, login]
+    vec![narrow.unwrap_or(mtu), buffers, login]
 }
 
 fn dial_config(settings: &ClientSettings) -> DialConfig {

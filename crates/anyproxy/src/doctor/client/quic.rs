@@ -1,12 +1,15 @@
 //! UDP, QUIC and the size of the path.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyproxy_runtime::Deadline;
 use anyproxy_transport::{Connected, DialError};
 
 use super::{Through, Tried};
-use crate::{doctor::Finding, settings::ClientSettings};
+use crate::{
+    doctor::{Finding, Surroundings},
+    settings::ClientSettings,
+};
 
 /// What QUIC may find a path to carry at most, and where it stops looking.
 const LARGEST: u16 = 1_452;
@@ -14,6 +17,7 @@ const LARGEST: u16 = 1_452;
 const LEAST: u16 = 1_200;
 /// How long it may take to find out. Each probe that is lost costs some round trips.
 const PROBING: Duration = Duration::from_secs(4);
+const MTU: &str = "mtu";
 const GLANCE: Duration = Duration::from_millis(50);
 
 /// Whether UDP passes, and QUIC with it.
@@ -21,6 +25,7 @@ pub(super) fn handshake(
     settings: &ClientSettings,
     tried: &Tried,
     through: Through,
+    here: &Surroundings,
 ) -> Vec<Finding> {
     let port = settings.gateway.port;
     let open = format!(
@@ -41,10 +46,14 @@ pub(super) fn handshake(
         Err(_) if tried.presented.is_some() => {
             vec![passes(), Finding::skip("quic", "the certificate is not accepted")]
         }
+        Err(DialError::TimedOut { addr, .. }) if narrow(here, *addr).is_some() => {
+            let why = "no packet that is large enough for QUIC passes";
+            vec![Finding::skip("udp", why), Finding::skip("quic", why)]
+        }
         Err(DialError::TimedOut { addr, .. }) => vec![
             tried
                 .failed("udp", format!("nothing comes back from {addr}: UDP is blocked"), through)
-                .fix(open),
+                .fix(format!("{open}; if it is open already, {}", widen(&addr.ip().to_string()))),
             Finding::skip("quic", "no UDP"),
         ],
         Err(DialError::Resolve { .. }) => {
@@ -64,10 +73,37 @@ pub(super) fn handshake(
     }
 }
 
+/// What makes a way wider.
+fn widen(host: &str) -> String {
+    format!(
+        "find the link with the small MTU: tracepath -n {host}; and set it: ip link set dev DEV mtu 1500"
+    )
+}
+
+/// What the kernel takes the way to `addr` to carry, if QUIC cannot go there; and what that would need, both with the
+/// heads of IP and UDP.
+fn narrow(here: &Surroundings, addr: SocketAddr) -> Option<(u32, u32)> {
+    let needed = u32::from(LEAST) + if addr.is_ipv6() { 48 } else { 28 };
+    (here.path_mtu)(addr).filter(|mtu| *mtu < needed).map(|mtu| (mtu, needed))
+}
+
+/// A way that is too narrow for QUIC; there nothing of it arrives, as if UDP were blocked.
+pub(super) fn too_narrow(tried: &Tried, through: Through, here: &Surroundings) -> Option<Finding> {
+    let Err(DialError::TimedOut { addr, .. }) = tried.outcome.as_ref()? else { return None };
+    let (mtu, needed) = narrow(here, *addr)?;
+    let value = format!(
+        "the way to {addr} carries packets of {mtu} bytes at most, and QUIC needs {needed}"
+    );
+    Some(
+        tried
+            .failed(MTU, value, through)
+            .fix(format!("{}; else transport = \"ws\"", widen(&addr.ip().to_string()))),
+    )
+}
+
 /// The largest packet that passes, as QUIC itself finds it (RFC 8899).
-pub(super) async fn mtu(connected: Option<&Connected>, deadline: Deadline) -> Finding {
-    const CHECK: &str = "mtu";
-    let Some(connected) = connected else { return Finding::skip(CHECK, "no QUIC") };
+pub(super) async fn mtu(host: &str, connected: Option<&Connected>, deadline: Deadline) -> Finding {
+    let Some(connected) = connected else { return Finding::skip(MTU, "no QUIC") };
     let until = deadline.within(PROBING);
     let mtu = loop {
         let mtu = connected.path().map_or(LEAST, |path| path.mtu);
@@ -78,10 +114,8 @@ pub(super) async fn mtu(connected: Option<&Connected>, deadline: Deadline) -> Fi
     };
     let value = format!("{mtu} bytes of QUIC in a packet");
     if mtu > LEAST {
-        return Finding::ok(CHECK, value);
+        return Finding::ok(MTU, value);
     }
-    Finding::warn(CHECK, format!("{value}: the path carries no larger one, which costs speed")).fix(
-        "find the link with the small MTU: tracepath -n GATEWAY; and set it: ip link set dev DEV \
-         mtu 1500",
-    )
+    Finding::warn(MTU, format!("{value}: the path carries no larger one, which costs speed"))
+        .fix(widen(host))
 }

@@ -73,7 +73,12 @@ async fn dial(
     };
     match reached {
         Ok(value) => Finding::ok(CHECK, value).took(began.elapsed()),
-        Err(error) => Finding::fail(CHECK, format!("{target}: {error}")).fix(fix(&error, &target)),
+        Err(error) => {
+            let text = error.to_string();
+            // An address is in the error already.
+            let value = if text.starts_with(&target) { text } else { format!("{target}: {text}") };
+            Finding::fail(CHECK, value).fix(fix(&error, &target))
+        }
     }
 }
 

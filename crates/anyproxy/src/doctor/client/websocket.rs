@@ -33,8 +33,8 @@ fn of_proxy(error: &ProxyError) -> (String, &'static str) {
             "set proxy = \"http://USER@HOST:PORT\" and proxy_password_file = \"FILE\" (or \
              ANYPROXY_PROXY_PASSWORD)"
         }
-        ProxyError::LoginRefused(_) => {
-            "correct the user in `proxy` and the password in `proxy_password_file`"
+        ProxyError::LoginRefused { .. } => {
+            "correct the user and the password, in `proxy` and `proxy_password_file` or in HTTPS_PROXY"
         }
         ProxyError::OtherScheme(_) => {
             "run a relay that speaks it, such as cntlm, and set proxy = \"http://127.0.0.1:3128\""
@@ -57,7 +57,7 @@ fn of_proxy(error: &ProxyError) -> (String, &'static str) {
     let advised = matches!(
         error,
         ProxyError::LoginWanted(_)
-            | ProxyError::LoginRefused(_)
+            | ProxyError::LoginRefused { .. }
             | ProxyError::OtherScheme(_)
             | ProxyError::Forbidden(_)
             | ProxyError::BadGateway { .. }
