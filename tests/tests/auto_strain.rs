@@ -175,3 +175,26 @@ async fn many_users_at_once_on_a_healthy_link_move_nothing() {
         users.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
+
+/// QUIC comes up under the throttle as well, and was never fast then: what the session got through before counts.
+#[tokio::test(start_paused = true)]
+async fn a_throttle_that_lasts_is_tried_ever_less_often() {
+    let pair = pair(Congestion::Bbr);
+    let (client, port) = start(&pair, target::endless(&pair.party.site)).await;
+    let mut user = pair.party.user(port).await;
+    take(&mut user, 50 << 20).await;
+    pair.link().throttle_udp(Some(FULL / 100));
+    let first = busy(user, Way::Down);
+    let mut pauses = vec![];
+    carried(&client, Transport::WebSocket).await;
+    for _ in 0..4 {
+        pauses.push(carried(&client, Transport::Quic).await);
+        let download = busy(pair.party.user(port).await, Way::Down);
+        let took = carried(&client, Transport::WebSocket).await;
+        assert!(took < 30 * SECOND, "{took:?}");
+        download.abort();
+    }
+    assert!(pauses.windows(2).all(|pair| pair[0] < pair[1]), "{pauses:?}");
+    assert!(pauses[3] > 25 * SECOND, "{pauses:?}");
+    first.abort();
+}

@@ -15,6 +15,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::rates::{Rates, rate};
+
 /// The least time over which a rate is measured.
 const WINDOW: Duration = Duration::from_secs(1);
 
@@ -29,12 +31,9 @@ const FRACTION: u64 = 16;
 /// A link that never had so many bytes in a second is not judged: a sixteenth of it is three packets.
 const LEAST_BEST: u64 = 64 * 1024;
 
-/// Round trips of a full queue, if they are also so much longer than the least.
+/// Round trips of a full queue, if they are also so much longer than the session's least.
 const SLOW: Duration = Duration::from_secs(1);
 const SLOWER_THAN_LEAST: u32 = 8;
-
-/// How long the best rate counts: that long to twice that long.
-const REMEMBERED: Duration = Duration::from_secs(5 * 60);
 
 /// What a sender's controller counts on the path that it has; both only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,32 +52,19 @@ pub(super) struct Meter {
     began: Instant,
     last: Reading,
     slow: bool,
-    least_rtt: Option<Duration>,
-    best: Best,
     /// Windows in a row in which little passed.
     poor: u32,
 }
 
-/// The best rate of the last while, in bytes in a second.
-#[derive(Debug)]
-struct Best {
-    since: Instant,
-    now: u64,
-    before: u64,
-}
-
 impl Meter {
     pub(super) fn new(now: Instant, reading: Reading) -> Self {
-        let best = Best { since: now, now: 0, before: 0 };
-        Self { began: now, last: reading, slow: true, least_rtt: None, best, poor: 0 }
+        Self { began: now, last: reading, slow: true, poor: 0 }
     }
 
-    /// Takes a reading. Says whether a window has ended and the tunnel is strained.
-    pub(super) fn look(&mut self, now: Instant, reading: Reading) -> bool {
-        if !reading.rtt.is_zero() {
-            self.least_rtt = Some(self.least_rtt.map_or(reading.rtt, |rtt| rtt.min(reading.rtt)));
-        }
-        let least = self.least_rtt.unwrap_or_default();
+    /// Takes a reading, and notes among the session's rates what it makes. Says whether a window has ended and
+    /// the tunnel is strained.
+    pub(super) fn look(&mut self, now: Instant, reading: Reading, rates: &Rates) -> bool {
+        let least = rates.least_rtt(now, reading.rtt);
         self.slow &= reading.rtt >= SLOW.max(least.saturating_mul(SLOWER_THAN_LEAST));
         let time = now.saturating_duration_since(self.began);
         let acked = reading.acked.saturating_sub(self.last.acked);
@@ -87,28 +73,12 @@ impl Meter {
         }
         let held_back = self.slow || reading.idle == self.last.idle;
         let rate = rate(acked, time);
-        let best = self.best.with(now, rate);
+        let best = rates.note(now, rate);
         let poor = held_back && best >= LEAST_BEST && rate <= best / FRACTION;
         self.poor = if poor { self.poor.saturating_add(1) } else { 0 };
         (self.began, self.last, self.slow) = (now, reading, true);
         self.poor >= WINDOWS
     }
-}
-
-impl Best {
-    fn with(&mut self, now: Instant, rate: u64) -> u64 {
-        if now.saturating_duration_since(self.since) >= REMEMBERED {
-            (self.since, self.before, self.now) = (now, self.now, 0);
-        }
-        self.now = self.now.max(rate);
-        self.now.max(self.before)
-    }
-}
-
-/// Bytes in a second.
-fn rate(bytes: u64, time: Duration) -> u64 {
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
-    bytes.saturating_mul(1000).checked_div(millis).unwrap_or(bytes)
 }
 
 #[cfg(test)]

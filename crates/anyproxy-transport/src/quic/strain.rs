@@ -27,11 +27,15 @@ impl Strain {
     }
 
     pub(super) fn look(&mut self, now: Instant, shared: &Shared, rtt: Duration) {
-        // Another path has another controller, and may have another best.
-        if shared.conn.remote_address() != self.peer {
+        // Another path has another controller, and to another host another best.
+        let (peer, rates) = (shared.conn.remote_address(), shared.settings.budget.rates());
+        if peer != self.peer {
+            if peer.ip() != self.peer.ip() {
+                rates.forget();
+            }
             *self = Self::new(now, shared);
         }
-        if self.meter.look(now, read(&self.tally, rtt)) {
+        if self.meter.look(now, read(&self.tally, rtt), rates) {
             self.found = true;
             shared.strained();
         }

@@ -16,12 +16,13 @@ struct Stage {
     now: Instant,
     reading: Reading,
     meter: Meter,
+    rates: Rates,
 }
 
 impl Stage {
     fn new() -> Self {
         let (now, reading) = (Instant::now(), Reading { rtt: RTT, ..Reading::default() });
-        Self { now, reading, meter: Meter::new(now, reading) }
+        Self { now, reading, meter: Meter::new(now, reading), rates: Rates::default() }
     }
 
     /// One that sent 10 MiB a second.
@@ -37,7 +38,7 @@ impl Stage {
             self.now += SECOND / 2;
             self.reading.acked += rate / 2;
             self.reading.idle += u64::from(supply == Short);
-            self.meter.look(self.now, self.reading)
+            self.meter.look(self.now, self.reading, &self.rates)
         });
         looks.filter(|strained| *strained).count()
     }
@@ -77,7 +78,6 @@ fn who_is_held_by_credit_while_a_queue_is_full_is_strained() {
     assert!(stage.send(10, 100 * 1024, Short) > 3);
     let mut far = Stage::new();
     far.reading.rtt = SECOND / 2;
-    far.meter = Meter::new(far.now, far.reading);
     far.send(10, 10 * MIB, Ample);
     far.reading.rtt = 2 * SECOND;
     assert_eq!(far.send(60, 100 * 1024, Short), 0, "it was slow before");
@@ -108,4 +108,13 @@ fn the_best_is_forgotten_within_ten_minutes() {
     assert!(stage.send(300, 100 * 1024, Ample) > 290, "at least five minutes");
     stage.send(60, 100 * 1024, Ample);
     assert_eq!(stage.send(600, 100 * 1024, Ample), 0);
+}
+
+/// One that was dialled under the throttle.
+#[test]
+fn the_next_tunnel_is_measured_by_the_one_before() {
+    let mut stage = Stage::fast();
+    stage.reading = Reading { rtt: RTT, ..Reading::default() };
+    stage.meter = Meter::new(stage.now, stage.reading);
+    assert_eq!(stage.send(10, 100 * 1024, Ample), 6);
 }
