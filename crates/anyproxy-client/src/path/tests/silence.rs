@@ -106,7 +106,7 @@ fn strain_is_a_collapse_however_well_quic_copes() {
     let mut stage = Stage::carried(Choice::Auto, Quic);
     stage.watch(60 * SECOND, GOOD);
     assert_eq!(stage.watch(9 * SECOND, Traffic::Strained), []);
-    assert_eq!(stage.watch(6 * SECOND, Traffic::Strained), [Command::Dial(WebSocket)]);
+    assert_eq!(stage.watch(2 * SECOND, Traffic::Strained), [Command::Dial(WebSocket)]);
     assert_eq!(stage.dialled(WebSocket), [Command::LogIn(WebSocket)]);
 }
 
