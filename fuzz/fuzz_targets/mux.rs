@@ -32,6 +32,7 @@ enum Step {
     Ping,
     Pong,
     Goaway,
+    Strain,
 }
 
 fuzz_target!(|input: Input| {
@@ -85,6 +86,7 @@ impl Step {
             Self::Datagram(id, length) => Frame::Datagram { stream: id.0, bytes: bytes(*length) },
             Self::Ping => Frame::Ping([0; 8]),
             Self::Pong => Frame::Pong([0; 8]),
+            Self::Strain => Frame::Strain,
             Self::Goaway | Self::Call(_) | Self::Transmit(_) => goaway(),
         }
     }

@@ -18,7 +18,7 @@ use anyproxy_gateway::{
     Credential, Gateway, GatewayConfig, GroupConfig, GroupLimits, Limits, PortRule, UserConfig,
 };
 use anyproxy_transport::{
-    DialConfig, Identity, ListenConfig, Method, Offer, OldestTls, Transport, Trust,
+    Congestion, DialConfig, Identity, ListenConfig, Method, Offer, OldestTls, Transport, Trust,
     net::{Net, System},
 };
 use anyproxy_wire::handshake::{Secret, Verifier};
@@ -94,6 +94,8 @@ pub struct Options {
     /// Ports that clients may ask for, from the first to the last; else only those that the system
     /// chooses.
     pub ports: Option<(u16, u16)>,
+    /// What controls the congestion of QUIC, at both ends.
+    pub congestion: Congestion,
 }
 
 impl Options {
@@ -107,6 +109,7 @@ impl Options {
             forwards: vec![],
             deny: vec![],
             ports: None,
+            congestion: Congestion::default(),
         }
     }
 
@@ -218,7 +221,7 @@ pub fn gateway_config(
             oldest_tls: OldestTls::Tls13,
             dead_after: options.limits.dead_after,
             behind: anyproxy_transport::Behind::default(),
-            congestion: anyproxy_transport::Congestion::default(),
+            congestion: options.congestion,
         },
         http: vec![any],
         https: None,
@@ -264,7 +267,7 @@ pub fn client_config(
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             route: anyproxy_transport::Route::default(),
-            congestion: anyproxy_transport::Congestion::default(),
+            congestion: options.congestion,
         },
         transport: options.transport.into(),
         group: GROUP.into(),

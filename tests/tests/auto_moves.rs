@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use anyproxy_client::Choice;
 use anyproxy_tests::{
-    lab,
+    lab::{self, Options},
     net::{Connects, LinkSettings, Switch},
     pair::{LONG, Pair, carried, tcp, transport},
     party::{ping, replicas_up},
     target,
     user::Way,
 };
-use anyproxy_transport::Transport;
+use anyproxy_transport::{Congestion, Transport};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::{Instant, sleep, timeout},
@@ -213,10 +213,10 @@ async fn a_port_is_asked_for_again_over_the_new_tunnel() {
 
 /// UDP is throttled to a hundredth of what it was while a download runs: the queue on the way is full, and
 /// round trips take seconds. TCP is not touched.
-#[tokio::test(start_paused = true)]
-async fn a_collapse_moves_the_session_to_the_websocket() {
+async fn a_collapse_is_left(congestion: Congestion) {
     const FULL: u64 = 10 << 20;
-    let pair = Pair::new(Choice::Auto);
+    let options = Options { congestion, ..Options::new(Transport::Quic) };
+    let pair = Pair::with(Choice::Auto, options);
     pair.link().set(LinkSettings { rate: Some(FULL), ..LinkSettings::with_delay(10 * MS) });
     let source = target::endless(&pair.party.site);
     let client = pair.client_to(1, source);
@@ -238,6 +238,16 @@ async fn a_collapse_moves_the_session_to_the_websocket() {
     assert!(!reading.is_finished(), "what began over QUIC goes on there");
     assert_eq!(pair.party.gateway.sessions(), 1);
     reading.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collapse_moves_the_session_to_the_websocket() {
+    a_collapse_is_left(Congestion::Bbr).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collapse_moves_the_session_with_cubic_too() {
+    a_collapse_is_left(Congestion::Cubic).await;
 }
 
 /// The same throttle, and nobody who sends: there is nothing to leave.

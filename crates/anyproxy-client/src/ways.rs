@@ -312,6 +312,7 @@ impl Ways {
             received: stats.received,
             sent: stats.sent_packets,
             lost: stats.lost_packets,
+            strains: stats.strains,
             rtt: stats.rtt,
             streams: stats.streams,
         };

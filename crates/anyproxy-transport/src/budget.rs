@@ -25,6 +25,8 @@ use anyproxy_runtime::LineWatch;
 use anyproxy_wire::credit::GrowthPool;
 use tokio::{sync::Notify, time::Instant};
 
+use crate::rates::Rates;
+
 /// A stream must have rested at least this long before it may be reset to free memory.
 pub const EVICT_AFTER: Duration = Duration::from_secs(30);
 
@@ -35,7 +37,8 @@ const GROWTH: u64 = 4;
 /// Charges are corrected when they are off by this many bytes, not at every read.
 const TOLERANCE: u64 = 64 * 1024;
 
-/// Bounds what stalled streams of one session may hold, in bytes.
+/// Bounds what stalled streams of one session may hold, in bytes. Its tunnels share it, and with it what they know
+/// of each other's rates.
 #[derive(Debug)]
 pub struct StallBudget {
     limit: u64,
@@ -44,6 +47,7 @@ pub struct StallBudget {
     epoch: Instant,
     pool: Arc<GrowthPool>,
     entries: Mutex<HashMap<u64, Arc<Entry>>>,
+    rates: Rates,
 }
 
 #[derive(Debug)]
@@ -86,6 +90,7 @@ impl StallBudget {
             epoch: Instant::now(),
             pool: GrowthPool::new(limit / GROWTH),
             entries: Mutex::default(),
+            rates: Rates::default(),
         })
     }
 
@@ -104,6 +109,10 @@ impl StallBudget {
         }
         self.evict(excess);
         Admission::Overloaded
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     pub(crate) fn pool(&self) -> &Arc<GrowthPool> {

@@ -22,6 +22,7 @@ mod listen;
 pub mod net;
 mod proxy;
 mod quic;
+mod rates;
 mod splice;
 mod stream;
 pub mod tls;

@@ -235,6 +235,25 @@ async fn a_golden_ping_is_answered_with_the_golden_pong() {
     .await;
 }
 
+/// TCP's own is the kernel's matter.
+#[tokio::test]
+async fn a_golden_strain_is_counted_over_quic() {
+    bounded(async {
+        for carrier in BOTH {
+            let mut session = session(carrier).await;
+            let told = [bytes("Strain"), bytes("Strain"), bytes("Ping")].concat();
+            session.peer.send(&told).await;
+            same(&session.peer.next().await, &bytes("Pong"));
+            let expected = match carrier {
+                Transport::Quic => 2,
+                Transport::WebSocket => 0,
+            };
+            assert_eq!(session.tunnel.stats().strains, expected, "{carrier:?}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_silent_peer_is_sent_a_ping() {
     let Frame::Ping(token) = value("Ping") else { panic!() };

@@ -83,6 +83,7 @@ fn frame() -> impl Strategy<Value = Frame> {
         3 => prop::collection::vec((id(), offset), 0..5).prop_map(Frame::Credit),
         1 => any::<[u8; 8]>().prop_map(Frame::Ping),
         1 => any::<[u8; 8]>().prop_map(Frame::Pong),
+        1 => Just(Frame::Strain),
         1 => Just(goaway),
         1 => Just(forward),
         1 => Just(Frame::ForwardRelease(ForwardRelease { id: 3 })),

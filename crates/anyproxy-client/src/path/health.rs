@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! last byte ─ 1 s, or 10 s of rest ─▶ Ping ─ … ─▶ doubtful ─ 1 s ─▶ dark      a Ping unanswered for max(2 s, 4 × RTO)
-//! QUIC: 5 s with a quarter of the packets lost, or a round trip far over the best, three times: collapsed
+//! QUIC: 5 s with a quarter of the packets lost, a round trip far over the best, or strain, three times: collapsed
 //! ```
 //!
 //! Bytes that wait for an acknowledgement are no better sign than a Ping (over TCP nobody tells whether
 //! there are any), so in doubt the peer is asked. A tunnel that rests is asked less often: a person who
 //! comes back to it may have to wait, a battery need not.
+//!
+//! Strain is found by the side that sends, from the rate that gets through: a controller that fits itself to a throttle
+//! keeps losses and round trips low.
 
 use std::time::{Duration, Instant};
 
@@ -77,6 +80,8 @@ pub(crate) struct Sample {
     pub(crate) sent: u64,
     /// Packets of these that were found lost.
     pub(crate) lost: u64,
+    /// How often either end found that far less gets through than before.
+    pub(crate) strains: u64,
     /// The round-trip time.
     pub(crate) rtt: Duration,
     /// Streams that are live on it.
@@ -106,6 +111,13 @@ struct Window {
     began: Instant,
     sent: u64,
     lost: u64,
+    strains: u64,
+}
+
+impl Window {
+    fn new(began: Instant, sample: &Sample) -> Self {
+        Self { began, sent: sample.sent, lost: sample.lost, strains: sample.strains }
+    }
 }
 
 impl Health {
@@ -120,7 +132,7 @@ impl Health {
             busy_until: now + REST,
             unanswered: Duration::ZERO,
             patience: DARK_AFTER,
-            window: Window { began: now, sent: 0, lost: 0 },
+            window: Window::new(now, &Sample::default()),
             best_rtt: None,
             bad_windows: 0,
         }
@@ -135,7 +147,7 @@ impl Health {
             self.busy_until = now + REST;
         }
         if slept || self.last.is_none() {
-            self.window = Window { began: now, sent: sample.sent, lost: sample.lost };
+            self.window = Window::new(now, sample);
         }
         (self.sampled, self.last) = (now, Some(*sample));
         self.ask(now);
@@ -193,8 +205,10 @@ impl Health {
         let lossy = sent >= LEAST_PACKETS && lost.saturating_mul(LOST_OF) >= sent;
         let usual = self.best_rtt.unwrap_or_default().saturating_mul(SLOWER_THAN_BEST);
         let slow = sample.rtt > SLOW.max(usual);
-        self.bad_windows = if lossy || slow { self.bad_windows.saturating_add(1) } else { 0 };
-        self.window = Window { began: now, sent: sample.sent, lost: sample.lost };
+        let strained = sample.strains > self.window.strains;
+        self.bad_windows =
+            if lossy || slow || strained { self.bad_windows.saturating_add(1) } else { 0 };
+        self.window = Window::new(now, sample);
     }
 
     /// Nothing speaks against it.

@@ -101,6 +101,11 @@ impl Stage {
                     self.sample.sent += 100;
                     self.sample.lost += percent;
                 }
+                Traffic::Strained => {
+                    self.sample.received += 1000;
+                    self.sample.sent += 100;
+                    self.sample.strains += 1;
+                }
             }
             self.path.sample(self.now, &self.sample);
             commands.extend(self.commands());
@@ -113,6 +118,7 @@ impl Stage {
 enum Traffic {
     Silent,
     Losing(u64),
+    Strained,
 }
 
 const GOOD: Traffic = Traffic::Losing(1);

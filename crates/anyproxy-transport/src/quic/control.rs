@@ -52,6 +52,7 @@ async fn read_frames(
             match frame {
                 Frame::Ping(token) => shared.answer_ping(token),
                 Frame::Pong(_) => {}
+                Frame::Strain => shared.strained(),
                 Frame::Credit(pairs) => {
                     pairs.into_iter().for_each(|(stream, offset)| shared.raise(stream, offset));
                 }
@@ -104,6 +105,9 @@ pub(super) async fn write(
                     Beat::Ping if buffer.is_empty() => Frame::Ping([0; 8]).encode(&mut buffer),
                     Beat::Ping | Beat::Idle => {}
                     Beat::Dead => return shared.close(&TunnelError::PeerDead),
+                }
+                if pulse.take_strain() && buffer.is_empty() {
+                    Frame::Strain.encode(&mut buffer);
                 }
             }
             written = send.write(&buffer), if !buffer.is_empty() => match written {

@@ -4,13 +4,15 @@
 //! quinn does not tell when a packet comes or goes, so it is asked: several times in each ping interval, and
 //! twice a second while there are streams. That much earlier a silent peer counts as dead, so that it is never
 //! later than agreed; a suspicion may come that much later.
+//!
+//! At the same looks it is judged whether what is sent gets through as it did (`strain.rs`).
 
 use std::time::{Duration, Instant};
 
 use anyproxy_wire::heartbeat::{Beat, Heartbeat};
 use quinn::FrameStats;
 
-use super::shared::Shared;
+use super::{shared::Shared, strain::Strain};
 
 /// How often in a ping interval it is looked whether the peer has sent anything.
 const LOOKS: u32 = 5;
@@ -27,6 +29,7 @@ pub(super) struct Pulse {
     sent: u64,
     look_every: Duration,
     look_at: Instant,
+    strain: Strain,
 }
 
 impl Pulse {
@@ -37,7 +40,8 @@ impl Pulse {
         let heartbeat = Heartbeat::new(now, settings.ping_interval, dead_after);
         let stats = shared.conn.stats();
         let (received, sent) = (stats.udp_rx.bytes, eliciting(&stats.frame_tx));
-        Self { heartbeat, received, sent, look_every, look_at: later(now, look_every) }
+        let strain = Strain::new(now, shared);
+        Self { heartbeat, received, sent, look_every, look_at: later(now, look_every), strain }
     }
 
     /// When to call [`beat`](Self::beat).
@@ -69,6 +73,11 @@ impl Pulse {
         beat
     }
 
+    /// Whether the peer is to hear that the tunnel is strained: once for each time that it is found so.
+    pub(super) fn take_strain(&mut self) -> bool {
+        self.strain.take()
+    }
+
     fn look(&mut self, shared: &Shared) {
         let now = now();
         let stats = shared.conn.stats();
@@ -82,6 +91,7 @@ impl Pulse {
         }
         (self.received, self.sent) = (received, sent);
         self.heartbeat.set_rtt(stats.path.rtt);
+        self.strain.look(now, shared, stats.path.rtt);
     }
 }
 

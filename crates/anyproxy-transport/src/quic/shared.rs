@@ -63,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Inboxes,
     pub(super) outbox: Outbox,
     rtt_micros: AtomicU64,
+    strains: AtomicU64,
     pub(super) alarm: Alarm,
     closed_here: OnceLock<TunnelError>,
 }
@@ -88,6 +89,7 @@ impl Shared {
             inboxes: Inboxes::default(),
             outbox: Outbox::default(),
             rtt_micros: AtomicU64::new(0),
+            strains: AtomicU64::new(0),
             alarm: Alarm::default(),
             closed_here: OnceLock::new(),
         };
@@ -177,6 +179,16 @@ impl Shared {
     pub(super) fn refresh_rtt(&self) {
         let micros = u64::try_from(self.conn.rtt().as_micros()).unwrap_or(u64::MAX);
         self.rtt_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// This end found the tunnel strained, or the peer says so. Only a number grows, however often it does.
+    pub(super) fn strained(&self) {
+        self.strains.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was.
+    pub(super) fn strains(&self) -> u64 {
+        self.strains.load(Ordering::Relaxed)
     }
 
     /// Closes the connection; only the first reason counts.

@@ -143,6 +143,7 @@ impl QuicTunnel {
             received: stats.udp_rx.bytes,
             sent_packets: stats.path.sent_packets,
             lost_packets: stats.path.lost_packets,
+            strains: self.shared.strains(),
             streams: self.streams(),
             stalled: self.settings().budget.charged(),
             dropped_datagrams: self.shared.inboxes.dropped(),

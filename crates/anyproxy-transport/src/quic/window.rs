@@ -1,4 +1,4 @@
-//! A congestion window that lets the last word out.
+//! A congestion window that lets the last word out, and counts what comes back.
 //!
 //! quinn holds CONNECTION_CLOSE back while the congestion window is full and anything else waits to be sent, although
 //! it is not counted there (RFC 9002, 7: only ack-eliciting packets are). So a tunnel that is closed in
@@ -8,12 +8,15 @@
 //! Opening and closing are two calls. Between them the connection's driver, on another thread, may send what waits
 //! without congestion control: a burst of at most what is buffered and the peer's credit allows, once, by a
 //! connection that is over a moment later.
+//!
+//! The counts ([`Tally`]) are the same for any controller; `meter.rs` judges them. A path to another host has a controller and counts
+//! of its own, from zero.
 
 use std::{
     any::Any,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -36,6 +39,31 @@ pub(super) fn open(conn: &Connection) {
     }
 }
 
+/// What came back on the present path of `conn`. A copy of the controller is made for it, so it is not for each look.
+pub(super) fn tally(conn: &Connection) -> Arc<Tally> {
+    let window = conn.congestion_state().into_any().downcast::<Window>();
+    window.map(|window| window.tally).unwrap_or_default()
+}
+
+/// Counts of one path; they only grow.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    acked: AtomicU64,
+    idle: AtomicU64,
+}
+
+impl Tally {
+    /// Bytes of packets that were acknowledged.
+    pub(super) fn acked(&self) -> u64 {
+        self.acked.load(Ordering::Relaxed)
+    }
+
+    /// Acknowledgements that came while there was nothing more to send.
+    pub(super) fn idle(&self) -> u64 {
+        self.idle.load(Ordering::Relaxed)
+    }
+}
+
 /// Makes them, around the controller that was chosen.
 #[derive(Debug)]
 pub(super) struct Windows(pub(super) Congestion);
@@ -43,7 +71,7 @@ pub(super) struct Windows(pub(super) Congestion);
 impl ControllerFactory for Windows {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         let inner = self.0.factory().build(now, current_mtu);
-        Box::new(Window { inner, open: Arc::default() })
+        Box::new(Window { inner, open: Arc::default(), tally: Arc::default() })
     }
 }
 
@@ -51,6 +79,8 @@ struct Window {
     inner: Box<dyn Controller>,
     /// Shared with clones, which is how it is reached.
     open: Arc<AtomicBool>,
+    /// Likewise.
+    tally: Arc<Tally>,
 }
 
 impl Controller for Window {
@@ -66,6 +96,7 @@ impl Controller for Window {
         app_limited: bool,
         rtt: &RttEstimator,
     ) {
+        self.tally.acked.fetch_add(bytes, Ordering::Relaxed);
         self.inner.on_ack(now, sent, bytes, app_limited, rtt);
     }
 
@@ -76,6 +107,7 @@ impl Controller for Window {
         app_limited: bool,
         largest_packet_num_acked: Option<u64>,
     ) {
+        self.tally.idle.fetch_add(u64::from(app_limited), Ordering::Relaxed);
         self.inner.on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
     }
 
@@ -102,7 +134,8 @@ impl Controller for Window {
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(Self { inner: self.inner.clone_box(), open: Arc::clone(&self.open) })
+        let (open, tally) = (Arc::clone(&self.open), Arc::clone(&self.tally));
+        Box::new(Self { inner: self.inner.clone_box(), open, tally })
     }
 
     fn initial_window(&self) -> u64 {

@@ -16,6 +16,9 @@ pub struct Stats {
     pub sent_packets: u64,
     /// Packets found lost (QUIC only; TCP hides its own).
     pub lost_packets: u64,
+    /// How often this end found, or was told by the other, that far less gets through than before although there is
+    /// more to send (QUIC only).
+    pub strains: u64,
     /// Live data streams.
     pub streams: usize,
     /// Bytes that stalled streams of the session may hold, as an upper bound.

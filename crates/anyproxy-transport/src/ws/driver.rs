@@ -21,7 +21,10 @@ use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Socket, broken, close_frame, closed, pulse::Pulse, shared::Shared};
-use crate::error::{ClosedBy, TunnelError};
+use crate::{
+    error::{ClosedBy, TunnelError},
+    rates::Gauge,
+};
 
 /// Bytes of frames that go into one message: a few TLS records for one header and one mask.
 const MESSAGE: usize = 64 * 1024;
@@ -56,6 +59,7 @@ struct Driver {
     shared: Arc<Shared>,
     socket: Socket,
     pulse: Pulse,
+    gauge: Gauge,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -64,7 +68,7 @@ impl Driver {
         socket.get_ref().set_user_timeout(shared.settings.dead_after);
         let pulse = Pulse::new(now(), &shared.settings);
         let timer = Box::pin(tokio::time::sleep_until(pulse.next().into()));
-        Self { shared, socket, pulse, timer }
+        Self { shared, socket, pulse, gauge: Gauge::new(now()), timer }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TunnelError> {
@@ -137,6 +141,7 @@ impl Driver {
         if self.shared.state().mux.wants_more_than_liveness() {
             self.pulse.sent();
         }
+        self.gauge.look(now, self.socket.get_ref().sent(), self.shared.settings.budget.rates());
         let beat = self.pulse.beat(now, heard, self.shared.rtt());
         self.shared.alarm.follow(self.pulse.heartbeat());
         match beat {

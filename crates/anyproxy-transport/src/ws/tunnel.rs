@@ -187,6 +187,7 @@ impl WsTunnel {
             received: self.shared.received.load(Ordering::Relaxed),
             sent_packets: 0,
             lost_packets: 0,
+            strains: 0,
             streams: self.streams(),
             stalled: self.settings().budget.charged(),
             dropped_datagrams: self.dropped_datagrams(),

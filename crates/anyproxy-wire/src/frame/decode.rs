@@ -54,7 +54,7 @@ fn next(input: &mut impl Buf, stage: Stage) -> Result<Option<Frame>, WireError> 
 }
 
 struct Header {
-    /// `None`: unknown and optional.
+    /// `None`: optional, and unknown or too early.
     kind: Option<Kind>,
     /// Of type and length.
     size: usize,
@@ -66,7 +66,8 @@ impl Header {
     fn peek(input: &[u8], stage: Stage) -> Result<Option<Self>, WireError> {
         let mut rest = input;
         let Some(number) = varint::get(&mut rest) else { return Ok(None) };
-        let kind = Kind::from_u64(number);
+        // Nobody need know an optional one, so what is too early is skipped like what is unknown.
+        let kind = Kind::from_u64(number).filter(|kind| kind.allowed(stage) || !kind.is_optional());
         match kind {
             None if number < kind::FIRST_OPTIONAL => return Err(WireError::UnknownFrame(number)),
             Some(kind) if !kind.allowed(stage) => {
@@ -120,6 +121,8 @@ fn take(input: &mut impl Buf, kind: Kind, length: usize) -> Result<Frame, WireEr
             let [stream, code] = numbers(kind, payload)?;
             Frame::Stop { stream, code: StreamCode::from_u64(code) }
         }
+        // What a later version adds is skipped as well.
+        Kind::Strain => Frame::Strain,
         Kind::Data => {
             let (stream, bytes) = take_bulk(input, kind, length)?;
             return Ok(Frame::Data { stream, bytes });

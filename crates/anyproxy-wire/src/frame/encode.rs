@@ -29,6 +29,7 @@ impl Frame {
             Self::Ping(token) | Self::Pong(token) => {
                 put_framed(out, kind, |out| out.put_slice(token));
             }
+            Self::Strain => put_header(out, kind, 0),
             Self::Credit(pairs) => put_credit(out, pairs),
             Self::Fin { stream, offset } => put_numbers(out, kind, &[*stream, *offset]),
             Self::FinAck { stream } => put_numbers(out, kind, &[*stream]),

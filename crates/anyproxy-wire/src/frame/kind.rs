@@ -57,12 +57,18 @@ kinds! {
     Reset = 0x23,
     Stop = 0x24,
     Datagram = 0x25,
+    Strain = 0x41,
 }
 
 /// From here on, a receiver skips a type that it does not know.
 pub(super) const FIRST_OPTIONAL: u64 = 0x40;
 
 impl Kind {
+    /// Whether a peer that does not know the frame skips it.
+    pub(super) const fn is_optional(self) -> bool {
+        self as u64 >= FIRST_OPTIONAL
+    }
+
     /// Whether the frame may occur.
     pub(super) const fn allowed(self, stage: Stage) -> bool {
         match stage {

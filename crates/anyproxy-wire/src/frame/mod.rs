@@ -112,6 +112,8 @@ pub enum Frame {
         /// The whole datagram; may be empty.
         bytes: Bytes,
     },
+    /// The sender gets far less through this tunnel than it did. Optional: a peer may not know it.
+    Strain,
 }
 
 /// How far the tunnel is, which decides what a frame may be.

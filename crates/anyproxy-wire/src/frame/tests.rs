@@ -57,7 +57,7 @@ fn unknown_types_are_refused_below_0x40_and_skipped_from_there() {
         let error = decode(&mut header(kind, 0), Stage::Established).err();
         assert_eq!(error == Some(WireError::UnknownFrame(kind)), !known, "{kind:#x}");
     }
-    for kind in [0x40, 0x41, varint::MAX] {
+    for kind in [0x40, 0x42, varint::MAX] {
         for stage in [Stage::Handshake, Stage::Established] {
             let mut input = header(kind, 3);
             assert_eq!(decode(&mut input, stage), Ok(None));
@@ -94,6 +94,15 @@ fn before_welcome_only_the_handshake_may_be_said() {
     for kind in 1..=5 {
         assert_eq!(decode(&mut header(kind, 100), Stage::Handshake), Ok(None));
     }
+}
+
+/// A peer that does not know it skips it there too.
+#[test]
+fn an_optional_frame_that_is_known_is_skipped_before_welcome() {
+    let mut input = encoded(&Frame::Strain);
+    assert_eq!(decode(&mut input.clone(), Stage::Established), Ok(Some(Frame::Strain)));
+    assert_eq!(decode(&mut input, Stage::Handshake), Ok(None));
+    assert!(input.is_empty());
 }
 
 #[test]

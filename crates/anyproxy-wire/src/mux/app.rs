@@ -171,7 +171,8 @@ impl Mux {
             | Frame::FinAck { .. }
             | Frame::Reset { .. }
             | Frame::Stop { .. }
-            | Frame::Datagram { .. } => false,
+            | Frame::Datagram { .. }
+            | Frame::Strain => false,
         };
         if !allowed {
             return Queued::Dropped;

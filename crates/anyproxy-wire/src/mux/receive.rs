@@ -45,6 +45,8 @@ impl Mux {
                 self.queues.pong = Some(token);
                 Ok(())
             }
+            // What TCP gets through, the kernel knows: nobody asks.
+            Frame::Strain => Ok(()),
             Frame::Pong(_) => {
                 self.events.push_lossy(Event::Control(frame));
                 Ok(())

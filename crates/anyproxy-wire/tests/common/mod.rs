@@ -36,6 +36,7 @@ fn control_frame() -> BoxedStrategy<Frame> {
     prop_oneof![
         any::<[u8; 8]>().prop_map(Frame::Ping),
         any::<[u8; 8]>().prop_map(Frame::Pong),
+        Just(Frame::Strain),
         vec((number(), number()), 0..=256).prop_map(Frame::Credit),
         goaway().prop_map(Frame::Goaway),
         forward_request().prop_map(Frame::ForwardRequest),

@@ -180,6 +180,7 @@ fn control() -> Vec<(&'static str, Frame)> {
         ("Pong", Frame::Pong([1, 2, 3, 4, 5, 6, 7, 8])),
         ("Credit", Frame::Credit(vec![(1, 524_288), (3, 300_000)])),
         ("Goaway", Frame::Goaway(goaway)),
+        ("Strain", Frame::Strain),
     ]
 }
 

@@ -10,7 +10,7 @@ enum Step {
     Dialled(Transport),
     Failed(Transport, Obstacle),
     LoggedIn(Transport),
-    Look(bool, u64),
+    Look(bool, u64, u64),
     Over,
     FellBack(Transport),
     Cut(u32),
@@ -24,7 +24,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => transport().prop_map(Step::Dialled),
         2 => (transport(), obstacle).prop_map(|(transport, why)| Step::Failed(transport, why)),
         4 => transport().prop_map(Step::LoggedIn),
-        8 => (any::<bool>(), 0_u64..60).prop_map(|(heard, lost)| Step::Look(heard, lost)),
+        8 => (any::<bool>(), 0_u64..60, 0_u64..2).prop_map(|(heard, lost, strains)| {
+            Step::Look(heard, lost, strains)
+        }),
         1 => Just(Step::Over),
         1 => transport().prop_map(Step::FellBack),
         1 => (9_u32..12).prop_map(Step::Cut),
@@ -88,11 +90,12 @@ proptest! {
                     carrier = Some(it);
                     path.fell_back(now, it, now);
                 }
-                Step::Look(heard, lost) => {
+                Step::Look(heard, lost, strains) => {
                     now += LOOK;
                     sample.received += u64::from(heard);
                     sample.sent += 60;
                     sample.lost += lost;
+                    sample.strains += strains;
                     path.sample(now, &sample);
                 }
                 Step::Cut(age) => {

@@ -102,6 +102,25 @@ fn a_collapse_is_left_if_the_other_way_is_brisk() {
 }
 
 #[test]
+fn strain_is_a_collapse_however_well_quic_copes() {
+    let mut stage = Stage::carried(Choice::Auto, Quic);
+    stage.watch(60 * SECOND, GOOD);
+    assert_eq!(stage.watch(9 * SECOND, Traffic::Strained), []);
+    assert_eq!(stage.watch(2 * SECOND, Traffic::Strained), [Command::Dial(WebSocket)]);
+    assert_eq!(stage.dialled(WebSocket), [Command::LogIn(WebSocket)]);
+}
+
+/// Two windows at a time: a path that has a bad while now and then.
+#[test]
+fn strain_that_ends_moves_nothing() {
+    let mut stage = Stage::carried(Choice::Auto, Quic);
+    for _ in 0..100 {
+        assert_eq!(stage.watch(5 * SECOND, Traffic::Strained), []);
+        assert_eq!(stage.watch(10 * SECOND, GOOD), []);
+    }
+}
+
+#[test]
 fn silence_does_not_wait_for_what_a_collapse_waits_for() {
     let mut stage = Stage::carried(Choice::Auto, Quic);
     stage.watch(60 * SECOND, GOOD);
