@@ -67,6 +67,8 @@ impl Failure {
                         "; if it was revoked, join again with a new token: on the gateway, run \
                          `anyproxy token create`"
                     }
+                    // The gateway tells the fix.
+                    Method::Certificate => "",
                 }
             }
             _ if self.is_superseded() => {

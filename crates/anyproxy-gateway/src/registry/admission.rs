@@ -34,7 +34,8 @@ pub(crate) enum NotAdmitted {
     Superseded,
     /// A client that has proven something else has that name.
     #[error(
-        "this client id is in use by a client with another key, or with the group's secret instead of a key"
+        "this client id is in use by a client with another key or certificate, or with the group's secret \
+         instead"
     )]
     Anothers,
     /// It would have more sessions than a client may.
