@@ -117,6 +117,8 @@ fn told<T>(loaded: &Loaded<T>) -> Report {
             Warning::UnusableProxy { .. } => "environment",
             Warning::OpenAdmin { .. } => "listeners",
             Warning::UnusedSecret | Warning::ReadablePassword => "settings",
+            // It has a line of its own.
+            Warning::Expired { .. } => continue,
         };
         let text = warning.to_string();
         let (what, fix) = text.split_once("; ").unwrap_or((&text, ""));
