@@ -9,6 +9,7 @@
 )]
 
 mod front;
+mod hostile;
 mod papers;
 
 use std::time::Duration;
@@ -34,6 +35,7 @@ use anyproxy_wire::{
 };
 use papers::Authority;
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const BOTH: [Transport; 2] = [Transport::Quic, Transport::WebSocket];
 /// The group that has both a secret and a CA.
@@ -397,5 +399,51 @@ async fn a_renewed_certificate_is_shown_by_the_same_client() {
         unauthorised(expired, "has expired");
         over.set(&stage.office.identity("desk", |_| {})).unwrap();
         stage.log_in_by(&dialer, transport, &login(OFFICE, "desk")).await.unwrap();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Heard,
+    Cut,
+}
+
+/// Each but the first ends in TLS, before a word is said, and the gateway serves on.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_certificate_or_somebody_elses_ends_in_tls() {
+    let stage = Stage::new();
+    let at = stage.gateway.addresses().tunnels;
+    let ((pem, key), (_, other)) = (stage.office.pem("desk"), stage.office.pem("thief"));
+    let right = hostile::der(&pem);
+    for (chain, key, outcome) in [
+        (vec![right.clone()], &key, Outcome::Heard),
+        (vec![right.clone()], &other, Outcome::Cut),
+        (vec![b"no certificate".to_vec()], &key, Outcome::Cut),
+        (vec![vec![]], &key, Outcome::Cut),
+        (vec![right[..right.len() - 1].to_vec()], &key, Outcome::Cut),
+        (vec![right.clone(); 9], &key, Outcome::Cut),
+        (vec![right.clone(), vec![0x30; 17 << 10]], &key, Outcome::Cut),
+    ] {
+        let tls = hostile::tls(&stage.certificates.ca, b"http/1.1", (&chain, key));
+        let conn = stage.site.client.connect(at, Role::Proxied).await.unwrap();
+        let name = "gateway.test".try_into().unwrap();
+        let mut tls = tokio_rustls::TlsConnector::from(tls).connect(name, conn).await.unwrap();
+        // The client is through with TLS before the gateway looks at what it showed (RFC 8446, 4.4.4).
+        let sent = tls.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut answer = vec![];
+        let read = tls.read_to_end(&mut answer).await;
+        if outcome == Outcome::Heard {
+            assert!(
+                answer.starts_with(b"HTTP/1.1 404"),
+                "what is right gets as far as nothing does"
+            );
+            continue;
+        }
+        assert!(sent.is_err() || read.is_err(), "{:?}", String::from_utf8_lossy(&answer));
+        assert_eq!(answer, b"");
+    }
+    let desk = stage.office.client("desk");
+    for transport in BOTH {
+        stage.log_in(transport, &desk, &login(OFFICE, "desk")).await.unwrap();
     }
 }

@@ -93,7 +93,7 @@ impl Pipe {
         match self {
             Self::Quic(pipe) => {
                 let shown = pipe.conn.peer_identity()?;
-                OfferedCertificate::new(&*shown.downcast::<Vec<CertificateDer<'static>>>().ok()?)
+                OfferedCertificate::new(&shown.downcast::<Vec<CertificateDer<'static>>>().ok()?)
             }
             Self::WebSocket(pipe) => {
                 OfferedCertificate::new(pipe.socket.get_ref().peer_certificates()?)

@@ -44,6 +44,7 @@ pub use own::OwnCertificate;
 pub use pin::{Pin, PinError};
 pub(crate) use proxy::Prefixed;
 pub use proxy::{Alpn, ProxyTls};
+pub use subject::of_name as subject_of;
 pub use trust::{Trust, TrustError};
 pub use witness::Presented;
 pub(crate) use witness::{Moment, Seen};

@@ -122,8 +122,10 @@ pub struct OfferedCertificate {
 }
 
 impl OfferedCertificate {
-    /// Of a chain whose first key TLS has proven; `None` when that is no certificate.
-    pub(crate) fn new(chain: &[CertificateDer<'static>]) -> Option<Self> {
+    /// Of a chain, leaf first, whose first key TLS has proven; `None` when that is no certificate. Of what a client
+    /// has shown, [`Challenged`](crate::Challenged) has it.
+    #[must_use]
+    pub fn new(chain: &[CertificateDer<'static>]) -> Option<Self> {
         let leaf = EndEntityCert::try_from(chain.first()?).ok()?;
         let mut subject = subject::of_name(leaf.subject());
         let mut who = leaf.subject().to_vec();

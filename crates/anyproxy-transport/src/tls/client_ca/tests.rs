@@ -1,5 +1,6 @@
 //! Which certificates are accepted.
 
+use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
@@ -178,5 +179,25 @@ fn what_is_no_ca_file_is_refused() {
         assert!(matches!(ClientCa::from_pem(pem.as_bytes(), None), Err(ClientCaError::Ca(_))));
         let lists = ClientCa::from_pem(ours.pem().as_bytes(), Some(pem.as_bytes()));
         assert!(matches!(lists, Err(ClientCaError::List(_))));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_certificate_in_which_anything_was_changed_is_not_accepted(at: prop::sample::Index, bit in 0..8_u8) {
+        let ours = ca("ours");
+        let group = trusts(&[&ours]);
+        let mut der = leaf(&client(), &ours).as_ref().to_vec();
+        let at = at.index(der.len());
+        der[at] ^= 1 << bit;
+        if let Some(changed) = OfferedCertificate::new(&[der.into()]) {
+            prop_assert!(group.check(&changed).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_are_a_certificate_and_none_panic(chain: Vec<Vec<u8>>) {
+        let chain = chain.into_iter().map(CertificateDer::from).collect::<Vec<_>>();
+        prop_assert!(OfferedCertificate::new(&chain).is_none());
     }
 }
