@@ -270,6 +270,7 @@ async fn a_revoked_certificate_ends_its_session() {
         let mut groups = stage.groups();
         groups[1].client_ca = stage.office.revoking();
         stage.gateway.set_groups(&groups);
+        assert_eq!(stage.gateway.sessions(), 0);
         wait::until(&stage.site, || gone.is_closed()).await;
         let again = stage.log_in(transport, &desk, &login(OFFICE, "desk")).await;
         unauthorised(again, "was revoked by its CA");
