@@ -27,6 +27,7 @@ pub fn group(name: &str, secret: &str) -> GroupConfig {
     GroupConfig {
         name: name.into(),
         tunnel: kept(secret),
+        client_ca: None,
         users: vec![UserConfig { name: name.into(), password: kept(secret) }],
         ports: vec![PortRule { address: None, first: 0, last: u16::MAX }],
         limits: GroupLimits::default(),

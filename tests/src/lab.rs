@@ -204,6 +204,7 @@ pub fn gateway_config(
     let group = |name: &str| GroupConfig {
         name: name.into(),
         tunnel: credential.clone(),
+        client_ca: None,
         users: vec![UserConfig { name: name.into(), password: credential.clone() }],
         limits: GroupLimits::default(),
         ports: vec![PortRule { address: None, first, last }],
@@ -264,6 +265,7 @@ pub fn client_config(
             port: gateway.port(),
             server_name: Some("gateway.test".into()),
             trust: Trust::from_ca_pem(certificates.ca.as_bytes()).unwrap(),
+            certificate: None,
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             route: anyproxy_transport::Route::default(),

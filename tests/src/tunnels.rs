@@ -172,6 +172,7 @@ async fn dial(door: &Door, transport: Transport) -> Tunnel {
         port: door.addr().port(),
         server_name: Some("gateway.test".into()),
         trust: Trust::from_ca_pem(door.certificates.ca.as_bytes()).unwrap(),
+        certificate: None,
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         route: anyproxy_transport::Route::default(),

@@ -89,6 +89,7 @@ impl Place {
             port: addr.port(),
             server_name: Some("gateway.test".into()),
             trust: Trust::from_ca_pem(self.certificates.ca.as_bytes()).unwrap(),
+            certificate: None,
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             route: Route::default(),

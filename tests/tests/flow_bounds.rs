@@ -43,6 +43,7 @@ async fn log_in(party: &Party, transport: Transport, scope: &Scope) -> Tunnel {
         port: addr.port(),
         server_name: Some("gateway.test".into()),
         trust: Trust::from_ca_pem(party.certificates.ca.as_bytes()).unwrap(),
+        certificate: None,
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         route: anyproxy_transport::Route::default(),

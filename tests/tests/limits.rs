@@ -190,6 +190,7 @@ fn dial_config(addr: SocketAddr, trust: Trust) -> DialConfig {
         port: addr.port(),
         server_name: Some("gateway.test".into()),
         trust,
+        certificate: None,
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         route: anyproxy_transport::Route::default(),

@@ -84,6 +84,7 @@ impl Office {
             port: self.gateway.addresses().tunnels.port(),
             server_name: Some("gateway.test".into()),
             trust: Trust::from_ca_pem(self.certificates.ca.as_bytes()).unwrap(),
+            certificate: None,
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             route: Route { proxy: Some(HttpProxy { host, port: 3128, scheme, login }), host: None },

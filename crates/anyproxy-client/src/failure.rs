@@ -67,6 +67,8 @@ impl Failure {
                         "; if it was revoked, join again with a new token: on the gateway, run \
                          `anyproxy token create`"
                     }
+                    // The gateway tells the fix.
+                    Method::Certificate => "",
                 }
             }
             // An older gateway cannot say which side that is.

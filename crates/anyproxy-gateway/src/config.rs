@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_transport::{Identity, ListenConfig};
+use anyproxy_transport::{ClientCa, Identity, ListenConfig};
 use anyproxy_wire::{handshake::Verifier, message::DEFAULT_CREDIT};
 
 /// A gateway.
@@ -43,6 +43,8 @@ pub struct GroupConfig {
     pub name: String,
     /// What its clients prove.
     pub tunnel: Credential,
+    /// Whose certificates its clients may prove instead.
+    pub client_ca: Option<ClientCa>,
     /// Its proxy users. Their names are unique over all groups: a name tells the group.
     pub users: Vec<UserConfig>,
     /// Ports of the gateway that its clients may ask for.

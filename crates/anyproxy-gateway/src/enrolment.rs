@@ -20,7 +20,7 @@ use anyproxy_wire::{
 };
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 
-use crate::config::Credential;
+use crate::{certified::Certified, config::Credential};
 
 /// Who is enrolled, and who may be.
 pub trait Enrolments: fmt::Debug + Send + Sync {
@@ -126,6 +126,8 @@ pub(crate) enum Proven {
     Secret(Credential),
     /// A key of its own.
     Key(PublicKey),
+    /// A certificate that a CA of the group issued.
+    Certificate(Certified),
 }
 
 impl Proven {
@@ -135,7 +137,16 @@ impl Proven {
             (Self::Key(key), Self::Key(other)) => key == other,
             // What is not the group's secret any more lets nobody in.
             (Self::Secret(_), Self::Secret(_)) => true,
-            (Self::Key(_), Self::Secret(_)) | (Self::Secret(_), Self::Key(_)) => false,
+            (Self::Certificate(one), Self::Certificate(other)) => one == other,
+            (Self::Key(_) | Self::Secret(_) | Self::Certificate(_), _) => false,
+        }
+    }
+
+    /// The subject of its certificate, for people.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Certificate(certificate) => Some(certificate.subject()),
+            Self::Secret(_) | Self::Key(_) => None,
         }
     }
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use anyproxy_runtime::{Deadline, Scope, Trouble};
-use anyproxy_transport::{Identity, ProxyTls, TunnelListener, net::Net};
+use anyproxy_transport::{ClientCertificates, Identity, ProxyTls, TunnelListener, net::Net};
 use anyproxy_wire::{codes::CloseCode, message::Protocol};
 use tokio::sync::Semaphore;
 
@@ -120,6 +120,7 @@ impl Gateway {
         enrolments: Arc<dyn Enrolments>,
     ) -> Result<Self, StartError> {
         let tunnels = Arc::new(TunnelListener::bind(&*net, &config.tunnels)?);
+        tunnels.set_client_certificates(wanted(&config.groups));
         let doors = Doors::bind(&*net, config)?;
         let addresses = doors.addresses(tunnels.local_addr());
         let root = Scope::root("gateway");
@@ -225,9 +226,10 @@ impl Gateway {
     }
 
     /// Replaces all groups at once. Sessions of groups that are gone, or whose tunnel credential is
-    /// another now, are closed as unauthorised; other sessions, and connections of users that are
-    /// let in already, go on.
+    /// another now, are closed as unauthorised, and so are those whose certificate no CA of the group vouches
+    /// for; other sessions, and connections of users that are let in already, go on.
     pub fn set_groups(&self, groups: &[GroupConfig]) {
+        self.tunnels.set_client_certificates(wanted(groups));
         self.groups.set(groups);
     }
 
@@ -348,6 +350,14 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.root.cancel();
+    }
+}
+
+/// Clients are asked for certificates where a group can do something with them.
+fn wanted(groups: &[GroupConfig]) -> ClientCertificates {
+    match groups.iter().any(|group| group.client_ca.is_some()) {
+        true => ClientCertificates::Wanted,
+        false => ClientCertificates::Ignored,
     }
 }
 

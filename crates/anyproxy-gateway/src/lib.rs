@@ -6,6 +6,7 @@
 //!
 //! [`Gateway::start`] binds everything or nothing; [`Gateway::shutdown`] ends it in order.
 
+mod certified;
 mod config;
 mod credentials;
 mod doors;

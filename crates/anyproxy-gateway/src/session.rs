@@ -16,11 +16,12 @@ mod forwards;
 mod join;
 mod lane;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyproxy_runtime::{Deadline, Scope, Trouble};
 use anyproxy_transport::{
-    Arrival, Challenged, ClosedBy, Side, StallBudget, StreamIds, TunnelError, TunnelLimits,
+    Arrival, Challenged, ClosedBy, OfferedCertificate, Side, StallBudget, StreamIds, TunnelError,
+    TunnelLimits,
 };
 use anyproxy_wire::{
     codes::CloseCode,
@@ -32,7 +33,7 @@ use futures_util::future::join_all;
 
 use crate::{
     config::Limits,
-    credentials::{Admitted, Credentials},
+    credentials::{Admitted, Credentials, NotLetIn},
     enrolment::Enrolments,
     goodbyes::{Goodbyes, Unsaid},
     handshakes,
@@ -98,7 +99,7 @@ impl Sessions {
                 let session = Arc::clone(&joined.session);
                 tracing::info!(group = %session.group, client = %session.client.id, %peer,
                     transport = %lane.tunnel.transport(), session = session.number,
-                    id = %lane.tunnel.session(), "session up");
+                    id = %lane.tunnel.session(), certificate = session.certificate(), "session up");
                 // Expected before its loop runs, or a shutdown might not wait for it.
                 let control = Arc::clone(&self).control(joined, self.goodbyes.expect());
                 self.scope.spawn_to_end("session control", control);
@@ -148,16 +149,18 @@ impl Sessions {
                     placed.map(|(joined, lane)| Placed::First(joined, lane))
                 }
             },
-            Err(Denied::Wrong) => {
-                // For the log of a flood there is one line for many.
-                tracing::debug!(%peer, ?group, "a client was refused: wrong group, secret or key");
-                let reason = wrong(client.method());
-                client.refuse(CloseCode::Unauthorised, reason, RETRY_REFUSED).await;
-                Err(refused(CloseCode::Unauthorised))
-            }
-            Err(Denied::Busy) => {
+            Err(NotLetIn::Denied(Denied::Busy)) => {
                 client.refuse(CloseCode::OverLimit, "too many attempts", RETRY_BUSY).await;
                 Err(refused(CloseCode::OverLimit))
+            }
+            Err(error) => {
+                // For the log of a flood there is one line for many.
+                let certificate = client.certificate().map(OfferedCertificate::subject);
+                tracing::debug!(%peer, ?group, certificate, ?error,
+                    "a client was refused: wrong group, secret, key or certificate");
+                let reason = wrong(&error, client.method());
+                client.refuse(CloseCode::Unauthorised, &reason, RETRY_REFUSED).await;
+                Err(refused(CloseCode::Unauthorised))
             }
         }
     }
@@ -310,10 +313,11 @@ fn tunnel_limits(keys: &Keys) -> TunnelLimits {
 }
 
 /// What a client is told that did not prove itself; the method is of its own choice.
-fn wrong(method: u64) -> &'static str {
-    match method {
-        METHOD_KEY => "this client's key is not enrolled here",
-        _ => "wrong group or secret",
+fn wrong(error: &NotLetIn, method: u64) -> Cow<'static, str> {
+    match (error, method) {
+        (NotLetIn::Certificate(error), _) => error.to_string().into(),
+        (NotLetIn::Denied(_), METHOD_KEY) => "this client's key is not enrolled here".into(),
+        (NotLetIn::Denied(_), _) => "wrong group or secret".into(),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     net::{Conn, Net, Role, is_out_of_files},
     proxy::{HttpProxy, ProxyError, Way},
     quic::{self, Congestion, ControlStreams, Limits},
-    tls::{OldestTls, Trust, TrustError},
+    tls::{OldestTls, OwnCertificate, Trust, TrustError},
     tunnel::Transport,
     ws,
 };
@@ -52,6 +52,8 @@ pub struct DialConfig {
     pub server_name: Option<String>,
     /// What makes it the right gateway.
     pub trust: Trust,
+    /// What the client shows of itself where it is asked.
+    pub certificate: Option<OwnCertificate>,
     /// Path of the WebSocket.
     pub path: String,
     /// Oldest TLS version of the WebSocket.
@@ -219,6 +221,11 @@ impl Dialer {
         let name = config.server_name.as_deref().unwrap_or(&config.host).to_owned();
         let name =
             ServerName::try_from(name.clone()).map_err(|_| DialConfigError::ServerName(name))?;
+        let present = |tls| match &config.certificate {
+            Some(certificate) => certificate.present(tls),
+            None => tls,
+        };
+        let (quic, websocket) = (present(quic), present(websocket));
         let limits = Limits::Gateway { streams: MAX_STREAMS };
         let quic = quic::client_config(quic, limits, DEAD_AFTER, config.congestion)
             .map_err(|error| DialConfigError::Quic(error.to_string()))?;

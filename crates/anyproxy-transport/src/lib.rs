@@ -51,7 +51,9 @@ pub use quic::Congestion;
 pub use splice::{Near, NearSide, Spliced, SplicedEnd, splice};
 pub use stream::{Guard, Meters, Stream};
 pub use tls::{
-    Alpn, Identity, IdentityError, OldestTls, Pin, PinError, Presented, ProxyTls, Trust, TrustError,
+    Alpn, ClientCa, ClientCaError, ClientCertificates, Identity, IdentityError, NotAccepted,
+    OfferedCertificate, OldestTls, OwnCertificate, Pin, PinError, Presented, ProxyTls, Trust,
+    TrustError,
 };
 pub use tunnel::{
     Incoming, OpenError, Opening, STREAM_WINDOW, Side, Stats, StreamIds, Transport, Tunnel,

@@ -23,7 +23,7 @@ use crate::{
     behind::Behind,
     net::{Accepting, Listener, Net, Role, UnixDoor},
     quic::{self, Congestion},
-    tls::{Identity, IdentityError, OldestTls, Shown},
+    tls::{Asking, ClientCertificates, Identity, IdentityError, OldestTls, Shown},
     ws,
 };
 
@@ -105,6 +105,7 @@ pub struct TunnelListener {
     accepting: (Accepting, Accepting),
     door: ws::Door,
     shown: Arc<Shown>,
+    asking: Arc<Asking>,
     addr: SocketAddr,
 }
 
@@ -140,17 +141,18 @@ impl TunnelListener {
 
     fn bind_once(net: &dyn Net, config: &ListenConfig) -> Result<Self, ListenError> {
         let mut addr = config.addr;
-        let shown = Shown::new(&config.identity);
+        let (shown, asking) = (Shown::new(&config.identity), Asking::new());
+        let tls = (&shown, &asking);
         let websocket = match config.offer {
             Offer::Quic => None,
-            Offer::WebSocket | Offer::Both => Some(WebSocketDoor::bind(net, config, &shown)?),
+            Offer::WebSocket | Offer::Both => Some(WebSocketDoor::bind(net, config, tls)?),
         };
         if let Some(door) = &websocket {
             addr = door.listener.local_addr().map_err(|error| bind_error(addr, "tcp", error))?;
         }
         let quic = match config.offer {
             Offer::WebSocket => None,
-            Offer::Quic | Offer::Both => Some(bind_quic(net, config, addr, &shown)?),
+            Offer::Quic | Offer::Both => Some(bind_quic(net, config, addr, tls)?),
         };
         if let Some(endpoint) = &quic {
             addr = endpoint.local_addr().map_err(|error| bind_error(addr, "udp", error))?;
@@ -162,7 +164,7 @@ impl TunnelListener {
             told_by: config.behind.told_by,
         };
         let accepting = (Accepting::new("tunnels"), Accepting::new("ws_socket"));
-        Ok(Self { quic, websocket, unix, accepting, door, shown, addr })
+        Ok(Self { quic, websocket, unix, accepting, door, shown, asking, addr })
     }
 
     /// Where it listens, with the port that the system chose.
@@ -174,6 +176,11 @@ impl TunnelListener {
     /// Shows new peers another certificate from now on. Tunnels that are up go on.
     pub fn set_identity(&self, identity: &Identity) {
         self.shown.set(identity);
+    }
+
+    /// Asks new peers for certificates from now on, or does not.
+    pub fn set_client_certificates(&self, certificates: ClientCertificates) {
+        self.asking.set(certificates);
     }
 
     /// Waits for the next peer, of which nothing was read yet. Cancel safe. A failure to accept costs
@@ -210,8 +217,12 @@ impl TunnelListener {
 }
 
 impl WebSocketDoor {
-    fn bind(net: &dyn Net, config: &ListenConfig, shown: &Arc<Shown>) -> Result<Self, ListenError> {
-        let tls = TlsAcceptor::from(shown.websocket(config.oldest_tls)?);
+    fn bind(
+        net: &dyn Net,
+        config: &ListenConfig,
+        (shown, asking): (&Arc<Shown>, &Arc<Asking>),
+    ) -> Result<Self, ListenError> {
+        let tls = TlsAcceptor::from(shown.websocket(config.oldest_tls, asking)?);
         let listener =
             net.listen(config.addr).map_err(|error| bind_error(config.addr, "tcp", error))?;
         Ok(Self { listener, tls })
@@ -222,11 +233,12 @@ fn bind_quic(
     net: &dyn Net,
     config: &ListenConfig,
     addr: SocketAddr,
-    shown: &Arc<Shown>,
+    (shown, asking): (&Arc<Shown>, &Arc<Asking>),
 ) -> Result<Endpoint, ListenError> {
     let quic_error = |error: &dyn std::fmt::Display| ListenError::Quic(error.to_string());
     let keys = quic::EndpointKeys::of(&config.identity).map_err(|error| quic_error(&error))?;
-    let server = quic::server_config(shown.quic()?, &keys, config.dead_after, config.congestion)
+    let quic = shown.quic(asking)?;
+    let server = quic::server_config(quic, &keys, config.dead_after, config.congestion)
         .map_err(|error| quic_error(&error))?;
     let socket = net.udp(addr).map_err(|error| bind_error(addr, "udp", error))?;
     Endpoint::new_with_abstract_socket(

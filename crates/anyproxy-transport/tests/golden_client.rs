@@ -105,6 +105,7 @@ async fn our_client(transport: Transport, golden: &Golden) -> (Raw, Tunnel, Scop
         port: addr.port(),
         server_name: Some("gateway.test".into()),
         trust: Trust::from_ca_pem(certificates.ca.as_bytes()).unwrap(),
+        certificate: None,
         path: "/anyproxy".into(),
         oldest_tls: OldestTls::Tls13,
         route: anyproxy_transport::Route::default(),

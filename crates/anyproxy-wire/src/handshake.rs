@@ -13,6 +13,7 @@
 //! secrets are generated, with 128 random bits or more. The gateway's store is then useless for
 //! playing a client, and the secret is never on the wire.
 
+mod certificate;
 mod enrolled;
 mod keys;
 
@@ -22,6 +23,7 @@ use crate::WireError;
 use crate::codes::CloseCode;
 pub use crate::message::SecretBytes as Secret;
 use crate::message::{Binding, Challenge, Hello};
+pub use certificate::{METHOD_CERTIFICATE, certificate_proof, check_certificate_proof};
 pub use enrolled::{
     KeyProof, METHOD_KEY, METHOD_TOKEN, PublicKey, TokenId, TokenProof, enrolment, to_be_signed,
 };
@@ -105,7 +107,17 @@ pub fn why_none(hello: &Hello) -> &'static str {
     }
 }
 
-/// The client's look at what the gateway chose; `binding` is that of the transport in use.
+/// The binding of a proof by `method` over a transport whose own is `transport`. A certificate is always
+/// bound: it is worth nothing unless TLS is between the client and the gateway themselves.
+#[must_use]
+pub fn binding_of(method: u64, transport: Binding) -> Binding {
+    match method {
+        METHOD_CERTIFICATE => Binding::Exporter,
+        _ => transport,
+    }
+}
+
+/// The client's look at what the gateway chose; `transport` is the binding of the transport in use.
 ///
 /// To send a proof of a method that was not offered could give a secret away. And a man in the
 /// middle with a valid certificate could otherwise take a QUIC client to a gateway's WebSocket,
@@ -117,7 +129,7 @@ pub fn why_none(hello: &Hello) -> &'static str {
 pub fn check_challenge(
     hello: &Hello,
     challenge: &Challenge,
-    binding: Binding,
+    transport: Binding,
 ) -> Result<(), WireError> {
     let invalid = |field| Err(WireError::Invalid { message: "Challenge", field });
     if !hello.versions.contains(&challenge.version) {
@@ -126,7 +138,7 @@ pub fn check_challenge(
         invalid("features")
     } else if !hello.methods.contains(&challenge.method) {
         invalid("method")
-    } else if challenge.binding != binding {
+    } else if challenge.binding != binding_of(challenge.method, transport) {
         invalid("binding")
     } else {
         Ok(())

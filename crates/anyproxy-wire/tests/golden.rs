@@ -159,6 +159,11 @@ fn the_golden_enrolment_is_computed_from_its_frames() {
     assert_eq!(handshake::client_proof(&secret, &enrolment), value(values, "proof, token"));
     let proof = handshake::gateway_proof(&Verifier::from_secret(&secret), &enrolment);
     assert_eq!(proof, value(values, "Welcome.proof, token"));
+    let certificate = said("certificate");
+    let transcript = signed(value(values, "transcript, certificate"));
+    assert_eq!(handshake::to_be_signed(&certificate)[..], transcript);
+    let proof = handshake::certificate_proof(&certificate);
+    assert_eq!(proof, value(values, "proof, certificate"));
 }
 
 #[test]

@@ -34,7 +34,7 @@ const OF_GATEWAY: [&str; 15] = [
     "trusted_header",
 ];
 /// Keys that only a client's file has.
-const OF_CLIENT: [&str; 14] = [
+const OF_CLIENT: [&str; 16] = [
     "gateway",
     "ca",
     "extra_ca",
@@ -48,6 +48,8 @@ const OF_CLIENT: [&str; 14] = [
     "method",
     "secret",
     "secret_file",
+    "client_certificate",
+    "client_key",
     "policy",
 ];
 

@@ -1,5 +1,7 @@
 //! `anyproxy client`: from settings to a running client.
 
+mod renewal;
+
 use std::sync::Arc;
 
 use anyproxy_admin::Recent;
@@ -59,12 +61,14 @@ pub(crate) async fn run(
         tracing::info!(%proxy, "the WebSocket goes through a proxy");
     }
     tracing::info!(gateway = %settings.gateway, group = %settings.group, "client started");
+    let certificate = settings.certificate.clone();
     let client = Client::start(configure(settings, files), system, drain)?;
     subject.runs(&client);
     manager.ready();
     tokio::select! {
         () = signals.end() => {}
         never = manager.stay_alive() => match never {},
+        never = renewal::follow(certificate) => match never {},
     }
     manager.stopping(drain);
     tracing::info!(?drain, "shutting down; a second signal skips the drain");
@@ -94,6 +98,7 @@ pub(crate) fn dial_config(settings: &ClientSettings) -> DialConfig {
         port: settings.gateway.port,
         server_name: Some(settings.server_name.to_str().into_owned()),
         trust: settings.trust.clone(),
+        certificate: settings.certificate.as_ref().map(|own| own.certificate.clone()),
         path: settings.ws_path.clone(),
         oldest_tls: settings.oldest_tls,
         route: settings.route.clone(),
@@ -119,6 +124,7 @@ fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
             values::Method::Secret => Method::Secret,
             values::Method::Password => Method::Password,
             values::Method::Key => Method::Key,
+            values::Method::Certificate => Method::Certificate,
         },
         forwards: settings.forwards.into_iter().map(forward).collect(),
         policy: settings.policy,

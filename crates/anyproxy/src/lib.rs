@@ -39,6 +39,7 @@ mod signals;
 mod status;
 pub mod store;
 pub mod values;
+mod watched;
 
 pub use admin::AdminError;
 pub use bench::BenchError;

@@ -30,13 +30,14 @@ use std::{
 };
 
 use anyproxy_runtime::Scope;
-use anyproxy_transport::Challenged;
+use anyproxy_transport::{Challenged, ClientCa, NotAccepted};
 use anyproxy_wire::handshake::{
-    METHOD_KEY, METHOD_PASSWORD, METHOD_SECRET, METHOD_TOKEN, ProofCheck, Secret, Verifier,
-    check_client_proof, gateway_proof,
+    METHOD_CERTIFICATE, METHOD_KEY, METHOD_PASSWORD, METHOD_SECRET, METHOD_TOKEN, ProofCheck,
+    Secret, Verifier, check_client_proof, gateway_proof,
 };
 
 use crate::{
+    certified::{self, NotCertified},
     config::{Credential, GroupConfig},
     enrolment::{Enrolments, NoEnrolments, Proven, check_key},
     ingress::{Authenticate, Denied, User},
@@ -55,10 +56,26 @@ pub struct Credentials {
     passwords: Passwords,
     /// Stands in for unknown groups and users.
     nobody: Credential,
+    no_ca: ClientCa,
     failures: Failures,
     client_failures: Failures,
     failed_logins: FailedLogins,
     enrolments: Arc<dyn Enrolments>,
+}
+
+/// Why a client is not let in.
+#[derive(Debug)]
+pub(crate) enum NotLetIn {
+    /// As proxy users are told.
+    Denied(Denied),
+    /// Its certificate will not do.
+    Certificate(NotCertified),
+}
+
+impl From<Denied> for NotLetIn {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
 }
 
 /// A client that proved itself.
@@ -82,6 +99,7 @@ impl Credentials {
         Ok(Self {
             table: RwLock::new(Arc::new(Table::new(groups))),
             nobody: Credential::Verifier(Verifier::from_secret(&Secret::new(nobody.to_vec()))),
+            no_ca: ClientCa::nobodys(),
             failures: Failures::new("proxy log-ins", scope.clone()),
             client_failures: Failures::new("client log-ins", scope.clone()),
             failed_logins: FailedLogins::default(),
@@ -117,11 +135,16 @@ impl Credentials {
 
     /// Methods with which clients may log in, the preferred first: the same for every group, so that
     /// they do not tell which groups exist.
-    pub(crate) const METHODS: &[u64] = &[METHOD_KEY, METHOD_SECRET, METHOD_PASSWORD, METHOD_TOKEN];
+    pub(crate) const METHODS: &[u64] =
+        &[METHOD_KEY, METHOD_CERTIFICATE, METHOD_SECRET, METHOD_PASSWORD, METHOD_TOKEN];
 
     /// Checks a client's proof. Cancel safe.
-    pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, Denied> {
-        let checked = self.check_proof(client).await;
+    pub(crate) async fn check_client(&self, client: &Challenged) -> Result<Admitted, NotLetIn> {
+        let checked = match client.method() {
+            METHOD_CERTIFICATE => self.check_certificate(client).map_err(NotLetIn::Certificate),
+            METHOD_KEY => self.check_key(client).map_err(NotLetIn::from),
+            _ => self.check_proof(client).await.map_err(NotLetIn::from),
+        };
         if checked.is_err() {
             self.note_client(client.peer().ip());
         }
@@ -162,10 +185,18 @@ impl Credentials {
         })
     }
 
+    /// The group whose CA issued the certificate. For one without a CA it is looked at all the same.
+    fn check_certificate(&self, client: &Challenged) -> Result<Admitted, NotCertified> {
+        let table = self.table();
+        let known = table.client_cas.get_key_value(&*client.hello().principal);
+        let (name, ca) = known.map_or((None, &self.no_ca), |(name, ca)| (Some(name), ca));
+        let certified = certified::check(client, ca)?;
+        let group = name.ok_or_else(|| NotAccepted::Issuer("there is no such CA".into()))?;
+        let proven = Proven::Certificate(certified);
+        Ok(Admitted { group: Arc::clone(group), proven, proof: None })
+    }
+
     async fn check_proof(&self, client: &Challenged) -> Result<Admitted, Denied> {
-        if client.method() == METHOD_KEY {
-            return self.check_key(client);
-        }
         let hello = client.hello();
         let table = self.table();
         let known = table.groups.get_key_value(&*hello.principal);

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use anyproxy_transport::ClientCa;
+
 use super::memory;
 use crate::config::{Credential, GroupConfig};
 
@@ -9,6 +11,8 @@ use crate::config::{Credential, GroupConfig};
 pub(super) struct Table {
     /// What each group's clients prove.
     pub(super) groups: HashMap<Arc<str>, Credential>,
+    /// Or whose certificates; for the groups that have a CA.
+    pub(super) client_cas: HashMap<Arc<str>, ClientCa>,
     pub(super) users: HashMap<Arc<str>, Account>,
     /// The costliest Argon2id hash of all, if there is one. It stands in for who is unknown, so that
     /// somebody unknown takes no less time than anybody known. Where hashes differ in cost, a
@@ -30,14 +34,22 @@ pub(super) struct Account {
 
 impl Table {
     pub(super) fn new(configs: &[GroupConfig]) -> Self {
-        let none = Self { groups: HashMap::new(), users: HashMap::new(), slow: None, numbered: 0 };
-        none.replaced(configs)
+        Self::empty(0).replaced(configs)
+    }
+
+    fn empty(numbered: u64) -> Self {
+        Self {
+            groups: HashMap::new(),
+            client_cas: HashMap::new(),
+            users: HashMap::new(),
+            slow: None,
+            numbered,
+        }
     }
 
     /// The table that takes this one's place.
     pub(super) fn replaced(&self, configs: &[GroupConfig]) -> Self {
-        let (groups, users) = (HashMap::new(), HashMap::new());
-        let mut table = Self { groups, users, slow: None, numbered: self.numbered };
+        let mut table = Self::empty(self.numbered);
         for config in configs {
             let group: Arc<str> = Arc::from(config.name.as_str());
             for user in &config.users {
@@ -53,6 +65,9 @@ impl Table {
                 table.users.insert(Arc::from(user.name.as_str()), account);
             }
             table.keep_slow(&config.tunnel);
+            if let Some(ca) = &config.client_ca {
+                table.client_cas.insert(Arc::clone(&group), ca.clone());
+            }
             table.groups.insert(group, config.tunnel.clone());
         }
         table
@@ -84,6 +99,7 @@ mod tests {
             let group = |hash: &String| GroupConfig {
                 name: hash.clone(),
                 tunnel: Credential::Argon2id(hash.clone()),
+                client_ca: None,
                 users: vec![],
                 ports: vec![],
                 limits: GroupLimits::default(),

@@ -21,7 +21,14 @@ fn verifier(secret: &str) -> Credential {
 
 fn group(name: &str, tunnel: Credential, user: Credential) -> GroupConfig {
     let users = vec![UserConfig { name: name.into(), password: user }];
-    GroupConfig { name: name.into(), tunnel, users, ports: vec![], limits: GroupLimits::default() }
+    GroupConfig {
+        name: name.into(),
+        tunnel,
+        client_ca: None,
+        users,
+        ports: vec![],
+        limits: GroupLimits::default(),
+    }
 }
 
 fn credentials() -> Credentials {

@@ -34,7 +34,8 @@ pub(crate) enum NotAdmitted {
     Superseded,
     /// A client that has proven something else has that name.
     #[error(
-        "this client id is in use by a client with another key, or with the group's secret instead of a key"
+        "this client id is in use by a client with another key or certificate, or with the group's secret \
+         instead"
     )]
     Anothers,
     /// The name is that of a client with a key, which may come any time.
@@ -119,16 +120,18 @@ impl Registry {
 }
 
 impl Registry {
-    /// A client's id is its own from the moment on in which its key is enrolled. Who has the group's secret can
-    /// say any id, and would keep the client out.
+    /// A client's id is its own from the moment on in which its key is enrolled. Who has the group's secret, or
+    /// a certificate of its CA, can say any id, and would keep the client out.
     fn check_name(&self, group: &str, comer: &Identity) -> Result<(), NotAdmitted> {
-        match comer.proven {
+        match &comer.proven {
             // Its key is enrolled for this id, which was checked.
             Proven::Key(_) => Ok(()),
-            Proven::Secret(_) if self.enrolments.has_client(group, &comer.client.id) => {
+            Proven::Secret(_) | Proven::Certificate(_)
+                if self.enrolments.has_client(group, &comer.client.id) =>
+            {
                 Err(NotAdmitted::Reserved)
             }
-            Proven::Secret(_) => Ok(()),
+            Proven::Secret(_) | Proven::Certificate(_) => Ok(()),
         }
     }
 }

@@ -29,6 +29,7 @@ use std::{
 };
 
 use anyproxy_runtime::Shaper;
+use anyproxy_transport::ClientCa;
 use anyproxy_wire::codes::CloseCode;
 use tokio::sync::watch;
 
@@ -68,6 +69,8 @@ pub struct Registry {
 struct Group {
     /// What its sessions proved, but for those with a key of their own.
     tunnel: Credential,
+    /// Whose certificates its other sessions have shown.
+    client_ca: Option<ClientCa>,
     max_sessions: Option<usize>,
     roster: Roster<Session>,
     share: Arc<Share>,
@@ -129,6 +132,13 @@ impl Registry {
                             let gone = group.roster.take(by_secret).into_iter();
                             closed.extend(gone.map(|session| (session, reason)));
                         }
+                        if group.client_ca != config.client_ca {
+                            let reason =
+                                "no CA of the group vouches for this client's certificate now";
+                            let gone =
+                                group.roster.take(|session| session.lost(config)).into_iter();
+                            closed.extend(gone.map(|session| (session, reason)));
+                        }
                         group.configure(config);
                         group
                     }
@@ -155,7 +165,7 @@ impl Registry {
         for (name, group) in &mut *self.write() {
             let revoked = |session: &Session| match &session.identity.proven {
                 Proven::Key(key) => self.enrolments.client_of(name, key).is_none(),
-                Proven::Secret(_) => false,
+                Proven::Secret(_) | Proven::Certificate(_) => false,
             };
             closed.extend(group.roster.take(revoked));
         }
@@ -170,6 +180,7 @@ impl Registry {
         match proven {
             Proven::Secret(secret) => group.tunnel == *secret,
             Proven::Key(key) => self.enrolments.client_of(name, key).is_some(),
+            Proven::Certificate(certified) => certified.is_under(group.client_ca.as_ref()),
         }
     }
 
@@ -240,6 +251,7 @@ impl Group {
     fn new(config: &GroupConfig, bandwidth: &Bandwidth) -> Self {
         Self {
             tunnel: config.tunnel.clone(),
+            client_ca: config.client_ca.clone(),
             max_sessions: config.limits.max_sessions,
             roster: Roster::default(),
             share: Share::new(&config.limits, bandwidth),
@@ -248,6 +260,7 @@ impl Group {
 
     fn configure(&mut self, config: &GroupConfig) {
         self.tunnel = config.tunnel.clone();
+        self.client_ca = config.client_ca.clone();
         self.max_sessions = config.limits.max_sessions;
         self.share.set_limits(&config.limits);
     }

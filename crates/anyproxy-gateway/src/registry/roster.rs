@@ -6,8 +6,8 @@
 //! that session, but not one of another process that took over since. Two processes with one name
 //! would otherwise push each other out for ever.
 //!
-//! The name is the client's own word. So only who has proven the same, the same key or likewise the group's
-//! secret, may take a session's place.
+//! The name is the client's own word. So only who has proven the same, the same key, a certificate of the same
+//! subject or likewise the group's secret, may take a session's place.
 
 use std::sync::Arc;
 

@@ -15,7 +15,11 @@ use super::{
     roster::{ClientKey, Identity, Member},
     share::{Full, Permit, Share},
 };
-use crate::ingress::{self, Carrier};
+use crate::{
+    config::GroupConfig,
+    enrolment::Proven,
+    ingress::{self, Carrier},
+};
 
 /// A live session.
 #[derive(Debug)]
@@ -150,6 +154,19 @@ impl Session {
     /// Where it would open a stream: another number once it has moved to another tunnel.
     pub(crate) fn way(&self) -> u64 {
         self.lanes.best().map_or(0, |lane| lane.number)
+    }
+
+    /// The subject of the certificate that let it in, for people.
+    pub(crate) fn certificate(&self) -> Option<&str> {
+        self.identity.proven.subject()
+    }
+
+    /// Whether its certificate would not let it into the group any more.
+    pub(super) fn lost(&self, group: &GroupConfig) -> bool {
+        match &self.identity.proven {
+            Proven::Certificate(certified) => !certified.holds_under(group.client_ca.as_ref()),
+            Proven::Secret(_) | Proven::Key(_) => false,
+        }
     }
 
     /// Takes no new connections from now on.

@@ -13,10 +13,11 @@ use anyproxy_wire::{
     codes::CloseCode,
     frame::Frame,
     handshake::{
-        KeyProof, METHOD_KEY, METHOD_PASSWORD, METHOD_SECRET, ProofCheck, Secret, Transcript,
-        VERSION, check_challenge, check_gateway_proof, client_proof, join_proof,
+        KeyProof, METHOD_CERTIFICATE, METHOD_KEY, METHOD_PASSWORD, METHOD_SECRET, ProofCheck,
+        Secret, Transcript, VERSION, certificate_proof, check_challenge, check_gateway_proof,
+        client_proof, join_proof,
     },
-    message::{Auth, Binding, Challenge, Hello, Intent, Refuse, SecretBytes, Welcome},
+    message::{Auth, Challenge, Hello, Intent, Refuse, SecretBytes, Welcome},
 };
 
 use super::pipe::{Pipe, Raw};
@@ -38,6 +39,8 @@ pub enum Method {
     Password,
     /// By a signature; the secret is the seed of an enrolled [`ClientKey`].
     Key,
+    /// By the certificate that it shows in TLS ([`OwnCertificate`](crate::OwnCertificate)); there is no secret.
+    Certificate,
 }
 
 impl Method {
@@ -46,6 +49,7 @@ impl Method {
             Self::Secret => METHOD_SECRET,
             Self::Password => METHOD_PASSWORD,
             Self::Key => METHOD_KEY,
+            Self::Certificate => METHOD_CERTIFICATE,
         }
     }
 }
@@ -195,7 +199,7 @@ async fn authenticate(pipe: &mut Pipe, login: &Login) -> Result<Welcome, LoginEr
         other => return Err(refusal(other.frame)),
     };
     check_challenge(&hello, &challenge, pipe.binding())?;
-    let exporter = bound_exporter(pipe, &challenge)?;
+    let exporter = pipe.exporter(challenge.binding)?;
     let transcript = Transcript::new(&hello_bytes, &challenge_bytes, exporter.as_ref());
     let proof = prove(login, &transcript)?;
     let join_proof = prove_join(login, &hello, &challenge);
@@ -222,6 +226,7 @@ fn prove(login: &Login, transcript: &Transcript) -> Result<SecretBytes, LoginErr
             let signature = key.sign(transcript).ok_or(LoginError::Key)?;
             SecretBytes::new(KeyProof { key: key.public(), signature }.to_bytes())
         }
+        Method::Certificate => SecretBytes::new(certificate_proof(transcript).to_vec()),
     })
 }
 
@@ -229,16 +234,6 @@ fn prove_join(login: &Login, hello: &Hello, challenge: &Challenge) -> Option<[u8
     let Intent::Join { session } = login.intent else { return None };
     let JoinKey(key) = login.join_key?;
     Some(join_proof(&key, &session, &hello.nonce, &challenge.nonce))
-}
-
-pub(super) fn bound_exporter(
-    pipe: &Pipe,
-    challenge: &Challenge,
-) -> Result<Option<[u8; 32]>, TunnelError> {
-    match challenge.binding {
-        Binding::None => Ok(None),
-        Binding::Exporter => pipe.exporter(),
-    }
 }
 
 fn hello(login: &Login) -> Result<Hello, LoginError> {

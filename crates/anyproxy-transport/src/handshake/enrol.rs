@@ -23,7 +23,7 @@ use anyproxy_wire::{
 };
 
 use super::{
-    client::{LoginError, bound_exporter, close, farewell, random, refusal},
+    client::{LoginError, close, farewell, random, refusal},
     pipe::{Pipe, Raw},
 };
 use crate::{dial::Connected, keys::ClientKey};
@@ -71,7 +71,7 @@ async fn exchange(pipe: &mut Pipe, wish: &Enrolment<'_>) -> Result<(), LoginErro
         other => return Err(refusal(other.frame)),
     };
     check_challenge(&hello, &challenge, pipe.binding())?;
-    let exporter = bound_exporter(pipe, &challenge)?;
+    let exporter = pipe.exporter(challenge.binding)?;
     let said = Transcript::new(&hello_bytes, &challenge_bytes, exporter.as_ref());
     let (token, key) = (wish.token, wish.key.public());
     let enrolled = enrolment(&said, &token, &key);

@@ -7,7 +7,7 @@ use anyproxy_wire::{
     WireError,
     codes::CloseCode,
     frame::Frame,
-    handshake::{Transcript, choose, why_none},
+    handshake::{METHOD_CERTIFICATE, Transcript, binding_of, choose, why_none},
     message::{Auth, Challenge, DEFAULT_CREDIT, Hello, Refuse, Welcome},
 };
 use bytes::Bytes;
@@ -17,11 +17,20 @@ use crate::{
     budget::StallBudget,
     error::TunnelError,
     figures::SessionId,
+    tls::OfferedCertificate,
     tunnel::{Settings, Side, StreamIds, Transport, Tunnel},
 };
 
 /// How long a refusal may take to arrive.
 const REFUSAL: Duration = Duration::from_secs(1);
+
+/// How long a client should wait that showed no certificate: a gateway may come to ask for one.
+const RETRY_UNSHOWN: Duration = Duration::from_secs(3);
+
+/// What a client is told that logs in with a certificate which did not come.
+const UNSHOWN: &str = "no client certificate came with this connection: either no group of this gateway has \
+                       `client_ca`, or something between ends TLS (a reverse proxy, TLS inspection), which a \
+                       certificate does not pass; connect straight, or use a secret";
 
 /// A stranger that has said Hello.
 pub struct Greeting {
@@ -38,6 +47,7 @@ pub struct Challenged {
     method: u64,
     nonce: [u8; 32],
     transcript: Transcript,
+    certificate: Option<OfferedCertificate>,
 }
 
 /// What this end of a session allows itself.
@@ -91,17 +101,30 @@ impl Greeting {
                 return Err(TunnelError::ours(code, why));
             }
         };
+        let certificate = match method {
+            METHOD_CERTIFICATE => match self.pipe.certificate() {
+                Some(certificate) => Some(certificate),
+                None => {
+                    self.refuse(CloseCode::Unauthorised, UNSHOWN, RETRY_UNSHOWN).await;
+                    return Err(TunnelError::ours(
+                        CloseCode::Unauthorised,
+                        "it showed no certificate",
+                    ));
+                }
+            },
+            _ => None,
+        };
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|error| TunnelError::Transport(error.to_string()))?;
-        let binding = self.pipe.binding();
+        let binding = binding_of(method, self.pipe.binding());
         let challenge = Challenge { version, features: 0, method, nonce, binding };
         let sent = self.pipe.send(&Frame::Challenge(challenge)).await?;
-        let exporter = self.pipe.exporter()?;
+        let exporter = self.pipe.exporter(binding)?;
         let transcript = Transcript::new(&self.bytes, &sent, exporter.as_ref());
         match self.pipe.receive().await {
             Ok(Raw { frame: Frame::Auth(auth), .. }) => {
                 let Self { pipe, hello, .. } = self;
-                Ok(Challenged { pipe, hello, auth, method, nonce, transcript })
+                Ok(Challenged { pipe, hello, auth, method, nonce, transcript, certificate })
             }
             Ok(Raw { frame, .. }) => Err(misplaced(self.pipe, &frame).await),
             Err(error) => Err(give_up(self.pipe, error).await),
@@ -155,6 +178,13 @@ impl Challenged {
     #[must_use]
     pub fn transcript(&self) -> &Transcript {
         &self.transcript
+    }
+
+    /// With the method of certificates: the one that it has shown on this very connection, and whose key TLS has
+    /// proven.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&OfferedCertificate> {
+        self.certificate.as_ref()
     }
 
     /// Lets the client in; the tunnel's tasks run in `scope`. Not cancel safe.

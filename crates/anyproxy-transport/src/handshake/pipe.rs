@@ -12,11 +12,13 @@ use anyproxy_wire::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
+use rustls_pki_types::CertificateDer;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     error::TunnelError,
     quic::{self, ControlStreams, QuicTunnel},
+    tls::OfferedCertificate,
     tunnel::{Settings, Transport, Tunnel},
     ws::{self, Socket, WsTunnel},
 };
@@ -61,7 +63,7 @@ impl Pipe {
         }
     }
 
-    /// QUIC's proofs cover the TLS session; a WebSocket's cannot, see `docs/protocol.md`, 4.
+    /// QUIC's proofs cover the TLS session; most of a WebSocket's cannot, see `docs/protocol.md`, 4.
     pub(crate) fn binding(&self) -> Binding {
         match self {
             Self::Quic(_) => Binding::Exporter,
@@ -69,14 +71,34 @@ impl Pipe {
         }
     }
 
-    /// 32 bytes that only the two ends of this TLS session know.
-    pub(crate) fn exporter(&self) -> Result<Option<[u8; 32]>, TunnelError> {
-        let Self::Quic(pipe) = self else { return Ok(None) };
-        let mut bytes = [0; 32];
-        pipe.conn
-            .export_keying_material(&mut bytes, EXPORTER_LABEL, &[])
-            .map_err(|_| TunnelError::Transport("TLS gives no exporter".into()))?;
-        Ok(Some(bytes))
+    /// 32 bytes that only the two ends of this TLS session know, if `binding` is about them.
+    pub(crate) fn exporter(&self, binding: Binding) -> Result<Option<[u8; 32]>, TunnelError> {
+        if binding == Binding::None {
+            return Ok(None);
+        }
+        let exported = match self {
+            Self::Quic(pipe) => {
+                let mut bytes = [0; 32];
+                let exported = pipe.conn.export_keying_material(&mut bytes, EXPORTER_LABEL, &[]);
+                exported.ok().map(|()| bytes)
+            }
+            Self::WebSocket(pipe) => pipe.socket.get_ref().exporter(EXPORTER_LABEL),
+        };
+        let none = || TunnelError::Transport("TLS gives no exporter".into());
+        exported.map(Some).ok_or_else(none)
+    }
+
+    /// At the gateway: what the client has shown in TLS on this very connection.
+    pub(crate) fn certificate(&self) -> Option<OfferedCertificate> {
+        match self {
+            Self::Quic(pipe) => {
+                let shown = pipe.conn.peer_identity()?;
+                OfferedCertificate::new(&shown.downcast::<Vec<CertificateDer<'static>>>().ok()?)
+            }
+            Self::WebSocket(pipe) => {
+                OfferedCertificate::new(pipe.socket.get_ref().peer_certificates()?)
+            }
+        }
     }
 
     /// Sends a frame and gives its bytes back. Not cancel safe.

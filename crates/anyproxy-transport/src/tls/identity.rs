@@ -4,13 +4,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::{error::Unspecified, hkdf};
 use rustls::{
-    ServerConfig,
-    server::{ClientHello, ResolvesServerCert},
+    ServerConfig, SignatureScheme,
+    client::ResolvesClientCert,
+    server::{ClientHello, ResolvesServerCert, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use super::{ALPN_HTTP1, ALPN_HTTP2, ALPN_QUIC, ALPN_WEBSOCKET, OldestTls, provider};
+use super::{ALPN_HTTP1, ALPN_HTTP2, ALPN_QUIC, ALPN_WEBSOCKET, Asking, OldestTls, provider};
 
 /// Keeps what is derived here apart from what anybody else derives from the same key.
 const ROOT_SALT: &[u8] = b"anyproxy/1 keys from the gateway's private key";
@@ -105,32 +106,38 @@ impl Shown {
         *shown = Arc::clone(&identity.certified);
     }
 
-    pub(crate) fn quic(self: &Arc<Self>) -> Result<Arc<ServerConfig>, IdentityError> {
-        self.server_config(OldestTls::Tls13, &[ALPN_QUIC])
+    pub(crate) fn quic(
+        self: &Arc<Self>,
+        asking: &Arc<Asking>,
+    ) -> Result<Arc<ServerConfig>, IdentityError> {
+        self.server_config(OldestTls::Tls13, &[ALPN_QUIC], asking)
     }
 
     pub(crate) fn websocket(
         self: &Arc<Self>,
         oldest: OldestTls,
+        asking: &Arc<Asking>,
     ) -> Result<Arc<ServerConfig>, IdentityError> {
-        self.server_config(oldest, &[ALPN_WEBSOCKET])
+        self.server_config(oldest, &[ALPN_WEBSOCKET], asking)
     }
 
     /// For proxy users, whose programs may be old: TLS 1.2 too.
     pub(super) fn proxy(self: &Arc<Self>) -> Result<Arc<ServerConfig>, IdentityError> {
-        self.server_config(OldestTls::Tls12, &[ALPN_HTTP2, ALPN_HTTP1])
+        self.server_config(OldestTls::Tls12, &[ALPN_HTTP2, ALPN_HTTP1], &Asking::new())
     }
 
     fn server_config(
         self: &Arc<Self>,
         oldest: OldestTls,
         alpn: &[&[u8]],
+        asking: &Arc<Asking>,
     ) -> Result<Arc<ServerConfig>, IdentityError> {
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Self>::clone(self);
+        let asking: Arc<dyn ClientCertVerifier> = Arc::<Asking>::clone(asking);
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(oldest.versions())
             .map_err(IdentityError::Mismatch)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(asking)
             .with_cert_resolver(resolver);
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         // Early data could be replayed, and an Open is not idempotent (docs/protocol.md, 1).
@@ -142,6 +149,17 @@ impl Shown {
 impl ResolvesServerCert for Shown {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// A client has one certificate, whichever CAs the gateway names.
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

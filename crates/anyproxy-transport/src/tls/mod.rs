@@ -21,9 +21,13 @@
     )
 )]
 
+mod client_ca;
 mod identity;
+mod offered;
+mod own;
 mod pin;
 mod proxy;
+mod subject;
 mod trust;
 mod witness;
 
@@ -31,11 +35,16 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
+pub use client_ca::{ClientCa, ClientCaError, NotAccepted};
 pub(crate) use identity::Shown;
 pub use identity::{Identity, IdentityError};
+pub(crate) use offered::Asking;
+pub use offered::{ClientCertificates, OfferedCertificate};
+pub use own::OwnCertificate;
 pub use pin::{Pin, PinError};
 pub(crate) use proxy::Prefixed;
 pub use proxy::{Alpn, ProxyTls};
+pub use subject::of_name as subject_of;
 pub use trust::{Trust, TrustError};
 pub use witness::Presented;
 pub(crate) use witness::{Moment, Seen};

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
@@ -57,6 +58,29 @@ impl Wire {
             (rustls::ProtocolVersion::TLSv1_2, "TLS 1.2"),
         ];
         names.into_iter().find_map(|(one, name)| (one == version).then_some(name))
+    }
+
+    /// What the client has shown in TLS. Before version 1.3 anybody on the way could read it, and a session
+    /// could be tied to another (RFC 7627).
+    pub(crate) fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        let Self::Tls(tls) = self else { return None };
+        let tls = tls.get_ref().1;
+        let new = tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+        tls.peer_certificates().filter(|_| new)
+    }
+
+    /// 32 bytes that only the two ends of this TLS session know.
+    pub(crate) fn exporter(&self, label: &[u8]) -> Option<[u8; 32]> {
+        let Self::Tls(tls) = self else { return None };
+        let exported = match &**tls {
+            TlsStream::Client(tls) => {
+                tls.get_ref().1.export_keying_material([0; 32], label, Some(&[]))
+            }
+            TlsStream::Server(tls) => {
+                tls.get_ref().1.export_keying_material([0; 32], label, Some(&[]))
+            }
+        };
+        exported.ok()
     }
 
     /// How long sent bytes may stay unacknowledged. A reverse proxy on this machine has its own rules.

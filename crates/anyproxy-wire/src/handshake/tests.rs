@@ -232,3 +232,19 @@ fn the_client_takes_only_what_it_offered() {
         assert_eq!(check_challenge(&hello(), &challenge, Binding::Exporter), expected);
     }
 }
+
+#[test]
+fn a_certificate_is_bound_on_either_transport_and_nothing_else_on_the_websocket() {
+    let hello = Hello { methods: vec![METHOD_SECRET, METHOD_CERTIFICATE], ..hello() };
+    let invalid = Err(WireError::Invalid { message: "Challenge", field: "binding" });
+    for (method, binding, transport, expected) in [
+        (METHOD_CERTIFICATE, Binding::Exporter, Binding::None, Ok(())),
+        (METHOD_CERTIFICATE, Binding::Exporter, Binding::Exporter, Ok(())),
+        (METHOD_CERTIFICATE, Binding::None, Binding::None, invalid.clone()),
+        (METHOD_CERTIFICATE, Binding::None, Binding::Exporter, invalid.clone()),
+        (METHOD_SECRET, Binding::Exporter, Binding::None, invalid),
+    ] {
+        let challenge = Challenge { method, binding, ..challenge() };
+        assert_eq!(check_challenge(&hello, &challenge, transport), expected);
+    }
+}

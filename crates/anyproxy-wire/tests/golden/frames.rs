@@ -159,6 +159,9 @@ fn enrolled() -> Vec<(&'static str, Frame)> {
         ("Challenge, token", challenge(4)),
         ("Auth, token", auth(token.to_bytes())),
         ("Welcome, token", Frame::Welcome(welcome)),
+        ("Hello, certificate", hello(5)),
+        ("Challenge, certificate", challenge(5)),
+        ("Auth, certificate", auth(value::<32>(values, "proof, certificate").to_vec())),
     ]
 }
 

@@ -89,8 +89,8 @@ pub struct ClientArgs {
         value_parser = clap::value_parser!(u32).range(1..=64)
     )]
     pub replicas: Option<u32>,
-    /// How to prove membership: a generated secret, or a password that a person chose [default:
-    /// secret]
+    /// How to prove membership: a generated secret, a password that a person chose, or this client's
+    /// certificate [default: certificate if there is one, else secret]
     #[arg(long, env = "ANYPROXY_METHOD")]
     pub method: Option<Method>,
     /// A file with the group's secret. Or set ANYPROXY_SECRET to the secret itself
@@ -99,6 +99,12 @@ pub struct ClientArgs {
     /// Read the group's secret from standard input
     #[arg(long, conflicts_with = "secret_file")]
     pub secret_stdin: bool,
+    /// The certificate chain of this client, PEM; the group's gateway has to know its CA
+    #[arg(long, env = "ANYPROXY_CLIENT_CERTIFICATE", value_name = "FILE")]
+    pub client_certificate: Option<PathBuf>,
+    /// The private key of that certificate, PEM
+    #[arg(long, env = "ANYPROXY_CLIENT_KEY", value_name = "FILE")]
+    pub client_key: Option<PathBuf>,
     /// Ask the gateway to listen on a port, and connect what arrives there to a host and port; without
     /// an IP it listens on its loopback. PORT may be a range. May be repeated, and replaces the forwards
     /// of the file

@@ -86,6 +86,10 @@ pub struct RawGroup {
     pub secret_file: Option<Text>,
     /// What the gateway keeps of that secret.
     pub secret_hash: Option<Text>,
+    /// Certificates of the authorities that issue its clients' certificates, PEM.
+    pub client_ca: Option<Text>,
+    /// What those authorities have revoked, PEM.
+    pub client_crl: Option<Text>,
     /// A file with the password of its proxy users.
     pub password_file: Option<Text>,
     /// A hash of that password.
@@ -152,12 +156,16 @@ pub struct RawClient {
     pub client_id: Option<Text>,
     /// Parallel sessions.
     pub replicas: Option<Spanned<i64>>,
-    /// `secret` or `password`.
+    /// `secret`, `password` or `certificate`.
     pub method: Option<Text>,
     /// Only `-`: read the secret from standard input.
     pub secret: Option<Text>,
     /// A file with the group's secret.
     pub secret_file: Option<Text>,
+    /// The certificate chain of this client, PEM.
+    pub client_certificate: Option<Text>,
+    /// Its private key, PEM.
+    pub client_key: Option<Text>,
     /// How long live connections may go on at shutdown.
     pub drain: Option<Text>,
     /// How long dialling a target may take.

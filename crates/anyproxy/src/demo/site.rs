@@ -117,6 +117,7 @@ fn gateway(identity: Identity, password: &str) -> Result<Gateway, RunError> {
     let group = |transport: Transport| GroupConfig {
         name: transport.to_string(),
         tunnel: credential.clone(),
+        client_ca: None,
         users: vec![UserConfig { name: transport.to_string(), password: credential.clone() }],
         limits: GroupLimits::default(),
         ports: vec![PortRule { address: Some(LOOPBACK.into()), first: 0, last: 0 }],
@@ -155,6 +156,7 @@ fn client(
             port: gateway.port(),
             server_name: None,
             trust,
+            certificate: None,
             path: "/anyproxy".into(),
             oldest_tls: OldestTls::Tls13,
             route: anyproxy_transport::Route::default(),

@@ -21,6 +21,13 @@ pub(super) struct Leaf {
     pub(super) ends: SystemTime,
 }
 
+impl Leaf {
+    /// Whether it was never to be valid for much longer than people wait with a renewal.
+    pub(super) fn is_short_lived(&self) -> bool {
+        days(self.begins, self.ends) < 2 * FEW_DAYS
+    }
+}
+
 /// Reads the first certificate of a chain; `None` when it is none.
 pub(super) fn leaf<T: AsRef<[u8]>>(chain: &[T]) -> Option<Leaf> {
     let (_, certificate) = X509Certificate::from_der(chain.first()?.as_ref()).ok()?;

@@ -119,6 +119,8 @@ fn told<T>(loaded: &Loaded<T>) -> Report {
             Warning::UnusedSecret | Warning::NeedlessSecret | Warning::ReadablePassword => {
                 "settings"
             }
+            // It has a line of its own.
+            Warning::Expired { .. } => continue,
         };
         let text = warning.to_string();
         let (what, fix) = text.split_once("; ").unwrap_or((&text, ""));

@@ -193,6 +193,7 @@ mod tests {
         GroupSettings {
             name: name.into(),
             tunnel: Credential::of(&Secret::new(secret)),
+            client_ca: None,
             users: vec![],
             forwards: vec![],
             limits: GroupLimits::default(),

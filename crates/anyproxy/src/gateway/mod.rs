@@ -210,6 +210,7 @@ fn group(settings: GroupSettings) -> GroupConfig {
     GroupConfig {
         name: settings.name,
         tunnel: credential(settings.tunnel),
+        client_ca: settings.client_ca,
         users: settings.users.into_iter().map(user).collect(),
         ports: settings.forwards.iter().map(rule).collect(),
         limits: settings.limits,

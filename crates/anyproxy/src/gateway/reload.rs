@@ -10,11 +10,7 @@
 //! gateway goes on as it was. Addresses, transports, bounds and the log are fixed from the start on; if they
 //! were changed, the log names them.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::sync::Arc;
 
 use anyproxy_gateway::Gateway;
 use anyproxy_transport::Behind;
@@ -26,10 +22,8 @@ use crate::{
     config::ConfigError,
     failure::chain,
     settings::{GatewayLimits, GatewaySettings, Loaded, Process},
+    watched::Watched,
 };
-
-/// How often the certificate files are looked at. Renewals come weeks before the end.
-const PERIOD: Duration = Duration::from_secs(60);
 
 /// From what the settings are read, at the start and later.
 #[derive(Debug, Clone)]
@@ -105,12 +99,7 @@ impl Reloader {
 
     /// Waits until a certificate file is another one than before. Cancel safe.
     pub(super) async fn certificates_changed(&self) {
-        loop {
-            tokio::time::sleep(PERIOD).await;
-            if self.certificates.look().await != self.certificates.seen {
-                return;
-            }
-        }
+        self.certificates.changed().await;
     }
 
     /// Takes over the certificates alone: somebody may be editing the configuration file.
@@ -250,36 +239,6 @@ fn changed<'a>(
 ) -> impl Iterator<Item = &'static str> + 'a {
     let differs = before.iter().zip(now).filter(|(before, now)| before != now);
     differs.map(|((name, _), _)| *name)
-}
-
-/// Files, and how they were when they were last read.
-#[derive(Debug)]
-struct Watched {
-    files: Vec<PathBuf>,
-    seen: Vec<Option<Stamp>>,
-}
-
-/// When a file was changed, and its length; of what a symbolic link points at.
-type Stamp = (SystemTime, u64);
-
-impl Watched {
-    fn new(files: Vec<PathBuf>) -> Self {
-        let seen = stamps(&files);
-        Self { files, seen }
-    }
-
-    async fn look(&self) -> Vec<Option<Stamp>> {
-        let files = self.files.clone();
-        tokio::task::spawn_blocking(move || stamps(&files)).await.unwrap_or_default()
-    }
-}
-
-fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
-    let stamp = |file: &Path| {
-        let data = std::fs::metadata(file).ok()?;
-        Some((data.modified().ok()?, data.len()))
-    };
-    files.iter().map(|file| stamp(file)).collect()
 }
 
 #[cfg(test)]

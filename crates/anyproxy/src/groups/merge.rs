@@ -114,6 +114,7 @@ mod tests {
             name: name.into(),
             users: users.iter().map(user).collect(),
             tunnel: credential.clone(),
+            client_ca: None,
             forwards: vec![],
             limits: GroupLimits::default(),
         }

@@ -14,6 +14,7 @@ mod credential;
 mod merge;
 
 pub use anyproxy_gateway::GroupLimits;
+use anyproxy_transport::tls::ClientCa;
 pub use credential::{Credential, PasswordHash};
 pub use merge::{Merged, Names, Shadowed, merge};
 
@@ -26,6 +27,8 @@ pub struct GroupSettings {
     pub name: String,
     /// What its clients' secret is checked with.
     pub tunnel: Credential,
+    /// Whose certificates its clients may show instead; only groups of the file have that.
+    pub client_ca: Option<ClientCa>,
     /// Its proxy users; their names are unique over all groups.
     pub users: Vec<UserSettings>,
     /// Gateway ports that its clients may ask for.

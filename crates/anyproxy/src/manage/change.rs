@@ -34,6 +34,7 @@ pub(super) fn add(
     let mut group = GroupSettings {
         name: args.name.clone(),
         tunnel: Credential::of(&Secret::new(Vec::new())),
+        client_ca: None,
         users: vec![],
         forwards: vec![],
         limits: GroupLimits::default(),

@@ -42,6 +42,7 @@ pub(super) fn make(directory: &Path) -> Result<(), OwnError> {
     store.add(&GroupSettings {
         name: NAME.into(),
         tunnel: Credential::of(&Secret::new(generate_secret()?.as_bytes())),
+        client_ca: None,
         users: vec![UserSettings {
             name: NAME.into(),
             password: Credential::of(&Secret::new(password.as_bytes())),

@@ -9,7 +9,8 @@ use anyproxy_wire::handshake::Secret;
 use rustls_pki_types::ServerName;
 
 use super::{
-    AdminSettings, ForwardSettings, Loaded, LogSettings, Outside, Warning,
+    AdminSettings, CertificateSettings, ForwardSettings, Loaded, LogSettings, Outside, Warning,
+    certificate,
     forwards::forwards,
     gateway::{WS_PATH, oldest_tls},
     input::{Given, Input, Origin, Strength},
@@ -55,10 +56,12 @@ pub struct ClientSettings {
     pub client_id: String,
     /// Parallel sessions, each with a tunnel of its own; at least one.
     pub replicas: u32,
-    /// The group's secret, or the seed of the client's own key.
+    /// The group's secret, or the seed of the client's own key; empty where a certificate proves who it is.
     pub secret: Secret,
     /// How it is proven.
     pub method: Method,
+    /// What it shows where it is asked.
+    pub certificate: Option<CertificateSettings>,
     /// Bounds of time, memory and numbers.
     pub limits: ClientLimits,
     /// Which targets may be dialled.
@@ -96,10 +99,8 @@ impl ClientSettings {
     ) -> Result<Self, ConfigError> {
         joined::check(input, args)?;
         let gateway = gateway(input, args, raw)?;
-        let method = match args.identity {
-            Some(_) => Method::Key,
-            None => input.pick(args.method, raw.method.as_ref(), choice)?.unwrap_or_default(),
-        };
+        let certificate = certificate::certificate(input, args, raw)?;
+        let method = method(input, args, raw, certificate.as_ref())?;
         Ok(Self {
             server_name: expected_name(input, args, raw, &gateway)?,
             route: route(input, args, raw, &gateway)?,
@@ -122,6 +123,7 @@ impl ClientSettings {
             },
             group: group(input, args, raw)?,
             client_id: id(input, args, raw)?,
+            certificate,
             replicas: limits::replicas(input, args.replicas, raw.replicas.as_ref())?,
             method,
             limits: ClientLimits::build(input, args.drain, raw)?,
@@ -135,6 +137,27 @@ impl ClientSettings {
             )?,
             secret: secret(input, args, raw, method)?,
         })
+    }
+}
+
+/// Who has joined has a key; else a certificate goes before a secret, unless the method is named.
+fn method(
+    input: &Input<'_>,
+    args: &ClientArgs,
+    raw: &RawClient,
+    certificate: Option<&CertificateSettings>,
+) -> Result<Method, ConfigError> {
+    if args.identity.is_some() {
+        return Ok(Method::Key);
+    }
+    let named = input.pick(args.method, raw.method.as_ref(), choice)?;
+    match (named, certificate) {
+        (None | Some(Method::Certificate), Some(_)) => {
+            certificate::not_with_tls12(input, raw)?;
+            Ok(Method::Certificate)
+        }
+        (Some(Method::Certificate), None) => Err(certificate::missing(input, args, raw)),
+        (named, _) => Ok(named.unwrap_or_default()),
     }
 }
 
@@ -187,6 +210,7 @@ fn secret(
     let strength = match method {
         Method::Secret | Method::Key => Strength::Generated,
         Method::Password => Strength::Any,
+        Method::Certificate => return Ok(Secret::new(Vec::new())),
     };
     if let Some(text) = raw.secret.as_ref().filter(|text| text.get_ref() != "-") {
         return Err(input.error_at(text, Problem::InlineSecret));
@@ -213,7 +237,7 @@ fn secret(
         (None, None) => Err(input.error_whole(Problem::Missing {
             what: "this client has no secret",
             fix: "use --secret-file FILE, ANYPROXY_SECRET, --secret-stdin, or `secret_file` in the \
-                  file",
+                  file; or a certificate, with `client_certificate` and `client_key`",
         })),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use anyproxy_wire::handshake::Secret;
 use toml::Spanned;
 
 use super::{
-    Warning,
+    Warning, client_ca,
     input::{Input, Strength},
     limits,
 };
@@ -15,6 +16,7 @@ use crate::{
         raw::{RawGroup, RawUser, Text},
     },
     groups::{Credential, GroupOutline, GroupSettings, UserSettings},
+    password::generate_secret,
     values::{group_name, user_name},
 };
 
@@ -34,10 +36,17 @@ pub(super) fn groups(
             None
         }
     };
-    raw.iter()
-        .zip(outlines)
-        .map(|(raw, outline)| group(input, raw.get_ref(), outline, variable.clone()))
-        .collect()
+    let mut cas = Vec::new();
+    let mut groups = Vec::with_capacity(raw.len());
+    for (raw, outline) in raw.iter().map(Spanned::get_ref).zip(outlines) {
+        let group = group(input, raw, outline, variable.clone())?;
+        if let Some(ca) = &group.client_ca {
+            client_ca::distinct(input, raw, (&group.name, ca), &cas)?;
+            cas.push((group.name.clone(), ca.clone()));
+        }
+        groups.push(group);
+    }
+    Ok(groups)
 }
 
 /// The groups without their credentials, whose files stay unread.
@@ -91,9 +100,11 @@ fn outline(input: &Input<'_>, raw: &RawGroup) -> Result<GroupOutline, ConfigErro
     })
 }
 
-/// Whether there is a user named as the group: one who names users wants those and no other.
+/// Whether there is a user named as the group: one who names users wants those and no other, and without a
+/// secret in the file there is nothing that this user would know.
 fn own_user(raw: &RawGroup) -> bool {
-    raw.user.is_empty() || raw.password_file.is_some() || raw.password_hash.is_some()
+    let secret = raw.client_ca.is_none() || raw.secret_file.is_some() || raw.secret_hash.is_some();
+    (raw.user.is_empty() && secret) || raw.password_file.is_some() || raw.password_hash.is_some()
 }
 
 fn group(
@@ -102,17 +113,22 @@ fn group(
     outline: GroupOutline,
     variable: Option<Credential>,
 ) -> Result<GroupSettings, ConfigError> {
+    let client_ca = client_ca::client_ca(input, raw)?;
     let keys = ("secret_file", "secret_hash");
     let sources = (raw.secret_file.as_ref(), raw.secret_hash.as_ref());
     let tunnel = match variable {
         Some(credential) => Some(credential),
         None => credential(input, keys, sources, Strength::Generated)?,
     };
-    let tunnel = tunnel.ok_or_else(|| {
-        let what = "the group has neither `secret_file` nor `secret_hash`";
-        let fix = "run `anyproxy certs --group NAME` and set secret_file = \"…/NAME.secret\"";
-        input.error_at(&raw.name, Problem::Missing { what, fix })
-    })?;
+    let tunnel = match (tunnel, &client_ca) {
+        (Some(credential), _) => credential,
+        (None, Some(_)) => unknown().map_err(|problem| input.error_at(&raw.name, problem))?,
+        (None, None) => {
+            let what = "the group has neither `secret_file`, `secret_hash` nor `client_ca`";
+            let fix = "run `anyproxy certs --group NAME` and set secret_file = \"…/NAME.secret\"";
+            return Err(input.error_at(&raw.name, Problem::Missing { what, fix }));
+        }
+    };
     let mut users = Vec::with_capacity(outline.users.len());
     for raw in &raw.user {
         users.push(user(input, raw.get_ref())?);
@@ -124,7 +140,16 @@ fn group(
         users.push(UserSettings { name: outline.name.clone(), password });
     }
     let GroupOutline { name, forwards, limits, .. } = outline;
-    Ok(GroupSettings { name, tunnel, users, forwards, limits })
+    Ok(GroupSettings { name, tunnel, client_ca, users, forwards, limits })
+}
+
+/// A secret that nobody knows: certificates alone let clients in.
+fn unknown() -> Result<Credential, Problem> {
+    let secret = generate_secret().map_err(|error| Problem::Refused {
+        what: format!("no random numbers: {error}"),
+        fix: "try again".into(),
+    })?;
+    Ok(Credential::of(&Secret::new(secret.as_bytes())))
 }
 
 /// The keys of a user's password.

@@ -13,7 +13,9 @@
 
 mod admin;
 mod behind;
+mod certificate;
 mod client;
+mod client_ca;
 mod data;
 mod doors;
 mod forwards;
@@ -30,6 +32,7 @@ mod trust;
 mod warning;
 
 pub use admin::AdminSettings;
+pub use certificate::CertificateSettings;
 pub use client::ClientSettings;
 pub use data::{DataDir, Premises};
 pub use forwards::ForwardSettings;

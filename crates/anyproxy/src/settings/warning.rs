@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
+use crate::certs::Expiry;
+
 /// Something that a person should set right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
@@ -33,6 +35,13 @@ pub enum Warning {
         /// Where.
         addr: SocketAddr,
     },
+    /// A client's own certificate is over.
+    Expired {
+        /// Its file.
+        path: PathBuf,
+        /// Since when.
+        expiry: Expiry,
+    },
     /// A password is sent inside TLS, and somebody else than the gateway's CA is trusted.
     ReadablePassword,
 }
@@ -63,6 +72,12 @@ impl fmt::Display for Warning {
                 f,
                 "`admin` listens on {addr}, which is not loopback, and asks nobody to log in: let a \
                  firewall keep others out, or use a port alone"
+            ),
+            Self::Expired { path, expiry } => write!(
+                f,
+                "{} expired on {expiry}, and no gateway takes it: renew it; a client that runs takes the \
+                 new one by itself",
+                path.display()
             ),
             Self::ReadablePassword => f.write_str(
                 "`method = \"password\"` with `extra_ca`: whoever holds that CA's key can read the \

@@ -88,6 +88,7 @@ fn check(raw: RawGroup, users: Vec<(String, String)>) -> Result<GroupSettings, P
     Ok(GroupSettings {
         name: group_name(&raw.name)?,
         tunnel: Credential::from_hash(&raw.tunnel)?,
+        client_ca: None,
         users: users.into_iter().map(user).collect::<Result<_, Problem>>()?,
         forwards: forwards.map(str::parse).collect::<Result<_, Problem>>()?,
         limits: GroupLimits {

@@ -19,6 +19,7 @@ fn group(name: &str, users: &[&str]) -> GroupSettings {
     GroupSettings {
         name: name.into(),
         tunnel: Credential::of(&Secret::new(name)),
+        client_ca: None,
         users: users.iter().map(user).collect(),
         forwards: vec!["8000".parse().unwrap(), "[::1]:9000-9010".parse().unwrap()],
         limits: GroupLimits {

@@ -57,6 +57,8 @@ pub enum Method {
     Secret,
     /// A password that a person chose, sent inside TLS and kept hashed by the gateway.
     Password,
+    /// The client's certificate, shown in TLS.
+    Certificate,
     /// A key that was enrolled; it comes with a token and is not to be chosen.
     #[value(skip)]
     Key,

@@ -32,6 +32,7 @@ fn registry() -> Arc<Registry> {
     let group = |name: &str| GroupConfig {
         name: name.into(),
         tunnel: credential(),
+        client_ca: None,
         users: vec![],
         ports: vec![],
         limits: GroupLimits::default(),

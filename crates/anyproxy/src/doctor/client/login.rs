@@ -44,7 +44,18 @@ pub(super) async fn examine(
 fn refused(settings: &ClientSettings, code: CloseCode, reason: &str) -> Finding {
     let group = &settings.group;
     if code == CloseCode::NoSuchSession {
-        return Finding::ok(CHECK, format!("the gateway takes the secret of group {group:?}"));
+        let what = match settings.method {
+            values::Method::Certificate => "this client's certificate for",
+            values::Method::Secret | values::Method::Password | values::Method::Key => {
+                "the secret of"
+            }
+        };
+        return Finding::ok(CHECK, format!("the gateway takes {what} group {group:?}"));
+    }
+    // It says what is wrong with a certificate, and what to do.
+    if code == CloseCode::Unauthorised && settings.method == values::Method::Certificate {
+        let value = format!("the gateway does not let this client into group {group:?}");
+        return Finding::fail(CHECK, value).fix(reason);
     }
     if code == CloseCode::Unauthorised {
         let value = format!("the gateway does not take the group {group:?} with this secret");
@@ -64,7 +75,9 @@ fn login(settings: &ClientSettings) -> Result<Login, getrandom::Error> {
     Ok(Login {
         group: settings.group.clone(),
         client_id: match settings.method {
-            values::Method::Secret | values::Method::Password => "doctor".into(),
+            values::Method::Secret | values::Method::Password | values::Method::Certificate => {
+                "doctor".into()
+            }
             // A key belongs to one client.
             values::Method::Key => settings.client_id.clone(),
         },
@@ -78,6 +91,7 @@ fn login(settings: &ClientSettings) -> Result<Login, getrandom::Error> {
             values::Method::Secret => Method::Secret,
             values::Method::Password => Method::Password,
             values::Method::Key => Method::Key,
+            values::Method::Certificate => Method::Certificate,
         },
         initial_credit: anyproxy_client::Limits::default().initial_credit,
         budget: StallBudget::new(settings.limits.stall_budget),

@@ -4,6 +4,7 @@ mod certificate;
 mod clock;
 mod environment;
 mod login;
+mod own;
 mod quic;
 mod reach;
 mod targets;
@@ -48,6 +49,7 @@ pub async fn examine(settings: ClientSettings, here: &Surroundings) -> Report {
     let mut report = Report::new("client");
     report.add(environment::examine(&settings, here));
     report.add(machine::files(here));
+    report.extend(own::examine(&settings, here.now));
     let config = dial_config(&settings);
     let net = Arc::clone(&here.net);
     let examiner = match Examiner::new(net, config, here.now) {
@@ -114,6 +116,7 @@ fn dial_config(settings: &ClientSettings) -> DialConfig {
         port: settings.gateway.port,
         server_name: Some(settings.server_name.to_str().into_owned()),
         trust: settings.trust.clone(),
+        certificate: settings.certificate.as_ref().map(|own| own.certificate.clone()),
         path: settings.ws_path.clone(),
         oldest_tls: settings.oldest_tls,
         route: settings.route.clone(),

@@ -1,6 +1,6 @@
 //! Tests of the reload by itself; those of SIGHUP run the program (`tests/reload.rs`).
 
-use std::{fs, net::SocketAddr, net::TcpStream, sync::Arc};
+use std::{fs, net::SocketAddr, net::TcpStream, path::Path};
 
 use anyproxy_transport::net::System;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{certs, cli::CertsArgs, gateway};
+use crate::{certs, cli::CertsArgs, gateway, watched::PERIOD};
 
 /// A gateway that runs, with its files.
 struct Scene {
