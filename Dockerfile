@@ -24,6 +24,7 @@ RUN sh docker/toolchain.sh "$BUILDARCH" "$TARGETARCH"
 FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS manifests
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY crates crates
 COPY tests/Cargo.toml tests/
 RUN find crates -type f ! -name Cargo.toml -delete && \

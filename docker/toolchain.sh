@@ -14,6 +14,8 @@ arm64) target=aarch64-unknown-linux-gnu compiler=aarch64-linux-gnu package=gcc-a
 esac
 
 echo "export CARGO_BUILD_TARGET=$target" >"$env"
+# The pages of the machine that runs it may be of 64 KiB; jemalloc asks the machine that compiles.
+[ "$2" != arm64 ] || echo "export JEMALLOC_SYS_WITH_LG_PAGE=16" >>/toolchain.env
 [ "$1" != "$2" ] || exit 0
 
 if ! command -v "$compiler-gcc" >/dev/null; then

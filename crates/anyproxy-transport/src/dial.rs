@@ -60,7 +60,7 @@ pub struct DialConfig {
     pub oldest_tls: OldestTls,
     /// What the WebSocket meets on its way.
     pub route: Route,
-    /// How fast QUIC sends towards the gateway.
+    /// Who decides how fast it sends towards the gateway.
     pub congestion: Congestion,
 }
 
@@ -297,6 +297,7 @@ impl Dialer {
 
     /// From a connection to the gateway, or to a proxy at `peer` that passes it on, to a WebSocket.
     async fn upgrade(&self, conn: Conn, peer: SocketAddr) -> Result<Pipe, TunnelError> {
+        conn.set_congestion(self.config.congestion);
         let tls = self
             .websocket
             .connect(self.name.clone(), ws::Heard::new(conn))

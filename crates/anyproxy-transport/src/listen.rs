@@ -62,7 +62,7 @@ pub struct ListenConfig {
     pub dead_after: Duration,
     /// What stands in front of the WebSocket. It has no bearing on QUIC.
     pub behind: Behind,
-    /// How fast QUIC sends towards clients.
+    /// Who decides how fast it sends towards clients.
     pub congestion: Congestion,
 }
 
@@ -112,6 +112,7 @@ pub struct TunnelListener {
 struct WebSocketDoor {
     listener: Listener,
     tls: TlsAcceptor,
+    congestion: Congestion,
 }
 
 impl std::fmt::Debug for TunnelListener {
@@ -205,6 +206,7 @@ impl TunnelListener {
         let Some(door) = &self.websocket else { return std::future::pending().await };
         let accepted = self.accepting.0.next(|| door.listener.accept(Role::Tunnel));
         let (conn, peer) = accepted.await;
+        conn.set_congestion(door.congestion);
         let (tls, door) = (door.tls.clone(), self.door.clone());
         Arrival(Door::WebSocket { conn, peer, tls, door })
     }
@@ -225,7 +227,7 @@ impl WebSocketDoor {
         let tls = TlsAcceptor::from(shown.websocket(config.oldest_tls, asking)?);
         let listener =
             net.listen(config.addr).map_err(|error| bind_error(config.addr, "tcp", error))?;
-        Ok(Self { listener, tls })
+        Ok(Self { listener, tls, congestion: config.congestion })
     }
 }
 

@@ -105,11 +105,11 @@ fn who_lets_others_at_the_keys_is_warned_at_each_start() {
         fs::set_permissions(dir.path(DATA).join(name), fs::Permissions::from_mode(mode)).unwrap();
     };
     assert!(!gateway(&dir).end().contains("chmod"));
-    open("ca.key", 0o640);
+    open("ca.key", 0o604);
     open("default.password", 0o644);
     open("", 0o777);
     let log = gateway(&dir).end();
-    for (mode, command) in [("0640", "chmod 600 "), ("0644", "chmod 600 "), ("0777", "chmod 700 ")]
+    for (mode, command) in [("0604", "chmod 600 "), ("0644", "chmod 600 "), ("0777", "chmod 700 ")]
     {
         let said = log
             .lines()

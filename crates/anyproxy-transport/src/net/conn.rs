@@ -19,7 +19,7 @@ use super::{
     BoxFuture,
     options::{self, Role},
 };
-use crate::tls::Prefixed;
+use crate::{quic::Congestion, tls::Prefixed};
 
 /// A TCP connection of a simulated network.
 pub trait VirtualConn: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
@@ -95,6 +95,16 @@ impl Conn {
             Self::Virtual(mut conn) => conn.abort(),
             Self::Tls(tls) => tls.into_inner().0.into_inner().abort(),
             Self::Proxy(tls) => tls.into_inner().0.abort(),
+        }
+    }
+
+    /// Who decides how much may be in flight, as far as the system lets us choose.
+    pub(crate) fn set_congestion(&self, congestion: Congestion) {
+        match self {
+            Self::Tcp(tcp) => options::set_congestion(tcp, congestion),
+            Self::Virtual(_) => {}
+            Self::Tls(tls) => tls.get_ref().0.get_ref().set_congestion(congestion),
+            Self::Proxy(tls) => tls.get_ref().0.set_congestion(congestion),
         }
     }
 

@@ -9,6 +9,8 @@ use std::{
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::quic::Congestion;
+
 /// What a TCP connection is for; it decides its options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -96,6 +98,17 @@ pub(super) fn set_user_timeout(tcp: &TcpStream, timeout: Duration) {
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = (tcp, timeout);
+}
+
+/// Who decides how much of a tunnel may be in flight (`TCP_CONGESTION`, tcp(7)). A process without rights has what
+/// `net.ipv4.tcp_allowed_congestion_control` names; where that lacks the one that is asked for, the system's own stays.
+pub(super) fn set_congestion(tcp: &TcpStream, congestion: Congestion) {
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    if let Err(error) = SockRef::from(tcp).set_tcp_congestion(congestion.name().as_bytes()) {
+        tracing::debug!(%error, %congestion, "TCP_CONGESTION was not accepted");
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+    let _ = (tcp, congestion);
 }
 
 /// Bounds a tunnel's segments, both ways; to be called before it connects. Not on loopback, which no path shrinks.
@@ -267,6 +280,27 @@ mod tests {
         for local in ["0.0.0.0:0", "127.0.0.1:0", "[::]:0"] {
             let socket = datagrams(local.parse().unwrap(), None).unwrap();
             assert_eq!(ip_mtu_discover(&socket).unwrap(), Ipv4PathMtuDiscovery::DONT, "{local}");
+        }
+    }
+
+    /// `reno` is always there, and every process may have it.
+    #[tokio::test]
+    async fn a_tunnel_has_the_control_that_is_asked_for_where_it_is_allowed() {
+        const ALLOWED: &str = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
+        let allowed = std::fs::read_to_string(ALLOWED).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for congestion in [Congestion::Bbr, Congestion::Cubic] {
+            let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let socket = SockRef::from(&tcp);
+            socket.set_tcp_congestion(b"reno").unwrap();
+            set_congestion(&tcp, congestion);
+            let now = String::from_utf8(socket.tcp_congestion().unwrap()).unwrap();
+            let now = now.trim_end_matches('\0');
+            let is_allowed = allowed.split_whitespace().any(|name| name == congestion.name());
+            // With rights, it may be had although it is not for everybody.
+            let may_be =
+                if is_allowed { vec![congestion.name()] } else { vec!["reno", congestion.name()] };
+            assert!(may_be.contains(&now), "{now}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
-    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 
@@ -12,6 +12,9 @@ use super::{
     ALPN_QUIC, ALPN_WEBSOCKET, Moment, OldestTls, Pin, Seen, pin::PinVerifier, provider,
     witness::Witness,
 };
+
+/// TLS sessions kept for resumption: of one gateway, under one name.
+const SERVERS: usize = 4;
 
 /// Why a trust setting cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -176,6 +179,8 @@ impl Trust {
                 .with_custom_certificate_verifier(Arc::new(PinVerifier { pin: *pin, provider }))
                 .with_no_client_auth(),
         };
+        // It talks to one gateway; rustls' usual cache is made for 256 servers, and takes their memory at once.
+        config.resumption = Resumption::in_memory_sessions(SERVERS);
         config.alpn_protocols = vec![alpn.to_vec()];
         Ok(config)
     }

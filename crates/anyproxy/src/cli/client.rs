@@ -49,7 +49,7 @@ pub struct ClientArgs {
     /// Which transport to use [default: auto]
     #[arg(long, env = "ANYPROXY_TRANSPORT")]
     pub transport: Option<ClientTransport>,
-    /// What decides how fast QUIC sends from here [default: bbr]
+    /// What decides how fast a tunnel sends from here [default: bbr]
     #[arg(long, env = "ANYPROXY_CONGESTION", value_name = "CONTROL")]
     pub congestion: Option<CongestionControl>,
     /// Trust the gateway if its certificate was issued by one of these authorities, PEM [default:

@@ -41,7 +41,7 @@ pub struct GatewayArgs {
     /// Which transports to serve [default: both]
     #[arg(long, env = "ANYPROXY_TRANSPORT")]
     pub transport: Option<GatewayTransport>,
-    /// What decides how fast QUIC sends from here [default: bbr]
+    /// What decides how fast a tunnel sends from here [default: bbr]
     #[arg(long, env = "ANYPROXY_CONGESTION", value_name = "CONTROL")]
     pub congestion: Option<CongestionControl>,
     /// The certificate chain, PEM [default: without --config the gateway makes its own]

@@ -30,7 +30,7 @@ pub enum ClientTransport {
     Ws,
 }
 
-/// What decides how fast QUIC sends.
+/// What decides how fast a tunnel sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum CongestionControl {
     /// By rate and delay: fast on lossy links, short queues.

@@ -61,7 +61,8 @@ use std::sync::Arc;
 
 use quinn::congestion::{ControllerFactory, CubicConfig};
 
-/// Who decides how much a QUIC tunnel may have in flight.
+/// Who decides how much a tunnel may have in flight: over QUIC one of ours, below the WebSocket the kernel's of that
+/// name, where it may be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Congestion {
     /// Steered by rate and delay: fast on lossy paths, short queues.
@@ -71,7 +72,21 @@ pub enum Congestion {
     Cubic,
 }
 
+impl std::fmt::Display for Congestion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl Congestion {
+    /// What systems call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bbr => "bbr",
+            Self::Cubic => "cubic",
+        }
+    }
+
     /// quinn's factory for it.
     pub(crate) fn factory(self) -> Arc<dyn ControllerFactory + Send + Sync> {
         match self {
