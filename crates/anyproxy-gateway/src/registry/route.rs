@@ -135,6 +135,7 @@ impl Asked<'_> {
         match &answer {
             Ok(reply) if reply.code == OpenCode::Connected => {}
             Ok(OpenReply { code, detail, .. }) => {
+                let detail = Some(detail.as_str()).filter(|detail| !detail.is_empty());
                 tracing::debug!(%connection, ?to, %code, detail, "open refused");
             }
             Err(error) => tracing::debug!(%connection, ?to, %error, "open failed"),
