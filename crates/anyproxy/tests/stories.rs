@@ -26,7 +26,14 @@ struct Pair {
 
 impl Pair {
     fn start(transport: &str) -> Self {
+        Self::with(transport, "")
+    }
+
+    /// With lines of the gateway's file.
+    fn with(transport: &str, lines: &str) -> Self {
         let dir = Directory::new();
+        let config = fs::read_to_string(dir.path("gateway.toml")).unwrap();
+        fs::write(dir.path("gateway.toml"), format!("{lines}{config}")).unwrap();
         let mut gateway = Running::gateway(&dir, &["--socks5", "127.0.0.1:0", "-l", "debug"]);
         gateway.wait_for("SOCKS5 proxy started");
         let at = gateway.address("tunnels=").to_string();
@@ -147,6 +154,28 @@ fn what_fails_and_what_ends_has_one_line_with_the_clients_word_for_it() {
             for line in [opened, end] {
                 let user = format!("ingress=\"{ingress}\"");
                 assert!(line.contains("user{number=") && line.contains(&user), "{line}");
+            }
+        }
+    }
+}
+
+/// A client that says nothing cannot know of it; the gateway has the word all the same.
+#[test]
+fn an_open_without_an_answer_is_told() {
+    for transport in ["quic", "ws"] {
+        let mut pair = Pair::with(transport, "proxy_timeout = \"2s\"\n");
+        pair.client.signal("-STOP");
+        let target = closed();
+        assert_eq!(pair.connect(target), 504);
+        assert_eq!(pair.socks5(target), 4);
+        pair.client.signal("-CONT");
+        let log = pair.gateway.end();
+        let told = log.lines().filter(|line| line.contains("open given up before the answer"));
+        let told: Vec<_> = told.collect();
+        assert_eq!(told.len(), 2, "{log}");
+        for (line, ingress) in told.into_iter().zip(["http", "socks5"]) {
+            for part in ["connection=", &target.to_string(), "user{", ingress] {
+                assert!(line.contains(part), "{transport}: no {part} in {line}");
             }
         }
     }
