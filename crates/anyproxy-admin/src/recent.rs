@@ -38,6 +38,11 @@ pub struct Recent {
 impl Recent {
     /// Keeps one. One that says what the last one said only counts there.
     pub fn add(&self, severity: Severity, text: &str) {
+        self.add_many(severity, text, 1);
+    }
+
+    /// Keeps one that says of itself how often it happened; it is one line of the log all the same.
+    pub fn add_many(&self, severity: Severity, text: &str, times: u64) {
         let (count, level) = match severity {
             Severity::Warning => (&self.warnings, "warning"),
             Severity::Error => (&self.errors, "error"),
@@ -49,13 +54,13 @@ impl Recent {
         if let Some(last) = kept.back_mut().filter(|last| last.level == level && last.text == text)
         {
             last.at = at;
-            last.times = last.times.saturating_add(1);
+            last.times = last.times.saturating_add(times);
             return;
         }
         if kept.len() >= KEPT {
             kept.pop_front();
         }
-        kept.push_back(Message { at, level: level.into(), text: text.into(), times: 1 });
+        kept.push_back(Message { at, level: level.into(), text: text.into(), times });
     }
 
     /// Those that are kept, the oldest first.

@@ -188,7 +188,8 @@ async fn relay(
 
 pub(crate) async fn refuse(mut stream: Stream, open: &Open, refusal: Refusal, deadline: Deadline) {
     let Refusal { code, detail } = refusal;
-    tracing::debug!(to = ?open.target, %code, detail, "open refused");
+    let words = Some(detail.as_str()).filter(|words| !words.is_empty());
+    tracing::debug!(to = ?open.target, %code, detail = words, "open refused");
     let told = async {
         stream.answer(code, &detail, None).await?;
         // A tunnel that closes now must not take the answer with it.

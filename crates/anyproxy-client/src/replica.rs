@@ -18,7 +18,11 @@ use std::{sync::Arc, time::Duration};
 
 use anyproxy_runtime::Scope;
 use anyproxy_transport::LoginError;
-use anyproxy_wire::{backoff::Backoff, codes::CloseCode, message::Goaway};
+use anyproxy_wire::{
+    backoff::{Backoff, rounded},
+    codes::CloseCode,
+    message::Goaway,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -95,7 +99,7 @@ impl Supervisor {
             let pause = pauses.after(&failure, began.elapsed());
             let text = failure.explain(self.ways.method());
             self.replica.notes.failed(self.replica.number, &failure, &text);
-            tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?pause,
+            tracing::warn!(replica = self.replica.number, reason = %text, retry_in = ?rounded(pause),
                 "not connected to the gateway");
             self.replica.reporter.set(State::Waiting(text));
             let mut wake = self.wake();

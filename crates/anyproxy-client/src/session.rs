@@ -214,9 +214,11 @@ impl<'a> Session<'a> {
         let Some(bound) = bound else {
             self.due.retain(|(_, other)| *other != index);
             self.due.insert((Instant::now() + exit.limits.forward_pause, index));
-            let (code, detail) = (reply.code, &reply.detail);
+            let code = reply.code;
+            let detail = Some(reply.detail.as_str()).filter(|detail| !detail.is_empty());
+            let why = detail.map_or_else(|| code.to_string(), |detail| format!("{code}: {detail}"));
             // One line, not one for each try.
-            if reporter.set_forward(index, ForwardState::Refused(format!("{code}: {detail}"))) {
+            if reporter.set_forward(index, ForwardState::Refused(why)) {
                 tracing::warn!(name = %forward.name, listen = %forward.listen, %code, detail,
                     replica, "forward refused; it is asked for until it is free");
             }

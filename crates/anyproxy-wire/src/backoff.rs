@@ -57,5 +57,12 @@ impl Backoff {
     }
 }
 
+/// A pause as people read it: to the millisecond, since the rest of it is chance.
+#[must_use]
+pub fn rounded(pause: Duration) -> Duration {
+    Duration::from_secs(pause.as_secs())
+        .saturating_add(Duration::from_millis(pause.subsec_millis().into()))
+}
+
 #[cfg(test)]
 mod tests;

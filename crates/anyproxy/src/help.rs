@@ -36,7 +36,15 @@ pub(crate) fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> io::Re
     // The generator panics where it cannot write, so it writes to memory.
     let mut text = vec![];
     generate(args.shell, &mut Cli::command(), "anyproxy", &mut text);
-    out.write_all(&text)
+    enough(out.write_all(&text))
+}
+
+/// Whoever reads may stop when it has enough, as `head` does.
+fn enough(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Prints the manual page of the program, or writes those of all its commands: `anyproxy.1`, `anyproxy-gateway.1` …
@@ -44,7 +52,7 @@ pub(crate) fn man(args: &ManArgs, out: &mut dyn Write) -> Result<(), ManError> {
     let Some(dir) = &args.out else {
         // As in the directory, which has no page for `help`.
         let command = Cli::command().disable_help_subcommand(true);
-        return Man::new(command).render(out).map_err(ManError::Output);
+        return enough(Man::new(command).render(out)).map_err(ManError::Output);
     };
     fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
@@ -86,6 +94,25 @@ mod tests {
             }
             assert!(text.contains("forward") && text.contains("secret-file"), "{shell}");
         }
+    }
+
+    /// Standard output, as far as `head` reads it.
+    struct Head;
+
+    impl Write for Head {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_who_has_enough_is_no_failure() {
+        completions(&CompletionsArgs { shell: Shell::Bash }, &mut Head).unwrap();
+        man(&ManArgs { out: None }, &mut Head).unwrap();
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The tables of docs/configuration.md, against the types that read the files: every key is in the table of its
-//! place, and no other is.
+//! place, and no other is. What else the tables say of a key is held against the program in `reference.rs`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

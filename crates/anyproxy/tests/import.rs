@@ -197,6 +197,98 @@ fn frp_in_ini() {
     assert!(!imported.dir.path().join("gateway.toml").exists());
 }
 
+/// Sections of a server's plugins look like a client's proxies.
+#[test]
+fn an_frp_server_in_ini_is_a_gateway() {
+    let imported = Imported::of(&["frps.ini"]);
+    assert!(!imported.dir.path().join("client.toml").exists());
+    let gateway = imported.config("gateway.toml", Kind::Gateway);
+    assert_eq!(gateway["listen"].as_str(), Some("0.0.0.0:7000"));
+    assert_eq!(imported.text("frp.secret"), "hunter2-hunter2-hunter2-hunter2\n");
+    assert_eq!(gateway["group"][0]["forwards"][0].as_str(), Some("10.0.0.1:2000-3000"));
+    imported.names("gateway.toml", &SERVERS_KEYS);
+    assert!(!imported.err.contains("no counterpart here"), "{}", imported.err);
+}
+
+const SERVERS_KEYS: [&str; 16] = [
+    "quicBindPort",
+    "vhostHTTPPort",
+    "vhostHTTPSPort",
+    "vhostHTTPTimeout",
+    "subDomainHost",
+    "custom404Page",
+    "tcpmuxHTTPConnectPort",
+    "tcpmuxPassthrough",
+    "webServer",
+    "enablePrometheus",
+    "httpPlugins",
+    "log.maxDays",
+    "detailedErrorsToClient",
+    "userConnTimeout",
+    "auth.additionalScopes",
+    "natholeAnalysisDataReserveHours",
+];
+
+#[test]
+fn keys_of_ini_get_the_advice_that_newer_files_get() {
+    let imported = Imported::of(&["frpc-more.ini"]);
+    let client = imported.config("client.toml", Kind::Client);
+    assert_eq!(imported.text("frp.secret"), "hunter2-hunter2-hunter2-hunter2\n");
+    assert!(client.get("client_id").is_none(), "the name is too long");
+    imported.names(
+        "client.toml",
+        &[
+            "user",
+            "webServer",
+            "metadatas",
+            "transport.connectServerLocalIP",
+            "transport.dialServerTimeout",
+            "auth.additionalScopes",
+            "loginFailExit",
+            "natHoleStunServer",
+            "proxies[0].transport.bandwidthLimit",
+            "proxies[0].loadBalancer",
+            "proxies[0].healthCheck",
+            "proxies[0].metadatas",
+            "proxies[1] `proxy`: there is no plugin http_proxy;",
+        ],
+    );
+    assert!(!imported.err.contains("no counterpart here"), "{}", imported.err);
+}
+
+#[test]
+fn the_gateway_is_called_as_its_clients_call_it() {
+    let next = |names: &[&str]| {
+        let imported = Imported::of(names);
+        let certs = imported.err.lines().find(|line| line.contains("anyproxy certs --dir"));
+        let (_, name) = certs.unwrap().split_once("--name ").unwrap();
+        let name = name.split(';').next().unwrap().to_owned();
+        let gateway = imported.dir.path().join("gateway.toml");
+        let head = fs::read_to_string(gateway).unwrap_or_else(|_| format!("--name {name}\n"));
+        assert!(head.contains(&format!("--name {name}\n")), "{head}");
+        name
+    };
+    assert_eq!(next(&["frps.ini", "frpc-more.ini"]), "gw.example.com");
+    assert_eq!(next(&["frpc.ini"]), "203.0.113.7");
+    assert_eq!(next(&["frps.ini"]), "HOST");
+}
+
+/// A name that is none here is not lost without a word.
+#[test]
+fn an_id_that_is_no_client_id_is_told() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("client.yaml");
+    let text = "client:\n  id: \"a\\u0007b\"\n  replicas: 99\n  gateway: {addr: \"a:1\"}\n";
+    fs::write(&path, text).unwrap();
+    let args = ImportArgs { files: vec![path], from: None, out: None, group: None };
+    let mut err = vec![];
+    import::run(&args, &mut vec![], &mut err).unwrap();
+    let err = String::from_utf8(err).unwrap();
+    for key in ["- client.id:", "- client.replicas:"] {
+        assert!(err.contains(key), "{key}: {err}");
+    }
+}
+
 #[test]
 fn rathole_with_both_sides() {
     let imported = Imported::of(&["rathole-server.toml", "rathole-client.toml"]);
@@ -269,6 +361,8 @@ fn what_is_no_configuration_is_refused_with_a_fix() {
     };
     assert!(refused("a = 1").fix().unwrap().contains("--from"));
     assert!(refused("serverAddr = \"{{ .Envs.A }}\"").fix().unwrap().contains("values"));
+    assert!(refused("a: 1\n---\nb: 2\n").fix().unwrap().contains("each document"));
+    assert!(refused("a = ").fix().is_some());
     let twice = args(&["frpc.toml", "frpc.ini"], None);
     let error = import::run(&twice, &mut vec![], &mut vec![]).unwrap_err();
     assert!(matches!(error, ImportError::Twice(_)), "{error}");

@@ -221,9 +221,15 @@ impl<R: Route, A: Authenticate> Ingress<R, A> {
         let opened = deadline.bound(self.route.open(&request, deadline)).await;
         let opened = opened.unwrap_or(Err(OpenFailure::TimedOut));
         counting.done(outcome::counted(&opened));
-        if let Ok(Opened { stream, .. }) = &opened {
-            tracing::debug!(connection = %stream.label(), target, peer = %ends.peer, user = %user.name,
-                "connection opened");
+        let (peer, user) = (ends.peer, &user.name);
+        match &opened {
+            Ok(Opened { stream, .. }) => {
+                tracing::debug!(connection = %stream.label(), target, %peer, %user, "connection opened");
+            }
+            // What became of each Open is told where it went out.
+            Err(failure) => {
+                tracing::debug!(target, %peer, %user, ?failure, "connection not opened");
+            }
         }
         opened
     }

@@ -263,7 +263,7 @@ impl Ports {
             let detail = format!("port {} is the gateway's own, for {what}", addr.port());
             return Err(io::Error::new(io::ErrorKind::AddrInUse, detail));
         }
-        tracing::info!(%addr, ?protocol, %group, "forwarded port open");
+        tracing::info!(%addr, %protocol, %group, "forwarded port open");
         Ok(Arc::new(Port {
             group: Arc::clone(group),
             protocol,

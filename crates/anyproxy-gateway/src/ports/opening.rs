@@ -42,14 +42,19 @@ pub(super) async fn open(
             Sign::Answered(Ok(reply)) if reply.code == OpenCode::Connected => {
                 return Some((stream, bearer));
             }
-            Sign::Answered(answer) if is_final(&answer) => return None,
             Sign::Answered(answer) => {
+                let (connection, addr) = (stream.label(), port.addr);
+                tracing::debug!(%connection, %addr, ?answer, "open of a forward failed");
+                if is_final(&answer) {
+                    return None;
+                }
                 if answer.is_ok_and(|reply| reply.code == OpenCode::Draining) {
                     bearer.session.leave();
                 }
             }
             Sign::Silent => {
                 tracing::debug!(
+                    connection = %stream.label(),
                     session = bearer.session.number,
                     "forward not opened; asking another"
                 );

@@ -57,7 +57,7 @@ impl Ports {
         closing.retain(|_, scope| scope.tasks() > 0);
         closing.insert(port.key(), port.accepting.clone());
         let Port { addr, protocol, group, .. } = &**port;
-        tracing::info!(%addr, ?protocol, %group, "forwarded port closed");
+        tracing::info!(%addr, %protocol, %group, "forwarded port closed");
     }
 
     pub(super) fn rules(&self) -> RwLockReadGuard<'_, Rules> {

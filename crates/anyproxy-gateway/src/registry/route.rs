@@ -6,12 +6,15 @@
 //! ```
 //!
 //! A session that is about to arrive is waited for: its client knows of it sooner than the table does.
+//!
+//! Every Open that went out and came to nothing is one line of the log, with the word that the client's log has for it:
+//! only here it is known, since who asked has no stream.
 
 use std::sync::Arc;
 
 use anyproxy_runtime::Deadline;
-use anyproxy_transport::{OpenError, StreamError};
-use anyproxy_wire::codes::OpenCode;
+use anyproxy_transport::{ConnectionId, OpenError, StreamError};
+use anyproxy_wire::{codes::OpenCode, message::OpenReply};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
 use super::{
@@ -94,7 +97,8 @@ async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened
         }
         Unopened::Tunnel(OpenError::Tunnel(_)) => Failed::Here(OpenFailure::Lost),
     })?;
-    let reply = stream.reply().await.map_err(|error| {
+    let asked = Asked { connection: stream.label(), request, is_over: false };
+    let reply = asked.answered(stream.reply().await).map_err(|error| {
         if matches!(error, StreamError::TunnelLost(_)) {
             return Failed::Here(OpenFailure::Lost);
         }
@@ -110,6 +114,43 @@ async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened
     }
     let elsewhere = matches!(reply.code, OpenCode::Draining | OpenCode::Overloaded);
     Err(if elsewhere { Failed::Here(refused) } else { Failed::Everywhere(refused) })
+}
+
+/// An Open that went out. Dropped before the answer, it tells of that: the user has left, the time is over, or
+/// another session was faster.
+struct Asked<'a> {
+    connection: ConnectionId,
+    request: &'a OpenRequest,
+    is_over: bool,
+}
+
+impl Asked<'_> {
+    /// Tells what came, unless it is a connection: whoever has that tells how it ends.
+    fn answered(
+        mut self,
+        answer: Result<OpenReply, StreamError>,
+    ) -> Result<OpenReply, StreamError> {
+        self.is_over = true;
+        let (connection, to) = (self.connection, &self.request.opening.target);
+        match &answer {
+            Ok(reply) if reply.code == OpenCode::Connected => {}
+            Ok(OpenReply { code, detail, .. }) => {
+                let detail = Some(detail.as_str()).filter(|detail| !detail.is_empty());
+                tracing::debug!(%connection, ?to, %code, detail, "open refused");
+            }
+            Err(error) => tracing::debug!(%connection, ?to, %error, "open failed"),
+        }
+        answer
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let (connection, to) = (self.connection, &self.request.opening.target);
+            tracing::debug!(%connection, ?to, "open given up before the answer");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -63,3 +63,9 @@ fn no_wish_and_no_setting_silences_the_client() {
     assert!(backoff.next(u64::MAX) <= LONGEST + Backoff::LONGEST_WISH);
     assert!(backoff.next(u64::MAX) <= LONGEST);
 }
+
+#[test]
+fn a_pause_is_shown_in_milliseconds() {
+    let pause = Duration::from_nanos(1_962_375_407);
+    assert_eq!(format!("{:?}", rounded(pause)), "1.962s");
+}

@@ -1,6 +1,6 @@
 //! ForwardRequest, ForwardReply and ForwardRelease: ports of the gateway that a client asks for.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 
 use bytes::BytesMut;
 
@@ -27,6 +27,15 @@ pub enum Protocol {
     Tcp,
     /// Datagrams: the stream is a flow.
     Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
 }
 
 impl Protocol {

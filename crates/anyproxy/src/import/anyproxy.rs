@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::{
     ImportError,
-    carry::{Context, certificates, dial, log},
+    carry::{Context, certificates, dial, keep, log, stable_name},
     draft::{ClientDraft, Draft, ForwardDraft, GatewayDraft, LogDraft, host_port, listen_address},
     node::Node,
     notes::{Notes, SEE},
     patterns::policy,
     secrets::Side,
 };
-use crate::values::{client_id, user_name};
+use crate::values::user_name;
 
 /// The group of files that name none, as version 1 calls it.
 const GROUP: &str = "default";
@@ -58,7 +58,7 @@ fn read_log(root: &mut Node, notes: &mut Notes) -> LogDraft {
     };
     let mut draft = log(root.text("log.level"), file, notes);
     draft.json = root.text("log.format").filter(|format| format == "json").map(|_| "json");
-    draft.keep = root.number("log.max_backups").filter(|keep| (1..=1000).contains(keep));
+    draft.keep = keep("log.max_backups", root.number("log.max_backups"), notes);
     if root.forget(&["log.max_size", "log.max_age", "log.compress"]) && draft.file.is_some() {
         let why = "a log file is rotated by time here, not by size, and not compressed";
         notes.add("log.max_size, log.max_age, log.compress", why, "see `rotation` and `keep`");
@@ -218,8 +218,12 @@ fn client(
         draft.notes.add("client.group_password", why, &then);
     }
     let id = root.text("client.id").or_else(|| root.text("client.client_id"));
-    draft.client_id = id.filter(|id| client_id(id).is_ok());
-    draft.replicas = root.number("client.replicas").map(|number| number.clamp(1, 64));
+    draft.client_id = stable_name("client.id", id, &mut draft.notes);
+    let replicas = root.number("client.replicas");
+    draft.replicas = replicas.map(|number| number.clamp(1, 64));
+    if draft.replicas != replicas {
+        draft.notes.add("client.replicas", "it is no number from 1 to 64", "set `replicas`");
+    }
     let allowed = root.texts("client.allowed_hosts");
     policy(&mut draft, &allowed, &root.texts("client.forbidden_hosts"));
     if root.forget(&["client.web"]) {

@@ -4,13 +4,13 @@ use anyproxy_wire::handshake::Secret;
 use zeroize::Zeroizing;
 
 use super::{
-    draft::{ClientDraft, LogDraft},
+    draft::{ClientDraft, LogDraft, NOWHERE},
     notes::Notes,
     secrets::Secrets,
 };
 use crate::{
     settings::log_filter,
-    values::{ProxyUrl, gateway, group_name, server_name},
+    values::{ProxyUrl, client_id, gateway, group_name, server_name},
 };
 
 /// What a conversion makes beside the draft, and what the command line says.
@@ -63,12 +63,31 @@ pub(super) fn log(level: Option<String>, file: Option<String>, notes: &mut Notes
     LogDraft { level, file, ..LogDraft::default() }
 }
 
+/// How many log files are kept, as far as that is a number here.
+pub(super) fn keep(key: &str, given: Option<i64>, notes: &mut Notes) -> Option<i64> {
+    let fits = given.filter(|keep| (1..=1000).contains(keep));
+    if given.is_some() && fits.is_none() {
+        notes.add(key, "it is no number from 1 to 1000", "set `keep` of [log]");
+    }
+    fits
+}
+
+/// The stable name of a client, as far as it is one here.
+pub(super) fn stable_name(key: &str, given: Option<String>, notes: &mut Notes) -> Option<String> {
+    let fits = given.clone().filter(|id| client_id(id).is_ok());
+    if given.is_some() && fits.is_none() {
+        let why = "it is no client id here (1 to 128 bytes, without control characters)";
+        notes.add(key, why, "set `client_id`; the default is the host's name");
+    }
+    fits
+}
+
 /// Sets the gateway to dial.
 pub(super) fn dial(client: &mut ClientDraft, key: &str, given: Option<String>) {
     match given.as_deref().map(gateway) {
         Some(Ok(at)) => client.gateway = Some(at.to_string()),
         Some(Err(_)) | None => {
-            client.gateway = Some("gateway.invalid:8443".into());
+            client.gateway = Some(format!("{NOWHERE}:8443"));
             client.notes.add(key, "it is absent or no host and port", "set `gateway`");
         }
     }

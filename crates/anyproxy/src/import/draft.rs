@@ -7,8 +7,11 @@ use std::collections::HashSet;
 
 use super::notes::Notes;
 use crate::values::{
-    ForwardRule, HostPort, ListenPorts, PortMap, TargetPorts, forward_name, listen,
+    ForwardRule, HostPort, ListenPorts, PortMap, TargetPorts, forward_name, gateway, listen,
 };
+
+/// The gateway of a client whose file names none.
+pub(super) const NOWHERE: &str = "gateway.invalid";
 
 /// Both sides, as far as the files have them.
 #[derive(Default)]
@@ -87,6 +90,18 @@ pub(super) struct LogDraft {
     pub(super) json: Option<&'static str>,
     pub(super) file: Option<String>,
     pub(super) keep: Option<i64>,
+}
+
+impl Draft {
+    /// The name that the gateway's certificate has to carry for the client, or `HOST` where no client's file says it.
+    pub(super) fn host(&self) -> String {
+        let client = self.client.as_ref();
+        let name = client.and_then(|client| {
+            let dialled = || Some(gateway(client.gateway.as_deref()?).ok()?.host);
+            client.server_name.clone().or_else(dialled)
+        });
+        name.filter(|name| name != NOWHERE).unwrap_or_else(|| "HOST".into())
+    }
 }
 
 impl ClientDraft {

@@ -64,11 +64,14 @@ impl ImportError {
                 Some("import them one after the other, each with its own --out".into())
             }
             Self::Exists(_) => Some("name an empty directory with --out".into()),
-            Self::Syntax { .. }
-            | Self::Nothing
-            | Self::Write { .. }
-            | Self::Secret(_)
-            | Self::Output(_) => None,
+            Self::Syntax { why, .. } if why.contains("more than one document") => {
+                Some("make a file of each document, and import them together".into())
+            }
+            Self::Syntax { .. } => {
+                let fix = "correct it there; its name says what it is read as (.toml, .yaml, .json, .ini)";
+                Some(fix.into())
+            }
+            Self::Nothing | Self::Write { .. } | Self::Secret(_) | Self::Output(_) => None,
         }
     }
 }

@@ -19,11 +19,29 @@ use super::{
 /// The group, which frp does not have.
 const GROUP: &str = "frp";
 
+/// What only `frpc` has.
+const OF_CLIENTS: [&str; 2] = ["serverAddr", "serverPort"];
+
+/// What only `frps` has. A server's file may have tables that look like a client's proxies.
+const OF_SERVERS: [&str; 11] = [
+    "bindAddr",
+    "bindPort",
+    "kcpBindPort",
+    "quicBindPort",
+    "proxyBindAddr",
+    "vhostHTTPPort",
+    "vhostHTTPSPort",
+    "subDomainHost",
+    "allowPorts",
+    "maxPortsPerClient",
+    "httpPlugins",
+];
+
 /// Converts the file of `frps` or of `frpc`.
 pub(super) fn convert(value: Value, cx: &mut Context) -> Result<Draft, ImportError> {
     let root = Node::new("", value);
-    let is_client =
-        ["serverAddr", "serverPort", "proxies", "visitors"].iter().any(|key| root.has(key));
+    let any = |keys: &[&str]| keys.iter().any(|key| root.has(key));
+    let is_client = any(&OF_CLIENTS) || (any(&["proxies", "visitors"]) && !any(&OF_SERVERS));
     Ok(if is_client {
         Draft { client: Some(client::convert(root, cx)?), gateway: None }
     } else {
@@ -51,7 +69,7 @@ fn token(root: &mut Node, notes: &mut Notes) -> Option<String> {
 
 fn log(root: &mut Node, notes: &mut Notes) -> LogDraft {
     let mut draft = super::carry::log(root.text("log.level"), root.text("log.to"), notes);
-    draft.keep = root.number("log.maxDays").filter(|days| (1..=1000).contains(days));
+    draft.keep = super::carry::keep("log.maxDays", root.number("log.maxDays"), notes);
     root.forget(&["log.disablePrintColor"]);
     draft
 }

@@ -45,8 +45,10 @@ pub fn run(args: &ImportArgs, out: &mut dyn Write, err: &mut dyn Write) -> Resul
     let names = args.files.iter().filter_map(|path| path.file_name()?.to_str());
     let source = names.collect::<Vec<_>>().join(" and ");
     let mut pages = vec![];
+    let host = draft.host();
     if let Some(gateway) = &draft.gateway {
-        pages.push(("gateway.toml", write::gateway(gateway, &source), &gateway.notes));
+        let text = write::gateway(gateway, &source, &host);
+        pages.push(("gateway.toml", text, &gateway.notes));
     }
     if let Some(client) = &draft.client {
         pages.push(("client.toml", write::client(client, &source), &client.notes));
@@ -61,7 +63,7 @@ pub fn run(args: &ImportArgs, out: &mut dyn Write, err: &mut dyn Write) -> Resul
     }
     let notes: Vec<_> = pages.iter().map(|(name, _, notes)| (*name, *notes)).collect();
     // If nobody reads standard error, the comments in the files still tell.
-    let _unread = tell(args, &notes, err);
+    let _unread = tell(args, &notes, &host, err);
     Ok(())
 }
 
@@ -116,7 +118,12 @@ fn trees(args: &ImportArgs) -> Result<Vec<(Foreign, Value)>, ImportError> {
 }
 
 /// What could not be carried over, and what comes next.
-fn tell(args: &ImportArgs, notes: &[(&str, &Notes)], err: &mut dyn Write) -> std::io::Result<()> {
+fn tell(
+    args: &ImportArgs,
+    notes: &[(&str, &Notes)],
+    host: &str,
+    err: &mut dyn Write,
+) -> std::io::Result<()> {
     for (name, notes) in notes {
         let lines: Vec<_> = notes.lines().collect();
         writeln!(err, "{name}: {} not carried over", lines.len())?;
@@ -135,7 +142,7 @@ fn tell(args: &ImportArgs, notes: &[(&str, &Notes)], err: &mut dyn Write) -> std
         files.iter().map(PathBuf::as_path).map(|path| path.display().to_string()).collect();
     writeln!(
         err,
-        "Next, on the gateway: anyproxy certs --dir {} --name HOST; a client needs its ca.crt\nThen: anyproxy check {}",
+        "Next, on the gateway: anyproxy certs --dir {} --name {host}; a client needs its ca.crt\nThen: anyproxy check {}",
         dir.join("certs").display(),
         files.join(" ")
     )

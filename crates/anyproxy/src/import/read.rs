@@ -26,8 +26,9 @@ pub(super) fn read(path: &Path, given: Option<Foreign>) -> Result<(Foreign, Valu
 /// The extension says how it is written; without one that is known, what can be read.
 fn tree(path: &Path, text: &str) -> Result<Value, String> {
     match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yaml" | "yml") => yaml::parse(text),
         // JSON is YAML.
-        Some("yaml" | "yml" | "json") => yaml::parse(text),
+        Some("json") => yaml::parse(text).map_err(|why| why.replace("YAML", "JSON")),
         Some("ini") => ini::parse(text),
         Some("toml") => toml(text).or_else(|error| ini::parse(text).map_err(|_| error)),
         _ => toml(text).or_else(|_| ini::parse(text)).or_else(|_| yaml::parse(text)),
@@ -37,8 +38,13 @@ fn tree(path: &Path, text: &str) -> Result<Value, String> {
 fn toml(text: &str) -> Result<Value, String> {
     toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        // Its own message may repeat a value, which may be a secret.
-        format!("line {}: this is no TOML", before.matches('\n').count() + 1)
+        let line = before.matches('\n').count() + 1;
+        // What it quotes may be a value, which may be a secret.
+        let cause = error.message().split(['`', '"', '\'', '\n']).next().unwrap_or_default().trim();
+        match cause.is_empty() {
+            true => format!("line {line}: this is no TOML"),
+            false => format!("line {line}: this is no TOML ({cause})"),
+        }
     })
 }
 
@@ -81,6 +87,18 @@ mod tests {
         assert_eq!(of("client:\n  gateway_addr: a:1"), Some(Foreign::Anyproxy));
         assert_eq!(of("a: b"), None);
         assert_eq!(of(""), None);
+    }
+
+    #[test]
+    fn an_error_names_the_line_the_language_and_the_cause() {
+        let of = |name: &str, text: &str| tree(Path::new(name), text).unwrap_err();
+        let error = of("a.toml", "a = 1\nb = hunter2\n");
+        assert!(
+            error.starts_with("line 2: this is no TOML (") && !error.contains("hunter2"),
+            "{error}"
+        );
+        let error = of("a.json", "{\"a\": [1}");
+        assert!(error.contains("JSON") && !error.contains("YAML"), "{error}");
     }
 
     #[test]

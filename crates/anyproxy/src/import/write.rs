@@ -56,11 +56,11 @@ impl Page {
     }
 }
 
-/// The file of a gateway.
-pub(super) fn gateway(draft: &GatewayDraft, source: &str) -> String {
+/// The file of a gateway that clients know as `host`.
+pub(super) fn gateway(draft: &GatewayDraft, source: &str, host: &str) -> String {
     let mut page = Page(String::new());
-    let first = "First, in this directory: anyproxy certs --dir certs --name HOST";
-    page.head("A gateway", source, first, &draft.notes);
+    let first = format!("First, in this directory: anyproxy certs --dir certs --name {host}");
+    page.head("A gateway", source, &first, &draft.notes);
     page.maybe("listen", draft.listen.as_deref());
     page.maybe("transport", draft.transport);
     page.pair("certificate", "certs/gateway.crt");

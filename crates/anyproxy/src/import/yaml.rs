@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
         if self.next()? == Event::DocumentEnd && self.next()? == Event::StreamEnd {
             return Ok(());
         }
-        Err("it has more than one document; split it".into())
+        Err("it has more than one document".into())
     }
 
     fn value(&mut self, event: Event<'a>, depth: usize) -> Result<Value, String> {

@@ -6,7 +6,10 @@ use anyproxy_runtime::Deadline;
 use anyproxy_transport::{
     ClientKey, DialError, Dialer, Enrolment, LoginError, Transport, TunnelError, net::Net,
 };
-use anyproxy_wire::{backoff::Backoff, codes::CloseCode};
+use anyproxy_wire::{
+    backoff::{Backoff, rounded},
+    codes::CloseCode,
+};
 use tokio::time::sleep;
 
 use super::{JoinError, Pending};
@@ -63,7 +66,7 @@ pub(crate) async fn enrol(
         if whole.remaining() < pause {
             return Err(JoinError::Unreachable { gateway, what });
         }
-        tracing::warn!(%gateway, reason = %what, retry_in = ?pause, "not joined yet");
+        tracing::warn!(%gateway, reason = %what, retry_in = ?rounded(pause), "not joined yet");
         sleep(pause).await;
     }
     pending.state.keep()?;

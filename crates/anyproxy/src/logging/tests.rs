@@ -7,10 +7,10 @@ use super::*;
 /// Logs one line to a file with the given settings and returns what the directory holds then.
 fn log_one(filter: &str, format: LogFormat, rotation: LogRotation) -> Vec<(String, String)> {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("logs").join("any.proxy.log");
+    let path = directory.path().join("any.proxy.log");
     let output = LogOutput::File { path: path.clone(), rotation, keep: 2 };
     let settings = LogSettings { filter: filter.into(), format, output };
-    let (writer, guard) = tracing_appender::non_blocking(rolling(&path, rotation, 2).unwrap());
+    let (writer, guard) = queue().finish(rolling(&path, rotation, 2).unwrap());
     let subscriber = subscriber(&settings, writer).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(port = 8443, "it is on");
@@ -18,7 +18,7 @@ fn log_one(filter: &str, format: LogFormat, rotation: LogRotation) -> Vec<(Strin
         tracing::info!(target: "quinn", "a library's detail");
     });
     drop(guard);
-    let entries = fs::read_dir(directory.path().join("logs")).unwrap();
+    let entries = fs::read_dir(directory.path()).unwrap();
     entries
         .map(|entry| entry.unwrap().path())
         .map(|path| {
@@ -57,4 +57,49 @@ fn a_file_that_cannot_be_written_is_named() {
     let error = rolling(&path, LogRotation::Daily, 2).unwrap_err();
     assert!(error.to_string().contains("below-a-file.log"), "{error}");
     assert!(matches!(rolling(Path::new("/"), LogRotation::Daily, 2), Err(LogError::NoFile(_))));
+}
+
+#[test]
+fn neither_a_directory_nor_what_is_in_none_is_a_file() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("logs");
+    fs::create_dir(&directory).unwrap();
+    let error = rolling(&directory, LogRotation::Daily, 2).unwrap_err();
+    assert!(matches!(error, LogError::NoFile(_)), "{error}");
+    let error = rolling(&place.path().join("lgs/x.log"), LogRotation::Daily, 2).unwrap_err();
+    assert!(matches!(error, LogError::NoDirectory { .. }), "{error}");
+    assert!(error.fix().contains("make the directory"), "{}", error.fix());
+    let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|it| it.unwrap().path()).collect();
+    assert_eq!(left, [directory], "nothing was made");
+}
+
+#[test]
+fn the_queue_is_bounded_and_does_not_hold_a_connection_up() {
+    use std::{io::Write as _, sync::mpsc};
+
+    /// A disk that is full until the other end is dropped.
+    struct Held(mpsc::Receiver<()>);
+
+    impl io::Write for Held {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _gone = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let (hold, held) = mpsc::channel();
+    let (mut writer, guard) = queue().finish(Held(held));
+    let lost = writer.error_counter();
+    for _ in 0..2 * MOST_WAITING {
+        writer.write_all(b"line\n").unwrap();
+    }
+    // One more is in the writer's hands.
+    let waiting = 2 * MOST_WAITING - lost.dropped_lines();
+    assert!((MOST_WAITING..=MOST_WAITING + 1).contains(&waiting), "{waiting}");
+    drop(hold);
+    drop((writer, guard));
 }

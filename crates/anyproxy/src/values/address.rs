@@ -136,7 +136,8 @@ fn split_host_port(text: &str) -> Option<HostPort> {
     Some(HostPort { host: host.into(), port })
 }
 
-/// An IPv4 address or a name of letters, digits, `-` and `_` (private networks use it), with dots.
+/// An IPv4 address or a name of letters, digits, `-` and `_` (private networks use it), with dots. No label begins with a
+/// hyphen (RFC 1123 section 2.1): `-1` is a number that went wrong.
 fn is_host(host: &str) -> bool {
     // A name whose last label is a number is an IPv4 address or a mistake: resolvers read "10.1" or
     // "0x7f.1" as addresses that nobody meant to write (WHATWG URL, "ends in a number").
@@ -149,6 +150,7 @@ fn is_host(host: &str) -> bool {
     host.len() <= 253
         && host.split('.').all(|label| {
             (1..=63).contains(&label.len())
+                && !label.starts_with('-')
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
 }
@@ -202,6 +204,8 @@ mod tests {
             "[127.0.0.1]:80",
             "a b:80",
             "a..b:80",
+            "-1:80",
+            "a.-b:80",
             "http://host:80",
             "10.1:80",
             "0x7f000001:80",

@@ -146,6 +146,7 @@ impl FromStr for ForwardFlag {
         let (protocol, rest) = match text.split_once(':') {
             Some(("udp", rest)) => (ForwardProtocol::Udp, rest),
             Some(("tcp", rest)) => (ForwardProtocol::Tcp, rest),
+            Some((word, rest)) if is_protocol_of(word, rest) => return Err(no_protocol(word)),
             _ => (ForwardProtocol::Tcp, text),
         };
         let (at, target) =
@@ -157,6 +158,20 @@ impl FromStr for ForwardFlag {
                 }
             })?;
         Ok(Self { protocol, ports: PortMap::new(at.parse()?, target.parse()?)? })
+    }
+}
+
+/// Whether `word` stands where a protocol does: there are a port and a target behind it.
+fn is_protocol_of(word: &str, rest: &str) -> bool {
+    let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic());
+    let (listen, _) = rest.split_once('=').or_else(|| split_at_target(rest)).unwrap_or_default();
+    is_word && word != "localhost" && parse_listen(listen).is_some()
+}
+
+fn no_protocol(word: &str) -> Problem {
+    Problem::Refused {
+        what: format!("`{word}` is neither a protocol nor an IP address of the gateway"),
+        fix: "the protocols are `tcp` and `udp`, as in \"udp:0.0.0.0:5353:10.0.0.1:53\"".into(),
     }
 }
 
@@ -215,6 +230,7 @@ mod tests {
             ":8000:a:1",
             "localhost:8000:a:1",
             "sctp:8000:a:1",
+            "8000:-1:3",
             "8000:a:0",
             "8000:a:0-1",
             "9001-9000:a:9001-9000",
@@ -222,6 +238,17 @@ mod tests {
         ] {
             assert!(text.parse::<ForwardFlag>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn another_protocol_is_refused_with_those_that_there_are() {
+        for text in ["UDP:8000:a:1", "sctp:8000:a:1", "sctp:0.0.0.0:1=a:1"] {
+            let error = text.parse::<ForwardFlag>().unwrap_err();
+            assert!(error.to_string().contains("neither a protocol"), "{text}: {error}");
+            assert!(error.fix().unwrap().contains("`tcp` and `udp`"), "{text}");
+        }
+        let error = "localhost:8000:a:1".parse::<ForwardFlag>().unwrap_err();
+        assert!(error.to_string().contains("an address to listen on"), "{error}");
     }
 
     #[test]

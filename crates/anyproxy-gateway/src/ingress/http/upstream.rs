@@ -6,6 +6,7 @@ use anyproxy_wire::{codes::OpenCode, message::Ingress as Entrance};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::{
     MOST_BUFFERED, MOST_FIELDS, Proxy,
@@ -77,20 +78,21 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
     let target = key.target.clone();
     let (lives, ended) = oneshot::channel();
     let (carrier, kept) = (opened.carrier.clone(), Arc::clone(&proxy.line.kept));
-    proxy.line.kept.scope().spawn("http target", async move {
+    let driving = async move {
         let ended = tokio::select! {
             ended = until_departure(connection.with_upgrades(), opened.carrier, &kept) => ended,
             // Dropping the connection resets the stream; the user gets a response that broke off.
             () = evicted.wait() => {
-                return tracing::debug!(to = %target, "a stalled response gave its buffers up");
+                return tracing::debug!(connection = %connection_id, to = %target,
+                    "a stalled response gave its buffers up");
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!(to = %target, cause = root_cause(&error), "a target's connection broke");
-        }
-        tracing::debug!(connection = %connection_id, to = %target, "a target's connection ended");
+        let cause = ended.err().map(|error| root_cause(&error));
+        tracing::debug!(connection = %connection_id, to = %target, cause, "a target's connection ended");
         drop(lives);
-    });
+    };
+    // In the span of the user for whom it was opened; others of the same name may use it later.
+    proxy.line.kept.scope().spawn("http target", driving.in_current_span());
     Ok(Target { sender, reuse: Reuse::Anybody, ended: Ended(ended), carrier })
 }
 

@@ -210,6 +210,7 @@ impl Visit {
 
 /// Drops an opened connection that its user did not wait for.
 fn user_gone(mut opened: Opened, ended: Ended) -> Ended {
+    tracing::debug!(connection = %opened.stream.label(), %ended, "the user was gone");
     opened.stream.reset(StreamCode::UserGone);
     ended
 }

@@ -3,7 +3,7 @@
 use super::{
     super::{
         ImportError,
-        carry::{Context, certificates, dial, name, proxy},
+        carry::{Context, certificates, dial, name, proxy, stable_name},
         draft::{ClientDraft, ForwardDraft, Proof, host_port},
         node::Node,
         notes::Notes,
@@ -11,10 +11,9 @@ use super::{
     },
     GROUP, log, report, token,
 };
-use crate::values::client_id;
 
 /// What does not come over: the key, the reason, what to do.
-const LOST: [(&str, &str, &str); 9] = [
+const LOST: [(&str, &str, &str); 14] = [
     (
         "visitors",
         "there are no visitors",
@@ -25,6 +24,15 @@ const LOST: [(&str, &str, &str); 9] = [
     ("start", "every forward is started", "remove the [[forward]] that should not be"),
     ("dnsServer", "the system's resolver is used", "set it there"),
     ("metadatas", "there are no plugins to read them", "leave them out"),
+    ("loginFailExit", "a client tries again for as long as it runs", "leave it out"),
+    ("natHoleStunServer", "clients do not connect to each other", "leave it out"),
+    ("featureGates", "they are those of frp", "leave it out"),
+    ("auth.additionalScopes", "only a whole session is proven, once", "leave it out"),
+    (
+        "transport.dialServerTimeout",
+        "connecting to the gateway has the bound of everything before bytes flow",
+        "set `proxy_timeout` in [limits]",
+    ),
     ("virtualNet", "there is no virtual network", "leave it out"),
     ("transport.connectServerLocalIP", "the system chooses the address", "set a route"),
     ("transport.tls.certFile", "clients prove a secret, not a certificate", "leave it out"),
@@ -53,11 +61,9 @@ const OF_PROXY: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// Settings that are about the machinery of frp, and whose purpose needs none here.
-const MACHINERY: [&str; 16] = [
-    "loginFailExit",
-    "natHoleStunServer",
-    "featureGates",
+/// Settings that are about the machinery of frp, and whose purpose needs none here. docs/migration.md says that they go
+/// without a note.
+const MACHINERY: [&str; 11] = [
     "udpPacketSize",
     "transport.tls.enable",
     "transport.tls.disableCustomTLSFirstByte",
@@ -66,11 +72,9 @@ const MACHINERY: [&str; 16] = [
     "transport.poolCount",
     "transport.tcpMux",
     "transport.tcpMuxKeepaliveInterval",
-    "transport.dialServerTimeout",
     "transport.dialServerKeepalive",
     "transport.heartbeatInterval",
     "transport.heartbeatTimeout",
-    "auth.additionalScopes",
 ];
 
 pub(super) fn convert(mut root: Node, cx: &mut Context) -> Result<ClientDraft, ImportError> {
@@ -85,7 +89,7 @@ pub(super) fn convert(mut root: Node, cx: &mut Context) -> Result<ClientDraft, I
     if let Proof::File(file) = tunnel.proof {
         draft.secret_file = file;
     }
-    draft.client_id = root.text("user").filter(|id| client_id(id).is_ok());
+    draft.client_id = stable_name("user", root.text("user"), &mut draft.notes);
     draft.log = log(&mut root, &mut draft.notes);
     let server_name = root.text("transport.tls.serverName");
     name(&mut draft, "transport.tls.serverName", server_name);
@@ -124,8 +128,15 @@ fn convert_proxy(mut proxy: Node, draft: &mut ClientDraft) {
     if proxy.flag("enabled") == Some(false) {
         return draft.notes.add(&key, "it is not enabled", "nothing");
     }
-    if let Some(then) = instead(if proxy.has("plugin") { "plugin" } else { &kind }) {
-        let why = format!("proxies of type {kind} or with a plugin have no counterpart");
+    if proxy.has("plugin") {
+        // INI has the name itself, newer files a table.
+        let plugin = proxy.text("plugin").or_else(|| proxy.text("plugin.type"));
+        let plugin = plugin.unwrap_or_default();
+        let why = format!("there is no plugin {plugin}");
+        return draft.notes.add(&key, why.trim_end(), PLUGIN);
+    }
+    if let Some(then) = instead(&kind) {
+        let why = format!("proxies of type {kind} have no counterpart");
         return draft.notes.add(&key, &why, then);
     }
     let protocol = (kind == "udp").then_some("udp");
@@ -167,13 +178,14 @@ fn target(host: &str, ports: &str) -> String {
     }
 }
 
+/// What to do instead of a plugin of a proxy.
+const PLUGIN: &str =
+    "forward to the service itself; the gateway has proxies of its own (`http`, `socks5`)";
+
 /// What to do instead of a proxy that is no plain forward.
 fn instead(kind: &str) -> Option<&'static str> {
     match kind {
         "tcp" | "udp" => None,
-        "plugin" => Some(
-            "forward to the service itself; the gateway has proxies of its own (`http`, `socks5`)",
-        ),
         "http" | "https" => Some(
             "forward a port of the gateway's loopback to it, and put Caddy or nginx in front of that",
         ),

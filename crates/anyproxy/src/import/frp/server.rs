@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What does not come over: the key, the reason, what to do.
-const LOST: [(&str, &str, &str); 12] = [
+const LOST: [(&str, &str, &str); 19] = [
     ("kcpBindPort", "there is no KCP", "clients take QUIC, on the port of `listen`"),
     (
         "quicBindPort",
@@ -23,7 +23,18 @@ const LOST: [(&str, &str, &str); 12] = [
     ("vhostHTTPPort", VHOST, CADDY),
     ("vhostHTTPSPort", VHOST, CADDY),
     ("subDomainHost", VHOST, CADDY),
+    ("vhostHTTPTimeout", VHOST, CADDY),
+    ("custom404Page", VHOST, CADDY),
     ("tcpmuxHTTPConnectPort", VHOST, "use a forward, or the gateway's `http` proxy"),
+    ("tcpmuxPassthrough", VHOST, "use a forward, or the gateway's `http` proxy"),
+    ("detailedErrorsToClient", "clients are always told why", "leave it out"),
+    (
+        "userConnTimeout",
+        "the wait for a target has the bound of everything before bytes flow",
+        "set `proxy_timeout` in [limits]",
+    ),
+    ("auth.additionalScopes", "only a whole session is proven, once", "leave it out"),
+    ("natholeAnalysisDataReserveHours", "clients do not connect to each other", "leave it out"),
     ("webServer", "there is no web console", "use `anyproxy status`"),
     ("enablePrometheus", "it belongs to the web console", "set `admin`: see docs/metrics.md"),
     ("sshTunnelGateway", "there is no entry for SSH clients", "run a client where the service is"),
@@ -34,8 +45,9 @@ const LOST: [(&str, &str, &str); 12] = [
 const VHOST: &str = "the gateway tells no sites apart by name";
 const CADDY: &str = "forward a port of loopback, and put Caddy or nginx in front of it";
 
-/// Settings that are about the machinery of frp, and whose purpose needs none here.
-const MACHINERY: [&str; 12] = [
+/// Settings that are about the machinery of frp, and whose purpose needs none here. docs/migration.md says that they go
+/// without a note.
+const MACHINERY: [&str; 8] = [
     "transport.quic",
     "transport.heartbeatTimeout",
     "transport.maxPoolCount",
@@ -43,11 +55,7 @@ const MACHINERY: [&str; 12] = [
     "transport.tcpMuxKeepaliveInterval",
     "transport.tcpKeepalive",
     "transport.tls.force",
-    "detailedErrorsToClient",
-    "userConnTimeout",
     "udpPacketSize",
-    "natholeAnalysisDataReserveHours",
-    "vhostHTTPTimeout",
 ];
 
 pub(super) fn convert(mut root: Node, cx: &mut Context) -> Result<GatewayDraft, ImportError> {

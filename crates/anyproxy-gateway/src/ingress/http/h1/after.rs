@@ -36,6 +36,20 @@ impl After {
             Self::Switched(upgrade) => switched(peer, upgrade, conn, early).await,
         }
     }
+
+    /// Ends it, for want of a user who has got the response.
+    pub(super) fn give_up(self, peer: SocketAddr) {
+        match self {
+            Self::Tunnel(stream) => user_gone(peer, stream),
+            // The task of the target's connection tells of its end.
+            Self::Switched(_) => {}
+        }
+    }
+}
+
+fn user_gone(peer: SocketAddr, mut stream: Stream) {
+    tracing::debug!(connection = %stream.label(), %peer, "the user was gone");
+    stream.reset(StreamCode::UserGone);
 }
 
 async fn switched(peer: SocketAddr, upgrade: OnUpgrade, conn: Conn, early: Bytes) {
@@ -49,11 +63,11 @@ async fn switched(peer: SocketAddr, upgrade: OnUpgrade, conn: Conn, early: Bytes
         }
     };
     let Parts { io, read_buf, .. } = parts;
-    let mut stream = io.into_inner();
+    let stream = io.into_inner();
     let Some(conn) = user.conn_mut() else { return };
     // At most one read buffer, so the other direction does not wait for long.
     if conn.write_all(&read_buf).await.is_err() || conn.flush().await.is_err() {
-        return stream.reset(StreamCode::UserGone);
+        return user_gone(peer, stream);
     }
     let Some(conn) = user.into_conn() else { return };
     relay(peer, stream, conn, early).await;

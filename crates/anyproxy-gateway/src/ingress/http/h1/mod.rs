@@ -72,16 +72,21 @@ pub async fn serve<R: Route, A: Authenticate>(
     drop(parts.service);
     line.leave();
     let Some((conn, unread)) = parts.io.into_inner().into_conn() else { return };
-    match (end, after) {
+    let end = match (end, after) {
         (End::Http(Ok(())), Some(after)) => {
-            after.follow(peer, conn, behind(parts.read_buf, unread)).await;
+            return after.follow(peer, conn, behind(parts.read_buf, unread)).await;
         }
-        (_, _) if cut => {
-            tracing::debug!(%peer, "a response broke off");
-            conn.abort();
+        (end, Some(after)) => {
+            after.give_up(peer);
+            end
         }
-        (end, _) => finish(&line, &name, end, conn).await,
+        (end, None) => end,
+    };
+    if cut {
+        tracing::debug!(%peer, "a response broke off");
+        return conn.abort();
     }
+    finish(&line, &name, end, conn).await;
 }
 
 /// What hyper has read but not used, and what it has not even read.

@@ -40,6 +40,7 @@ use anyproxy_runtime::{Deadline, Scope};
 use anyproxy_transport::net::Conn;
 use bytes::Bytes;
 use h2::{Reason, server};
+use tracing::Instrument as _;
 
 pub(super) use self::incoming::Incoming;
 use super::{
@@ -199,7 +200,7 @@ impl<R: Route, A: Authenticate> User<R, A> {
             let (request, respond) = stream?;
             let busy = Busy::new(&self.proxy.line.pace);
             let serving = stream::serve(self.proxy.clone(), request, respond, busy);
-            self.streams.0.spawn("http2 stream", serving);
+            self.streams.0.spawn("http2 stream", serving.in_current_span());
         }
     }
 

@@ -54,10 +54,10 @@ pub(super) async fn serve<R: Route, A: Authenticate>(
     };
     let response = match (answer, tunnel) {
         (Answer::Tunnel(stream), Some(recv)) => {
-            let connected = Response::new(());
+            let (connected, connection) = (Response::new(()), stream.label());
             match respond.send_response(connected, false) {
                 Ok(sender) => tunnel::relay(peer, stream, recv, sender).await,
-                Err(error) => tracing::debug!(%peer, %error, "the user was gone"),
+                Err(error) => tracing::debug!(%connection, %peer, %error, "the user was gone"),
             }
             return drop(busy);
         }
