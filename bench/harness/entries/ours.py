@@ -32,13 +32,14 @@ forwards = ["{VISITORS}", "{DATAGRAMS}"]
 """)
 
 
-def _client(pair, secret, transport):
+def _client(pair, secret, transport, replicas):
     return pair.write("client.toml", f"""
 gateway = "{pair.a_address}:{TUNNEL}"
 ca = "{pair.certificates.ca}"
 group = "{GROUP}"
 secret_file = "{secret}"
 transport = "{transport}"
+replicas = {replicas}
 drain = "0s"
 
 [log]
@@ -57,22 +58,24 @@ target = "127.0.0.1:{SERVICE_DATAGRAMS}"
 """)
 
 
-def _over(transport):
+def _over(transport, replicas):
     def start(pair):
         program = programs.anyproxy()
         secret = pair.write("secret", SECRET + "\n")
         pair.spawn("A", program, "gateway", "--config", _gateway(pair, secret))
         pair.await_port("A", TUNNEL)
-        pair.spawn("B", program, "client", "--config", _client(pair, secret, transport))
+        pair.spawn("B", program, "client", "--config", _client(pair, secret, transport, replicas))
     return start
 
 
-def _entry(transport, kind, about):
-    return Entry(f"ours-{transport}", about, _over(transport), (programs.anyproxy(),), kind, multiplexed=True,
+def _entry(transport, kind, about, replicas=1):
+    name = f"ours-{transport}" if replicas == 1 else f"ours-{transport}-{replicas}"
+    return Entry(name, about, _over(transport, replicas), (programs.anyproxy(),), kind, multiplexed=True,
                  datagrams=True, ours=True)
 
 
 ENTRIES = [
     _entry("quic", "quic", "AnyProxy over QUIC, all visitors in one connection"),
     _entry("ws", "tls", "AnyProxy over WebSocket in TLS, all visitors in one connection"),
+    _entry("ws", "tls", "AnyProxy over WebSocket in TLS with `replicas = 4`, visitors spread over four connections", 4),
 ]
