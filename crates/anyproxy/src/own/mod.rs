@@ -16,6 +16,7 @@
 
 mod certificates;
 mod error;
+mod find;
 mod group;
 mod invite;
 pub(crate) mod places;
@@ -28,6 +29,7 @@ use std::{
 };
 
 pub use error::OwnError;
+pub(crate) use find::{Found, find};
 
 use crate::{
     cli::GatewayArgs,
@@ -57,23 +59,17 @@ pub(crate) struct Own {
 ///
 /// When something cannot be made, or it is not known at which address clients reach the gateway.
 pub(crate) fn prepare(args: &GatewayArgs) -> Result<Option<(GatewayArgs, Own)>, OwnError> {
-    if args.config.is_some() || args.certificate.is_some() || args.key.is_some() {
+    if find::is_told(args) {
         return Ok(None);
     }
     let listen = listen(args)?;
-    let directory = args.data_dir.clone().or_else(places::gateway).ok_or(OwnError::NoDirectory)?;
+    let directory = find::directory(args)?;
     create_directory(&directory)?;
     let names = certificates::names(args.advertise.as_ref());
     certificates::make(&directory, &names, SystemTime::now())?;
     group::make(&directory)?;
     let own = Own { directory: directory.clone(), names, advertise: args.advertise.clone() };
-    let args = GatewayArgs {
-        listen: Some(listen),
-        certificate: Some(directory.join(certificates::CERTIFICATE)),
-        key: Some(directory.join(certificates::KEY)),
-        data_dir: Some(directory),
-        ..args.clone()
-    };
+    let args = find::filled(args, listen, &directory);
     Ok(Some((args, own)))
 }
 
