@@ -33,7 +33,10 @@ pub use join::{
     ClientRevokeArgs, JoinArgs, RollCommand, RollListArgs, StoreArgs, TokenArgs, TokenCommand,
     TokenCreateArgs, TokenRevokeArgs, TokenText,
 };
-pub use service::{ServiceArgs, ServiceCommand, ServiceFlags};
+pub use service::{
+    OwnServiceArgs, ServiceArgs, ServiceCommand, ServiceFlags, ServiceInstallArgs,
+    ServiceUninstallArgs,
+};
 pub use tools::{
     CertsArgs, CertsCommandArgs, CheckArgs, CompletionsArgs, DemoArgs, HashPasswordArgs,
     HealthArgs, Kind, ManArgs,

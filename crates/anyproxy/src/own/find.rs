@@ -3,7 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::{OwnError, certificates, listen, places};
-use crate::cli::GatewayArgs;
+use crate::{cli::GatewayArgs, config::ConfigError, store};
+
+/// All that a gateway without a file keeps, the store last: it makes the directory one of a gateway.
+pub(crate) const FILES: [&str; 6] = [
+    "ca.key",
+    "ca.crt",
+    certificates::KEY,
+    certificates::CERTIFICATE,
+    "default.password",
+    store::FILE,
+];
 
 /// What there is of a gateway.
 #[derive(Debug)]
@@ -37,6 +47,15 @@ pub(crate) fn find(args: &GatewayArgs) -> Result<Found, OwnError> {
         [Err(missing), Err(_)] if is_there(&directory.join("ca.key")) => Found::Part(missing),
         [Err(_), Err(_)] => Found::Nothing(directory),
     })
+}
+
+/// Where a gateway without a file listens.
+///
+/// # Errors
+///
+/// When it is not known at which address clients reach it.
+pub(crate) fn listening(args: &GatewayArgs) -> Result<std::net::SocketAddr, ConfigError> {
+    listen(args)
 }
 
 /// Whether a person says what the gateway shows.

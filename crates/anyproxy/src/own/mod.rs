@@ -29,7 +29,7 @@ use std::{
 };
 
 pub use error::OwnError;
-pub(crate) use find::{Found, find};
+pub(crate) use find::{FILES, Found, find, listening};
 
 use crate::{
     cli::GatewayArgs,

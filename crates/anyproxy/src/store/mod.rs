@@ -32,6 +32,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use enrolment::{Enrolled, Roll, StoredClient, StoredToken};
 pub use error::StoreError;
 pub use follow::{Follower, News, Seen};
+pub(crate) use open::give_to_owner;
 pub use open::{Access, create_directory};
 
 use crate::groups::{Credential, GroupSettings};

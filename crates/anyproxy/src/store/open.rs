@@ -113,7 +113,7 @@ pub fn create_directory(directory: &Path) -> Result<(), StoreError> {
 /// The file is given away by its descriptor: whoever owns the directory may have put another one, or a
 /// link to one, in its place since, and must not get that.
 #[cfg(unix)]
-pub(super) fn give_to_owner(directory: &Path, file: &File) -> io::Result<()> {
+pub(crate) fn give_to_owner(directory: &Path, file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, fchown};
     let (directory, made) = (fs::metadata(directory)?, file.metadata()?);
     if made.uid() == 0 && directory.uid() != 0 {
@@ -125,6 +125,6 @@ pub(super) fn give_to_owner(directory: &Path, file: &File) -> io::Result<()> {
 /// Other systems inherit who may read it from the directory.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-pub(super) fn give_to_owner(_directory: &Path, _file: &File) -> io::Result<()> {
+pub(crate) fn give_to_owner(_directory: &Path, _file: &File) -> io::Result<()> {
     Ok(())
 }
