@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 use anyproxy_runtime::Deadline;
-use anyproxy_transport::{OpenError, StreamError};
-use anyproxy_wire::codes::OpenCode;
+use anyproxy_transport::{ConnectionId, OpenError, StreamError};
+use anyproxy_wire::{codes::OpenCode, message::Target};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
 use super::{
@@ -94,7 +94,12 @@ async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened
         }
         Unopened::Tunnel(OpenError::Tunnel(_)) => Failed::Here(OpenFailure::Lost),
     })?;
+    let mut asked =
+        Asked { connection: stream.label(), target: &request.opening.target, answered: false };
     let reply = stream.reply().await.map_err(|error| {
+        asked.answered(|connection, to| {
+            tracing::debug!(%connection, ?to, %error, "open failed");
+        });
         if matches!(error, StreamError::TunnelLost(_)) {
             return Failed::Here(OpenFailure::Lost);
         }
@@ -102,14 +107,43 @@ async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened
         Failed::Everywhere(OpenFailure::Refused { code: OpenCode::Abandoned, detail })
     })?;
     if reply.code == OpenCode::Connected {
+        asked.answered(|_, _| {});
         return Ok(Opened { stream, address: reply.address, carrier: session.carrier(&lane) });
     }
+    asked.answered(|connection, to| {
+        let detail = (!reply.detail.is_empty()).then(|| tracing::field::debug(&reply.detail));
+        tracing::debug!(%connection, ?to, code = %reply.code, detail, "open refused");
+    });
     let refused = OpenFailure::Refused { code: reply.code, detail: reply.detail };
     if reply.code == OpenCode::Draining {
         session.leave();
     }
     let elsewhere = matches!(reply.code, OpenCode::Draining | OpenCode::Overloaded);
     Err(if elsewhere { Failed::Here(refused) } else { Failed::Everywhere(refused) })
+}
+
+/// An Open that waits for its answer. However it ends, one line with its id says so, as at the client; whoever
+/// answers a user knows no id.
+struct Asked<'a> {
+    connection: ConnectionId,
+    target: &'a Target,
+    answered: bool,
+}
+
+impl Asked<'_> {
+    fn answered(&mut self, tell: impl FnOnce(ConnectionId, &Target)) {
+        self.answered = true;
+        tell(self.connection, self.target);
+    }
+}
+
+impl Drop for Asked<'_> {
+    /// The user left, the time is over, or another session was sooner.
+    fn drop(&mut self) {
+        if !self.answered {
+            tracing::debug!(connection = %self.connection, to = ?self.target, "open given up");
+        }
+    }
 }
 
 #[cfg(test)]

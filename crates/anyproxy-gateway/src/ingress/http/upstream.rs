@@ -6,6 +6,7 @@ use anyproxy_wire::{codes::OpenCode, message::Ingress as Entrance};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::{
     MOST_BUFFERED, MOST_FIELDS, Proxy,
@@ -77,20 +78,24 @@ pub(super) async fn connect<R: Route, A: Authenticate>(
     let target = key.target.clone();
     let (lives, ended) = oneshot::channel();
     let (carrier, kept) = (opened.carrier.clone(), Arc::clone(&proxy.line.kept));
-    proxy.line.kept.scope().spawn("http target", async move {
+    // Of the user for whom it was opened; others may use it after.
+    let user = tracing::Span::current();
+    let driving = async move {
         let ended = tokio::select! {
             ended = until_departure(connection.with_upgrades(), opened.carrier, &kept) => ended,
             // Dropping the connection resets the stream; the user gets a response that broke off.
             () = evicted.wait() => {
-                return tracing::debug!(to = %target, "a stalled response gave its buffers up");
+                return tracing::debug!(connection = %connection_id, to = %target, "a stalled response gave its buffers up");
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(to = %target, cause = root_cause(&error), "a target's connection broke");
+            tracing::debug!(connection = %connection_id, to = %target, cause = root_cause(&error),
+                "a target's connection broke");
         }
         tracing::debug!(connection = %connection_id, to = %target, "a target's connection ended");
         drop(lives);
-    });
+    };
+    proxy.line.kept.scope().spawn("http target", driving.instrument(user));
     Ok(Target { sender, reuse: Reuse::Anybody, ended: Ended(ended), carrier })
 }
 
