@@ -6,6 +6,7 @@
 //!               └───────────────────────── --watch ──────────────────────────────────┘
 //! ```
 
+mod frame;
 mod rates;
 mod table;
 
@@ -95,6 +96,9 @@ pub(crate) async fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), St
         rates::work_out(&first, &mut now, began.elapsed());
         return ignore_leaving(show(args, &now, out));
     }
+    if !args.json && io::stdout().is_terminal() {
+        out.write_all(frame::CLEAR.as_bytes()).map_err(StatusError::Output)?;
+    }
     let (mut before, mut asked_at) = (first, began);
     loop {
         sleep_until(asked_at + PERIOD).await;
@@ -133,19 +137,23 @@ fn show(args: &StatusArgs, all: &[Status], out: &mut dyn Write) -> Result<(), St
             text = "nothing runs here now\n".into();
         }
         if io::stdout().is_terminal() {
-            // Home, each line to its end, and the rest of the screen (ECMA-48): no flicker.
-            text = format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"));
+            text = frame::of(&text, frame::rows());
         }
     }
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(StatusError::Output)
 }
 
+/// All of this user that answer, nobody if none does.
+pub(crate) async fn all_here() -> Vec<Status> {
+    let sockets = found();
+    let answers = join_all(sockets.iter().map(|path| ask(path))).await;
+    answers.into_iter().filter_map(Result::ok).collect()
+}
+
 /// Asks everybody at once. Of sockets that nobody named, those that do not answer are left out.
 async fn everybody(args: &StatusArgs) -> Result<Vec<Status>, StatusError> {
     if args.socket.is_empty() {
-        let sockets = found();
-        let answers = join_all(sockets.iter().map(|path| ask(path))).await;
-        let all = answers.into_iter().filter_map(Result::ok).collect::<Vec<_>>();
+        let all = all_here().await;
         return if all.is_empty() { Err(StatusError::Nobody) } else { Ok(all) };
     }
     let mut all = Vec::new();
