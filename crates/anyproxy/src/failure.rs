@@ -154,7 +154,7 @@ impl Failure {
             | Self::Manage(ManageError::Config(_))
             | Self::Own(OwnError::Config(_))
             | Self::Service(ServiceError::Config(_))
-            | Self::Join(JoinError::Token(_)) => 2,
+            | Self::Join(JoinError::Token(_) | JoinError::Input(_)) => 2,
             // As systemctl.
             Self::Service(ServiceError::NotInstalled(_)) => 3,
             Self::Certs(_)

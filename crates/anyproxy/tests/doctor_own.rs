@@ -104,6 +104,25 @@ fn a_client_that_was_revoked_is_told_to_join_again() {
     gateway.end();
 }
 
+/// What a gateway says of itself is told to those who are to reach it.
+#[test]
+fn another_group_s_clients_are_told_where_the_gateway_is() {
+    let dir = Directory::new();
+    let mut gateway = gateway(&dir);
+    let at = gateway.address("tunnels=").to_string();
+    let done = dir.run(&["group", "add", "other", "--secret-out", "other.secret"], "");
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains(&format!("--gateway {at} --group other")), "{}", done.out);
+    gateway.end();
+    // A file that is not there is as wrong for a token as for anything else.
+    for line in [["--join-file", "nothing"], ["--ca", "nothing"], ["--config", "nothing"]] {
+        let more = ["--gateway", "gw:1", "--group", "g"];
+        let more = if line[0] == "--ca" { &more[..] } else { &[] };
+        let done = dir.run(&[&["client"], &line[..], more].concat(), "");
+        assert_eq!(done.code, 2, "{line:?}: {}", done.err);
+    }
+}
+
 #[test]
 fn the_pin_is_shown_and_nothing_is_changed() {
     let dir = Directory::new();

@@ -225,6 +225,8 @@ mod tests {
         for one in ["gw.example.com:1", "192.0.2.1:1", "[::1]:1"] {
             assert_eq!(advertised(one).unwrap().to_string(), one);
         }
+        // As certificates have it.
+        assert_eq!(advertised("gw.example.com.:1").unwrap().to_string(), "gw.example.com:1");
     }
 
     #[test]
