@@ -80,11 +80,12 @@ variables() { # unit
 }
 for dir in "$units" "$root/home/user/.config/systemd/user"; do
     for side in gateway client; do
-        mapfile -t "$side" < <(variables "$dir/anyproxy-$side.service")
+        said='clients join with tokens'
+        [ "$side" = gateway ] || said='connected to the gateway'
+        mapfile -t variables < <(variables "$dir/anyproxy-$side.service")
         grep -qE "^ExecStart=/usr/local/bin/anyproxy $side\$" "$dir/anyproxy-$side.service"
+        start "$root/$side.log" "$said" env "${variables[@]}" "$bin" "$side"
     done
-    start "$root/gateway.log" 'clients join with tokens' env "${gateway[@]}" "$bin" gateway
-    start "$root/client.log" 'connected to the gateway' env "${client[@]}" "$bin" client
     end
 done
 echo "units: ok"
