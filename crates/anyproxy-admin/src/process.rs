@@ -41,6 +41,12 @@ impl Process {
         self.started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
+    /// What it has used of the processors, user and system time, in seconds; `None` where there is no `/proc`.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        cpu()
+    }
+
     /// Writes what the system tells. Reads a few small files, which do not block.
     pub fn write(&self, page: &mut Page) {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

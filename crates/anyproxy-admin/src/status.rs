@@ -24,6 +24,8 @@ pub struct Status {
     pub started_at: u64,
     /// When this was asked.
     pub at: u64,
+    /// What it has used of the processors, in seconds, if the system tells.
+    pub cpu_seconds: Option<f64>,
     /// Whether it can serve, as `/readyz` says.
     pub ready: bool,
     /// Why not.

@@ -38,7 +38,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Health(args) => block_on(async { Ok(health::run(args, out).await?) }),
         Command::Doctor(args) => run_doctor(args, &cli.log),
         Command::Group(args) => Ok(manage::run(args, &mut Process, out)?),
-        Command::Certs(args) => Ok(certs::run(args, out)?),
+        Command::Certs(args) => Ok(certs::show_or_run(args, out)?),
         Command::HashPassword(args) => Ok(password::run(args, out)?),
         Command::Import(args) => Ok(import::run(args, out, &mut io::stderr())?),
         Command::Service(args) => Ok(service::run(args, out)?),

@@ -145,7 +145,8 @@ fn gateway_fix(error: &anyproxy_gateway::StartError) -> Option<String> {
 }
 
 impl Failure {
-    /// The process's exit code: 2 for flags and settings that will not do (as for malformed flags), else 1.
+    /// The process's exit code: 2 for flags and settings that will not do (as for malformed flags), 3 for a
+    /// service that is not installed, else 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -153,7 +154,9 @@ impl Failure {
             | Self::Manage(ManageError::Config(_))
             | Self::Own(OwnError::Config(_))
             | Self::Service(ServiceError::Config(_))
-            | Self::Join(JoinError::Token(_)) => 2,
+            | Self::Join(JoinError::Token(_) | JoinError::Input(_)) => 2,
+            // As systemctl.
+            Self::Service(ServiceError::NotInstalled(_)) => 3,
             Self::Certs(_)
             | Self::Manage(_)
             | Self::Own(_)

@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use program::{Directory, Done, echo};
+use program::{Directory, Done, Running, echo};
 
 const LITTLE: [&str; 7] = ["--size", "3MiB", "--exchanges", "20", "--connections", "20", "--json"];
 
@@ -46,8 +46,10 @@ fn a_pair_of_its_own_is_measured_over_both_transports() {
 }
 
 #[test]
-fn a_target_elsewhere_is_measured_without_the_processor_time_of_others() {
+fn a_live_tunnel_is_measured_with_the_processor_time_of_who_answers_here() {
     let dir = Directory::new();
+    let mut gateway = Running::gateway(&dir, &[]);
+    gateway.wait_for("status socket open");
     let mut serving = dir.command(&["bench", "--serve", "127.0.0.1:0"]).spawn().unwrap();
     let mut said = String::new();
     BufReader::new(serving.stdout.take().unwrap()).read_line(&mut said).unwrap();
@@ -57,7 +59,21 @@ fn a_target_elsewhere_is_measured_without_the_processor_time_of_others() {
     serving.kill().unwrap();
     serving.wait().unwrap();
     let rows = rows(&done);
-    assert!(rows.len() == 1 && rows[0].get("cpu_per_gib").is_none(), "{rows:?}");
+    assert!(rows.len() == 1 && rows[0]["cpu_per_gib"].as_f64().unwrap() > 0.0, "{rows:?}");
+    if cfg!(target_os = "linux") {
+        let of = rows[0]["cpu_of"].as_array().unwrap();
+        assert!(of.contains(&"bench".into()) && of.contains(&"gateway".into()), "{of:?}");
+    }
+    drop(gateway);
+}
+
+#[test]
+fn what_is_too_little_to_measure_is_refused() {
+    let dir = Directory::new();
+    for size in ["0", "1KiB"] {
+        let done = dir.run(&["bench", "--size", size], "");
+        assert!(done.code == 2 && done.err.contains("at least 64KiB"), "{}{}", done.out, done.err);
+    }
 }
 
 /// A target that answers the first download with bytes of its own.

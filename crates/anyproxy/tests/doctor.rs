@@ -75,6 +75,9 @@ fn flags_do_instead_of_a_file() {
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
     let done = dir.run(&["doctor"], "");
     assert_eq!(done.code, 2, "{}{}", done.out, done.err);
+    for way in ["anyproxy doctor gateway", "anyproxy doctor client", "--config"] {
+        assert!(done.err.contains(way), "{}", done.err);
+    }
 }
 
 #[test]

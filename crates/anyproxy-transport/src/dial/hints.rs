@@ -25,7 +25,7 @@ const HINTS: [(&str, &str); 1] = [(
 
 /// What rustls says when the moment does not fit, and what a person may do, unless it is the clock.
 const TIMES: [(&str, &str); 2] = [
-    ("certificate expired", "renew it on the gateway, for example with `anyproxy certs`"),
+    ("certificate expired", "renew it on the gateway, for example with `anyproxy certs --dir DIR`"),
     ("certificate not valid yet", "wait, or make it valid from an earlier day"),
 ];
 

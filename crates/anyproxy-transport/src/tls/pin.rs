@@ -19,7 +19,7 @@ pub struct Pin([u8; 32]);
 
 /// A text that is no pin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a pin is written sha256: and 64 hexadecimal digits, as `anyproxy certs` prints it")]
+#[error("a pin is written sha256: and 64 hexadecimal digits, as `anyproxy certs --show` prints it")]
 pub struct PinError;
 
 impl FromStr for Pin {
@@ -116,7 +116,7 @@ impl ServerCertVerifier for PinVerifier {
             let seen = if seen.is_empty() { "it sent no CA certificate".into() } else { seen };
             return Err(Error::General(format!(
                 "the gateway is not the pinned one: expected {}, got {seen}; compare with the pin \
-                 that `anyproxy certs` prints on the gateway",
+                 that `anyproxy certs --show` prints on the gateway",
                 self.pin
             )));
         }

@@ -29,6 +29,7 @@ pub(super) fn status(
         pid: std::process::id(),
         started_at: process.started_at(),
         at: Process::starts().started_at(),
+        cpu_seconds: process.cpu_seconds(),
         ready: not_ready.is_none(),
         not_ready,
         messages: recent.messages(),

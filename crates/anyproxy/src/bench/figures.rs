@@ -1,11 +1,15 @@
 //! What was measured, for people and for programs.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
 use serde::Serialize;
 
+use super::cpu::Used;
+
 const MIB: f64 = 1024.0 * 1024.0;
 const GIB: f64 = 1024.0 * MIB;
+/// The fewest bytes of which processor time for each GiB is told.
+const ENOUGH: u64 = 1 << 20;
 
 /// Times of small exchanges, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -41,9 +45,12 @@ pub(super) struct Row {
     pub(super) latency_ms: Latency,
     /// Connections per second, each with one small exchange.
     pub(super) connections: f64,
-    /// Seconds of processor time for each GiB, of all that takes part.
+    /// Seconds of processor time for each GiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cpu_per_gib: Option<f64>,
+    /// Of which processes; empty: of all that take part, which are one.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) cpu_of: BTreeSet<String>,
 }
 
 impl Row {
@@ -61,17 +68,16 @@ impl Row {
             latency_ms,
             connections: f64::from(connections) / took.as_secs_f64().max(1e-9),
             cpu_per_gib: None,
+            cpu_of: BTreeSet::new(),
         }
     }
 
-    pub(super) fn with_cpu(mut self, cpu: Option<Duration>, moved: u64) -> Self {
-        self.cpu_per_gib = cpu.map(|cpu| cpu.as_secs_f64() / (moved as f64 / GIB));
-        self
-    }
-
-    /// Where gateway and client are other processes, this one's time says nothing of theirs.
-    pub(super) fn without_cpu(mut self) -> Self {
-        self.cpu_per_gib = None;
+    /// With less than [`ENOUGH`] it would be the time of everything else.
+    pub(super) fn with_cpu(mut self, used: Used, moved: u64) -> Self {
+        if let Some(time) = used.time.filter(|_| moved >= ENOUGH) {
+            self.cpu_per_gib = Some(time.as_secs_f64() / (moved as f64 / GIB));
+            self.cpu_of = used.of;
+        }
         self
     }
 }
@@ -103,7 +109,7 @@ impl Report {
              way                 down     up     p50     p90     p99     max     per second  per GiB\n",
         );
         for row in &self.rows {
-            let Row { name, down, up, latency_ms: ms, connections, cpu_per_gib } = row;
+            let Row { name, down, up, latency_ms: ms, connections, cpu_per_gib, .. } = row;
             let cpu = cpu_per_gib.map_or_else(|| "-".into(), |cpu| format!("{cpu:.2}"));
             // Writing to a string cannot fail.
             let _always = writeln!(
@@ -111,6 +117,12 @@ impl Report {
                 "{name:<16} {down:>7.0} {up:>6.0} {:>7.2} {:>7.2} {:>7.2} {:>7.2} {connections:>14.0} {cpu:>8}",
                 ms.p50, ms.p90, ms.p99, ms.max
             );
+        }
+        let of: BTreeSet<_> =
+            self.rows.iter().flat_map(|row| &row.cpu_of).map(String::as_str).collect();
+        if !of.is_empty() {
+            let of = of.into_iter().collect::<Vec<_>>().join(", ");
+            let _always = writeln!(text, "CPU s per GiB: of these on this machine: {of}");
         }
         text
     }
@@ -134,6 +146,14 @@ mod tests {
         let latency = Latency::of(vec![second]);
         let row = Row::new("quic".into(), (8 << 20, second, 2 * second), latency, (50, 2 * second));
         assert_eq!((row.down, row.up, row.connections), (8.0, 4.0, 25.0));
-        assert_eq!(row.with_cpu(Some(second), 1 << 29).cpu_per_gib, Some(2.0));
+        let used = |of: &[&str]| Used {
+            time: Some(second),
+            of: of.iter().map(|&name| name.to_owned()).collect(),
+        };
+        assert_eq!(row.clone().with_cpu(used(&[]), ENOUGH - 1).cpu_per_gib, None);
+        let row = row.with_cpu(used(&["bench", "gateway"]), 1 << 29);
+        assert_eq!(row.cpu_per_gib, Some(2.0));
+        let text = Report { rows: vec![row], ..Report::default() }.text();
+        assert!(text.ends_with("on this machine: bench, gateway\n"), "{text}");
     }
 }

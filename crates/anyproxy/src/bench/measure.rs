@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     BenchError,
+    cpu::{Clock, Whose},
     figures::{Latency, Row},
     target::{DOWN, ECHO, MAGIC, UP, receive, send, within},
 };
@@ -38,25 +39,25 @@ pub(super) struct Measurement {
 impl Measurement {
     pub(super) fn new(net: &Arc<dyn Net>, at: HostPort, args: &BenchArgs) -> Self {
         let BenchArgs { size, exchanges, connections, .. } = *args;
-        Self { net: Arc::clone(net), at, size: size.max(1), exchanges, connections }
+        Self { net: Arc::clone(net), at, size, exchanges, connections }
     }
 
     /// Measures one thing after the other.
-    pub(super) async fn run(&self, name: String) -> Result<Row, BenchError> {
+    pub(super) async fn run(&self, name: String, whose: Whose) -> Result<Row, BenchError> {
         let bar = bar(self.size.saturating_mul(2));
-        let cpu = cpu();
+        let clock = Clock::read(whose).await;
         bar.set_message(format!("{name} down"));
         let down = self.down(&bar).await?;
         bar.set_message(format!("{name} up"));
         let up = self.up(&bar).await?;
-        let cpu = cpu.zip(self::cpu()).map(|(before, after)| after.saturating_sub(before));
+        let used = clock.since().await;
         bar.set_message(format!("{name} small"));
         let latency = self.latency().await?;
         let connecting = self.connections().await?;
         bar.finish_and_clear();
         let moved = self.size.saturating_mul(2);
         Ok(Row::new(name, (self.size, down, up), latency, (self.connections, connecting))
-            .with_cpu(cpu, moved))
+            .with_cpu(used, moved))
     }
 
     async fn down(&self, bar: &ProgressBar) -> Result<Duration, BenchError> {
@@ -182,16 +183,4 @@ fn bar(total: u64) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
-}
-
-/// What this process has used of the processors, if the system tells.
-#[cfg(unix)]
-fn cpu() -> Option<Duration> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
-}
-
-#[cfg(not(unix))]
-fn cpu() -> Option<Duration> {
-    None
 }

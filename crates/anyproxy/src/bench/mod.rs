@@ -7,6 +7,7 @@
 //!
 //! Every byte is compared with the one that was sent, so a figure never stands for something broken.
 
+mod cpu;
 mod figures;
 mod measure;
 mod target;
@@ -20,6 +21,7 @@ use anyproxy_transport::{
 };
 
 use crate::{cli::BenchArgs, demo::Site, failure::RunError, signals::Signals, values::HostPort};
+use cpu::Whose;
 use figures::Report;
 use measure::Measurement;
 
@@ -100,8 +102,9 @@ pub(crate) async fn run(args: &BenchArgs, out: &mut dyn io::Write) -> Result<(),
     let report = match &args.connect {
         Some(at) => {
             let mut report = Report::default();
-            let row = Measurement::new(&net, at.clone(), args).run(at.to_string()).await?;
-            report.rows.push(row.without_cpu());
+            let measurement = Measurement::new(&net, at.clone(), args);
+            let row = measurement.run(at.to_string(), Whose::Everybodys).await?;
+            report.rows.push(row);
             report
         }
         None => pair(&net, args).await?,
@@ -139,7 +142,9 @@ async fn pair(net: &Arc<dyn Net>, args: &BenchArgs) -> Result<Report, RunError> 
     for transport in [Transport::Quic, Transport::WebSocket] {
         let port = site.forward(transport);
         let at = HostPort { host: port.ip().to_string(), port: port.port() };
-        report.rows.push(Measurement::new(net, at, args).run(transport.to_string()).await?);
+        report
+            .rows
+            .push(Measurement::new(net, at, args).run(transport.to_string(), Whose::Ours).await?);
     }
     site.end(Duration::from_secs(1)).await;
     Ok(report)

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use rcgen::KeyPair;
+use rcgen::{KeyPair, PublicKeyData as _};
 use zeroize::Zeroizing;
 
 use super::{Authority, CertsError, authority::new_key, inspect};
@@ -147,6 +147,13 @@ impl Directory {
     #[must_use]
     pub fn names(&self) -> Option<Vec<String>> {
         inspect::names(&fs::read(self.path("gateway.crt")).ok()?)
+    }
+
+    /// Whether the gateway's certificate is one for `key`.
+    #[must_use]
+    pub(crate) fn certifies(&self, key: &KeyPair) -> bool {
+        let pem = fs::read(self.path("gateway.crt")).unwrap_or_default();
+        inspect::public_key(&pem).is_some_and(|found| found == key.subject_public_key_info())
     }
 
     /// Replaces the gateway's certificate, at once: who reads it sees the old or the new one.

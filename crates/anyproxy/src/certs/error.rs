@@ -41,6 +41,9 @@ pub enum CertsError {
         /// The one that is not.
         missing: PathBuf,
     },
+    /// There is nothing to show.
+    #[error("there are no certificates in {}", list(.0))]
+    Nothing(Vec<PathBuf>),
     /// What was asked for is no name that a certificate can carry.
     #[error("`{0}` is neither a DNS name nor an IP address")]
     Name(String),
@@ -75,8 +78,16 @@ impl CertsError {
                 missing.display(),
                 present.display()
             )),
+            Self::Nothing(_) => Some(
+                "name their directory with --dir; or start a gateway without a file, which makes its own"
+                    .into(),
+            ),
             Self::Name(_) => Some("write --name gw.example.com or --name 192.0.2.1".into()),
             Self::Generate(_) | Self::Random(_) | Self::Output(_) => None,
         }
     }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

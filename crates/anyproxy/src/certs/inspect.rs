@@ -85,6 +85,11 @@ pub fn authority_pin(pem: &[u8]) -> Option<Pin> {
     own_authority(&chain)
 }
 
+/// The pin of the first certificate of a PEM text; `None` if it holds none.
+pub(super) fn pin(pem: &[u8]) -> Option<Pin> {
+    Pin::of(&CertificateDer::from_pem_slice(pem).ok()?)
+}
+
 /// The same, of a chain that is read.
 pub(super) fn own_authority(chain: &[CertificateDer<'_>]) -> Option<Pin> {
     let [_, .., last] = chain else { return None };

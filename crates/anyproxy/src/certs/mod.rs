@@ -12,6 +12,7 @@ mod authority;
 mod directory;
 mod error;
 mod inspect;
+mod show;
 mod voucher;
 
 use std::{io::Write, path::Path, time::SystemTime};
@@ -25,13 +26,22 @@ pub use inspect::{Expiry, authority_pin, expiry, expiry_of};
 pub(crate) use voucher::Voucher;
 
 use crate::{
-    cli::CertsArgs,
+    cli::{CertsArgs, CertsCommandArgs},
     settings::{Outside, Process},
     values::server_name,
 };
 
 /// Names that reach a gateway on its own machine.
 pub(crate) const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Shows what is there, or does what [`run`] does.
+///
+/// # Errors
+///
+/// See [`CertsError`].
+pub(crate) fn show_or_run(args: &CertsCommandArgs, out: &mut dyn Write) -> Result<(), CertsError> {
+    if args.show { show::run(&args.make, out) } else { run(&args.make, out) }
+}
 
 /// Makes or renews what is in the directory, and says what was done.
 ///

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::with_fix;
-use crate::values::{HostPort, listen, size};
+use crate::{
+    config::Problem,
+    values::{HostPort, listen, size},
+};
 
 /// Flags of `anyproxy bench`.
 ///
@@ -19,8 +22,8 @@ pub struct BenchArgs {
     /// `anyproxy bench`
     #[arg(long, value_name = "HOST:PORT", value_parser = with_fix(str::parse::<HostPort>))]
     pub connect: Option<HostPort>,
-    /// How much to move in each direction
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = with_fix(size))]
+    /// How much to move in each direction, at least 64KiB
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = with_fix(enough))]
     pub size: u64,
     /// How many small exchanges to time, one after the other
     #[arg(
@@ -37,4 +40,17 @@ pub struct BenchArgs {
     /// Print JSON (see docs/bench.md)
     #[arg(long)]
     pub json: bool,
+}
+
+/// The least of which a rate means anything.
+const LEAST: u64 = 64 << 10;
+
+fn enough(text: &str) -> Result<u64, Problem> {
+    size(text).and_then(|size| {
+        let too_little = || Problem::Refused {
+            what: format!("`{text}` is too little to measure"),
+            fix: "give at least 64KiB; figures are steady from about 64MiB on".into(),
+        };
+        if size >= LEAST { Ok(size) } else { Err(too_little()) }
+    })
 }

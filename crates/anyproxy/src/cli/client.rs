@@ -56,7 +56,7 @@ pub struct ClientArgs {
     /// the system's]
     #[arg(long, env = "ANYPROXY_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Trust the gateway if its CA has this key: sha256:… as `anyproxy certs` prints it
+    /// Trust the gateway if its CA has this key: sha256:… as `anyproxy certs --show` prints it
     #[arg(long, env = "ANYPROXY_PIN", value_name = "PIN", conflicts_with = "ca")]
     pub pin: Option<Pin>,
     /// The name that the gateway's certificate must carry [default: the gateway's host]

@@ -8,10 +8,10 @@ use super::{ClientArgs, GatewayArgs};
 
 /// Flags of `anyproxy doctor`.
 #[derive(Debug, Clone, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DoctorArgs {
     /// The configuration file of the gateway or client; its keys tell which
-    #[arg(short, long, env = "ANYPROXY_CONFIG", value_name = "FILE", required = true)]
+    #[arg(short, long, env = "ANYPROXY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print JSON (see docs/doctor.md)
     #[arg(long)]

@@ -33,9 +33,13 @@ pub use join::{
     ClientRevokeArgs, JoinArgs, RollCommand, RollListArgs, StoreArgs, TokenArgs, TokenCommand,
     TokenCreateArgs, TokenRevokeArgs, TokenText,
 };
-pub use service::{ServiceArgs, ServiceCommand, ServiceFlags};
+pub use service::{
+    OwnServiceArgs, ServiceArgs, ServiceCommand, ServiceFlags, ServiceInstallArgs,
+    ServiceUninstallArgs,
+};
 pub use tools::{
-    CertsArgs, CheckArgs, CompletionsArgs, DemoArgs, HashPasswordArgs, HealthArgs, Kind, ManArgs,
+    CertsArgs, CertsCommandArgs, CheckArgs, CompletionsArgs, DemoArgs, HashPasswordArgs,
+    HealthArgs, Kind, ManArgs,
 };
 
 use crate::{config::Problem, settings::log_filter, values::LogFormat};
@@ -64,7 +68,7 @@ pub enum Command {
     /// Let clients join a gateway with tokens
     Token(TokenArgs),
     /// Make the gateway's own CA and certificate, and secrets of groups
-    Certs(CertsArgs),
+    Certs(CertsCommandArgs),
     /// Make a secret or the hash of a password for the gateway's configuration
     HashPassword(HashPasswordArgs),
     /// Check configuration files without starting anything

@@ -9,6 +9,17 @@ use crate::values::{HostPort, duration, group_name, size};
 
 /// Flags of `anyproxy certs`.
 #[derive(Debug, Clone, Args)]
+pub struct CertsCommandArgs {
+    /// Only show what is there, with the pin; without --dir also that of a gateway without a file
+    #[arg(long, conflicts_with_all = ["name", "group"])]
+    pub show: bool,
+    /// What to make.
+    #[command(flatten)]
+    pub make: CertsArgs,
+}
+
+/// What `anyproxy certs` makes, and where.
+#[derive(Debug, Clone, Args)]
 pub struct CertsArgs {
     /// The directory for keys, certificates and secrets
     #[arg(long, value_name = "DIR", default_value = "certs")]

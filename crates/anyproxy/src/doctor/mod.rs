@@ -21,9 +21,10 @@ use std::io::Write;
 use crate::{
     check,
     cli::{ClientArgs, DoctorArgs, DoctorRole, GatewayArgs, Kind, LogArgs},
-    config::{ConfigError, Source},
+    config::{ConfigError, Place, Problem, Source},
     failure::{Failure, chain},
     join,
+    own::{self, Found, OwnError},
     settings::{ClientSettings, GatewaySettings, Loaded, Process, Warning},
 };
 
@@ -54,14 +55,11 @@ pub(crate) async fn run(
         Some(DoctorRole::Gateway(of)) => args.json || of.json,
         Some(DoctorRole::Client(of)) => args.json || of.json,
     };
+    if args.role.is_none() && args.config.is_none() {
+        return Err(nobody().into());
+    }
     let report = match patient(args) {
-        Ok(Patient::Gateway(args)) => match GatewaySettings::load(&args, log, &mut Process) {
-            Ok(loaded) => {
-                let warnings = told(&loaded);
-                warnings.joined(examine_gateway(loaded.settings, &here).await)
-            }
-            Err(error) => refused("gateway", &error),
-        },
+        Ok(Patient::Gateway(args)) => of_gateway(&args, log, &here).await?,
         Ok(Patient::Client(args)) => {
             match ClientSettings::load(&join::joined(&args)?, log, &mut Process) {
                 Ok(loaded) => {
@@ -79,6 +77,46 @@ pub(crate) async fn run(
         0 => Ok(()),
         failed => Err(Failure::Doctor(failed)),
     }
+}
+
+/// A gateway without a file has its settings in what it made. Nothing is made here.
+async fn of_gateway(
+    args: &GatewayArgs,
+    log: &LogArgs,
+    here: &Surroundings,
+) -> Result<Report, OwnError> {
+    let not_yet = |finding: Finding| {
+        let mut report = Report::new("gateway");
+        report.add(finding);
+        report
+    };
+    let args = match own::find(args) {
+        Ok(Found::Told) => args.clone(),
+        Ok(Found::Own(args)) => *args,
+        Ok(Found::Part(missing)) => {
+            let value = format!("{} is missing", missing.display());
+            let fix = "start the gateway: it makes that anew, and what clients pinned stays";
+            return Ok(not_yet(Finding::fail("settings", value).fix(fix)));
+        }
+        Ok(Found::Nothing(directory)) => {
+            let value = format!(
+                "this gateway has not started yet: {} has nothing of it",
+                directory.display()
+            );
+            let fix = "start it: anyproxy gateway --advertise HOST:PORT; or name its file with --config, or its \
+                       directory with --data-dir";
+            return Ok(not_yet(Finding::warn("settings", value).fix(fix)));
+        }
+        Err(OwnError::Config(error)) => return Ok(refused("gateway", &error)),
+        Err(other) => return Err(other),
+    };
+    Ok(match GatewaySettings::load(&args, log, &mut Process) {
+        Ok(loaded) => {
+            let warnings = told(&loaded);
+            warnings.joined(examine_gateway(loaded.settings, here).await)
+        }
+        Err(error) => refused("gateway", &error),
+    })
 }
 
 fn patient(args: &DoctorArgs) -> Result<Patient, ConfigError> {
@@ -99,6 +137,16 @@ fn patient(args: &DoctorArgs) -> Result<Patient, ConfigError> {
             })
         }
     }
+}
+
+/// Nothing says what is to be looked at.
+fn nobody() -> ConfigError {
+    let problem = Problem::Missing {
+        what: "it is not known what to look at",
+        fix: "run `anyproxy doctor gateway` or `anyproxy doctor client`, with the flags with which that is started; \
+              or name its file with --config",
+    };
+    ConfigError::new(Place::Start, problem)
 }
 
 /// Settings with which nothing can start.

@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 use super::JoinError;
 use crate::{store::create_directory, values::HostPort};
 
-const ENROLLED: &str = "identity.json";
+/// The file in which a client that joined keeps who it is.
+pub(crate) const ENROLLED: &str = "identity.json";
 const PENDING: &str = "identity.pending.json";
 
 /// The largest file that is read, in bytes.

@@ -27,6 +27,7 @@ use crate::{
 };
 pub(crate) use enrol::enrol;
 pub use error::JoinError;
+pub(crate) use identity::ENROLLED as IDENTITY;
 pub use identity::Identity;
 use identity::StateDir;
 pub(crate) use token::to_text;
@@ -77,6 +78,15 @@ pub(crate) fn joined(args: &ClientArgs) -> Result<ClientArgs, JoinError> {
     args.identity = kept(&args)?;
     check_id(&args)?;
     Ok(args)
+}
+
+/// Whether a client that joined keeps its identity in `directory`.
+///
+/// # Errors
+///
+/// When what is there cannot be used.
+pub(crate) fn has_identity(directory: &std::path::Path) -> Result<bool, JoinError> {
+    Ok(StateDir(directory.into()).read()?.is_some())
 }
 
 /// The token, from the flag, the file or the environment.

@@ -227,19 +227,26 @@ fn client_command(premises: &Premises, group: &str, place: &Place) -> String {
     };
     let stored = Store::open(premises.data_dir.path(), Access::Read).ok().flatten();
     let pin = super::tokens::voucher(premises, stored.as_ref()).ok().and_then(Voucher::pin);
-    let port = match premises.tunnel_port {
-        0 => "PORT".into(),
-        port => port.to_string(),
-    };
+    let at = address(premises, stored.as_ref());
     let mut text = format!(
         "\nNext, on a client, with the secret in {file}:\n  \
-         anyproxy client --gateway HOST:{port} --group {group} --secret-file {file}"
+         anyproxy client --gateway {at} --group {group} --secret-file {file}"
     );
     if let Some(pin) = pin {
         // Writing to a string cannot fail.
         let _always = write!(text, " \\\n    --pin {pin}");
     }
     text
+}
+
+/// Where clients reach the gateway, as far as it or its file says.
+fn address(premises: &Premises, stored: Option<&Store>) -> String {
+    let told = || stored?.advertised().ok().flatten();
+    let told = premises.advertise.as_ref().map(ToString::to_string).or_else(told);
+    told.unwrap_or_else(|| match premises.tunnel_port {
+        0 => "HOST:PORT".into(),
+        port => format!("HOST:{port}"),
+    })
 }
 
 fn another_secret(premises: &Premises, name: &str) -> String {

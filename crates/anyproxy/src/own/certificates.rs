@@ -34,14 +34,15 @@ pub(super) fn names(advertise: Option<&HostPort>) -> Vec<String> {
 }
 
 /// Makes the CA, the key and the certificate that are not there, and another certificate when two thirds of its
-/// time are over or it lacks a name. Keys stay, and so do names: clients that joined under an earlier address
+/// time are over, it lacks a name or is for another key. Keys stay, and so do names: clients that joined under an earlier address
 /// expect that one.
 pub(super) fn make(directory: &Path, names: &[String], now: SystemTime) -> Result<(), CertsError> {
     let files = Directory::create(directory)?;
     let (authority, _) = files.authority(now)?;
     let (key, _) = files.key()?;
     let had = files.names().unwrap_or_default();
-    let fits = names.iter().all(|name| had.contains(name));
+    // Another key than that of the certificate: somebody took one of the two away.
+    let fits = files.certifies(&key) && names.iter().all(|name| had.contains(name));
     if fits && !is_old(&files.path(CERTIFICATE), now) {
         return Ok(());
     }
@@ -97,6 +98,25 @@ mod tests {
         assert!(until > validity(&first[3]).unwrap().1);
         make(dir.path(), &names, now + DAY * 62).unwrap();
         assert_eq!(read(&dir), second);
+    }
+
+    #[test]
+    fn a_key_that_was_lost_is_made_anew_with_a_certificate_that_fits() {
+        let dir = TempDir::new().unwrap();
+        let now = SystemTime::now();
+        make(dir.path(), &names(None), now).unwrap();
+        let first = read(&dir);
+        fs::remove_file(dir.path().join(KEY)).unwrap();
+        make(dir.path(), &names(None), now).unwrap();
+        let second = read(&dir);
+        assert_eq!(second[..2], first[..2]);
+        anyproxy_transport::tls::Identity::from_pem(&second[3], &second[2]).unwrap();
+        // Nor does it matter when only the key was written the last time.
+        fs::write(dir.path().join(CERTIFICATE), &first[3]).unwrap();
+        make(dir.path(), &names(None), now).unwrap();
+        let third = read(&dir);
+        assert_eq!(third[..3], second[..3]);
+        anyproxy_transport::tls::Identity::from_pem(&third[3], &third[2]).unwrap();
     }
 
     #[test]

@@ -16,6 +16,7 @@
 
 mod certificates;
 mod error;
+mod find;
 mod group;
 mod invite;
 mod lock;
@@ -29,6 +30,7 @@ use std::{
 };
 
 pub use error::OwnError;
+pub(crate) use find::{FILES, Found, find, listening};
 use lock::Lock;
 
 use crate::{
@@ -67,11 +69,11 @@ pub(crate) fn prepare_at(
     args: &GatewayArgs,
     now: SystemTime,
 ) -> Result<Option<(GatewayArgs, Own)>, OwnError> {
-    if args.config.is_some() || args.certificate.is_some() || args.key.is_some() {
+    if find::is_told(args) {
         return Ok(None);
     }
     let listen = listen(args)?;
-    let directory = args.data_dir.clone().or_else(places::gateway).ok_or(OwnError::NoDirectory)?;
+    let directory = find::directory(args)?;
     create_directory(&directory)?;
     let lock = Lock::take(&directory)?;
     let names = certificates::names(args.advertise.as_ref());
@@ -79,13 +81,7 @@ pub(crate) fn prepare_at(
     group::make(&directory)?;
     drop(lock);
     let own = Own { directory: directory.clone(), names, advertise: args.advertise.clone() };
-    let args = GatewayArgs {
-        listen: Some(listen),
-        certificate: Some(directory.join(certificates::CERTIFICATE)),
-        key: Some(directory.join(certificates::KEY)),
-        data_dir: Some(directory),
-        ..args.clone()
-    };
+    let args = find::filled(args, listen, &directory);
     Ok(Some((args, own)))
 }
 

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, join::JoinError, store::StoreError};
 
 /// Why a service could not be managed.
 #[derive(Debug, Error)]
@@ -12,6 +12,35 @@ pub enum ServiceError {
     /// The configuration of the service would not start.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The identity that is to be taken over will not do.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// What a gateway without a file keeps cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A flag is about the other side.
+    #[error("{0} is for the other side")]
+    OtherSide(&'static str),
+    /// A flag says what the configuration says.
+    #[error("{flag} is for a service without a configuration, and there is {}", config.display())]
+    HasFile {
+        /// The flag.
+        flag: &'static str,
+        /// The configuration.
+        config: PathBuf,
+    },
+    /// What is to be taken over would replace another one.
+    #[error("{} has one already", .0.display())]
+    Already(PathBuf),
+    /// There is no gateway to take over.
+    #[error("{} is no data directory of a gateway without a file", .0.display())]
+    NoGateway(PathBuf),
+    /// A text cannot stand in a unit.
+    #[error("`{0}` cannot stand in a unit")]
+    Text(String),
+    /// Nothing of it is installed.
+    #[error("there is no such service")]
+    NotInstalled(&'static str),
     /// systemd is not the init system.
     #[error("systemd does not run here")]
     NoSystemd,
@@ -61,6 +90,29 @@ impl ServiceError {
                 client --config FILE`: it stays in the foreground, logs to standard error, and ends at SIGTERM. \
                 --root DIR writes the units for another system"
                 .into(),
+            Self::Join(JoinError::NotJoined(directory)) => format!(
+                "name the directory in which the client that joined keeps its identity.json, for a user \
+                 ~/.local/state/anyproxy/client, instead of {}",
+                directory.display()
+            ),
+            Self::Join(error) => return error.fix(),
+            Self::Store(error) => return error.fix(),
+            Self::OtherSide(_) => "--advertise, --listen and --data-dir are for a gateway, --state-dir and --forward for a \
+                client"
+                .into(),
+            Self::HasFile { config, .. } => {
+                format!("write it into {}; or move that away to run without it", config.display())
+            }
+            Self::Already(directory) => format!(
+                "leave the flag out to run what is there; or move {} away to take the other one over",
+                directory.display()
+            ),
+            Self::NoGateway(_) => {
+                "name the directory that has its groups.db; or leave the flag out, and the service makes its own"
+                    .into()
+            }
+            Self::Text(_) => "use a path or an address of letters, digits and -_.:/+,=[]".into(),
+            Self::NotInstalled(side) => format!("anyproxy service install {side}"),
             Self::NoHome => "set HOME".into(),
             Self::Program(_) => "copy it to /usr/local/bin, and run that one: the path must have no spaces, and units \
                 do not see home directories"

@@ -3,12 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use super::ServiceError;
-use crate::cli::{Kind, ServiceFlags};
+use crate::{
+    cli::{Kind, ServiceFlags},
+    own::places,
+};
 
 /// The directory that is there while systemd is the init system (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
 /// The directory of the gateway's state, as its unit has it.
 const DATA: &str = "/var/lib/anyproxy";
+
+/// The directory of the client's state, as its unit has it.
+const STATE: &str = "/var/lib/anyproxy-client";
 
 /// Where the files of one service are.
 pub(super) struct Place {
@@ -81,6 +87,46 @@ impl Place {
 
     pub(super) fn config_dir(&self) -> String {
         self.config.parent().unwrap_or(Path::new("/")).display().to_string()
+    }
+
+    /// The file of the service itself.
+    pub(super) fn service(&self) -> PathBuf {
+        self.unit(match self.side {
+            Kind::Gateway => "anyproxy-gateway.service",
+            Kind::Client => "anyproxy-client.service",
+        })
+    }
+
+    /// Where a service without a configuration keeps what it runs from.
+    pub(super) fn own_dir(&self) -> Result<PathBuf, ServiceError> {
+        let path = match (self.side, self.user) {
+            (Kind::Gateway, false) => return Ok(self.below(DATA).join("gateway")),
+            (Kind::Client, false) => return Ok(self.below(STATE)),
+            (Kind::Gateway, true) => places::gateway(),
+            (Kind::Client, true) => places::client(),
+        };
+        let path = path.ok_or(ServiceError::NoHome)?;
+        Ok(self.below(&path.to_string_lossy()))
+    }
+
+    /// Where a client that joined keeps its identity, if the user who runs this started it.
+    pub(super) fn usual_state_dir(&self) -> Option<PathBuf> {
+        match &self.root {
+            Some(root) => Some(root.join("var/lib/anyproxy/client")),
+            None => places::client(),
+        }
+    }
+
+    /// What stays when the service is uninstalled, and is there.
+    pub(super) fn kept(&self) -> Vec<String> {
+        let state = match (self.side, self.user) {
+            (_, true) => self.own_dir().ok(),
+            (Kind::Gateway, false) => Some(self.below(DATA)),
+            (Kind::Client, false) => Some(self.below(STATE)),
+        };
+        let config = self.config.parent().map(Path::to_path_buf);
+        let there = [config, state].into_iter().flatten().filter(|path| path.exists());
+        there.map(|path| path.display().to_string()).collect()
     }
 
     /// The directory of the gateway's state, if its unit names one.

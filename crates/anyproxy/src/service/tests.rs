@@ -1,5 +1,7 @@
 //! Tests of `anyproxy service`, below a root of their own.
 
+mod own;
+
 use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
@@ -7,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     certs,
-    cli::{CertsArgs, ServiceFlags},
+    cli::{CertsArgs, OwnServiceArgs, ServiceFlags, ServiceInstallArgs, ServiceUninstallArgs},
 };
 
 struct Root(TempDir);
@@ -42,7 +44,7 @@ impl Root {
     }
 
     fn flags(&self, side: Kind) -> ServiceFlags {
-        ServiceFlags { side, user: false, root: Some(self.0.path().into()), dry_run: false }
+        ServiceFlags { side, user: false, root: Some(self.0.path().into()) }
     }
 
     fn run(
@@ -51,6 +53,24 @@ impl Root {
         side: Kind,
     ) -> Result<String, ServiceError> {
         said(command(self.flags(side)))
+    }
+
+    /// Installs what has no configuration.
+    fn install(&self, side: Kind, own: OwnServiceArgs) -> Result<String, ServiceError> {
+        let service = self.flags(side);
+        said(ServiceCommand::Install(ServiceInstallArgs { service, own, dry_run: false }))
+    }
+
+    /// The identity of a client that joined.
+    fn identity(&self, dir: &str) -> String {
+        let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+        let text = format!(
+            "{{\"version\":1,\"gateway\":\"gw:1\",\"pin\":null,\"group\":\"g\",\"client_id\":\"c\",\
+             \"token\":\"CQkJCQkJCQk\",\"key\":\"{key}\"}}"
+        );
+        self.write(&format!("{dir}/identity.json"), &text);
+        private(&self.path(&format!("{dir}/identity.json")));
+        text
     }
 
     fn is_empty(&self) -> bool {
@@ -64,12 +84,27 @@ fn said(command: ServiceCommand) -> Result<String, ServiceError> {
     Ok(String::from_utf8(out).unwrap())
 }
 
+/// For its owner alone.
+fn private(path: &std::path::Path) {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+fn install(service: ServiceFlags) -> ServiceCommand {
+    let own = OwnServiceArgs::default();
+    ServiceCommand::Install(ServiceInstallArgs { service, own, dry_run: false })
+}
+
+fn uninstall(service: ServiceFlags) -> ServiceCommand {
+    ServiceCommand::Uninstall(ServiceUninstallArgs { service, dry_run: false })
+}
+
 const UNITS: &str = "etc/systemd/system";
 
 #[test]
 fn a_gateway_comes_and_goes() {
     let root = Root::new();
-    let out = root.run(ServiceCommand::Install, Kind::Gateway).unwrap();
+    let out = root.run(install, Kind::Gateway).unwrap();
     assert!(
         out.contains("no configuration yet") && out.contains("etc/anyproxy/gateway.toml"),
         "{out}"
@@ -83,20 +118,24 @@ fn a_gateway_comes_and_goes() {
     assert_eq!(out.matches(": installed\n").count(), 3, "{out}");
     assert!(out.contains("gateway.toml: missing"), "{out}");
     root.write("etc/anyproxy/keep", "mine");
-    root.run(ServiceCommand::Uninstall, Kind::Gateway).unwrap();
+    root.run(uninstall, Kind::Gateway).unwrap();
     assert_eq!(fs::read_dir(root.path(UNITS)).unwrap().count(), 0);
     assert_eq!(root.read("etc/anyproxy/keep"), "mine");
-    let out = root.run(ServiceCommand::Status, Kind::Gateway).unwrap();
+    let mut out = vec![];
+    let command = ServiceCommand::Status(root.flags(Kind::Gateway));
+    let error = run(&ServiceArgs { command }, &mut out).unwrap_err();
+    let out = String::from_utf8(out).unwrap();
     assert_eq!(out.matches(": not installed\n").count(), 3, "{out}");
+    assert!(matches!(error, ServiceError::NotInstalled("gateway")), "{error}");
     // What is gone already is no error.
-    root.run(ServiceCommand::Uninstall, Kind::Gateway).unwrap();
+    root.run(uninstall, Kind::Gateway).unwrap();
 }
 
 #[test]
 fn the_sockets_are_those_of_the_configuration() {
     let root = Root::new();
     root.gateway("listen = \"0.0.0.0:9443\"\nhttp = \"off\"\nsocks5 = [\"127.0.0.1:1081\", \"[::1]:0\"]\nmixed = \"[::1]:8090\"\n");
-    root.run(ServiceCommand::Install, Kind::Gateway).unwrap();
+    root.run(install, Kind::Gateway).unwrap();
     let socket = root.read(&format!("{UNITS}/anyproxy-gateway.socket"));
     let lines: Vec<_> = socket.lines().filter(|line| line.starts_with("Listen")).collect();
     let expected = [
@@ -117,7 +156,7 @@ fn the_sockets_are_those_of_the_configuration() {
 fn a_configuration_that_would_not_start_is_not_installed() {
     let root = Root::new();
     root.gateway("listen = \"localhost:1\"\n");
-    let error = root.run(ServiceCommand::Install, Kind::Gateway).unwrap_err();
+    let error = root.run(install, Kind::Gateway).unwrap_err();
     assert!(matches!(error, ServiceError::Config(_)) && error.fix().is_some(), "{error}");
     assert!(!root.path(UNITS).exists());
 }
@@ -128,14 +167,14 @@ fn a_client_is_handed_the_files_that_it_names() {
     let config =
         "gateway = \"gw:1\"\ngroup = \"g\"\nca = \"ca.crt\"\nsecret_file = \"./team.secret\"\n";
     root.write("etc/anyproxy-client/client.toml", config);
-    root.run(ServiceCommand::Install, Kind::Client).unwrap();
+    root.run(install, Kind::Client).unwrap();
     let unit = root.read(&format!("{UNITS}/anyproxy-client.service"));
     let lines: Vec<_> = unit.lines().filter(|line| line.starts_with("LoadCredential=")).collect();
     let of = |name| format!("LoadCredential={name}:/etc/anyproxy-client/{name}");
     assert_eq!(lines, ["ca.crt", "client.toml", "team.secret"].map(of));
     assert!(unit.contains("DynamicUser=yes"), "{unit}");
     root.write("etc/anyproxy-client/client.toml", &config.replace("ca.crt", "certs/ca.crt"));
-    let error = root.run(ServiceCommand::Install, Kind::Client).unwrap_err();
+    let error = root.run(install, Kind::Client).unwrap_err();
     assert!(
         error.to_string().contains("`ca`") && error.fix().unwrap().contains("beside"),
         "{error}"
@@ -145,9 +184,14 @@ fn a_client_is_handed_the_files_that_it_names() {
 #[test]
 fn a_dry_run_touches_nothing() {
     let root = Root::new();
-    for command in [ServiceCommand::Install, ServiceCommand::Uninstall] {
-        let flags = ServiceFlags { dry_run: true, ..root.flags(Kind::Client) };
-        let out = said(command(flags)).unwrap();
+    for command in [install, uninstall] {
+        let mut command = command(root.flags(Kind::Client));
+        if let ServiceCommand::Install(ServiceInstallArgs { dry_run, .. })
+        | ServiceCommand::Uninstall(ServiceUninstallArgs { dry_run, .. }) = &mut command
+        {
+            *dry_run = true;
+        }
+        let out = said(command).unwrap();
         assert!(out.contains("anyproxy-client.service"), "{out}");
         assert!(root.is_empty());
     }
@@ -155,10 +199,11 @@ fn a_dry_run_touches_nothing() {
 
 #[test]
 fn the_live_system_is_asked_to_reload_and_start_what_has_a_configuration() {
-    let flags = ServiceFlags { side: Kind::Client, user: true, root: None, dry_run: true };
+    let flags = ServiceFlags { side: Kind::Client, user: true, root: None };
     let place = Place::of(&flags).unwrap();
     assert_eq!(place.systemctl(&["daemon-reload"]), ["systemctl", "--user", "daemon-reload"]);
-    let out = said(ServiceCommand::Uninstall(flags)).unwrap();
+    let uninstall = ServiceUninstallArgs { service: flags, dry_run: true };
+    let out = said(ServiceCommand::Uninstall(uninstall)).unwrap();
     assert!(out.contains("run systemctl --user daemon-reload"), "{out}");
     assert!(out.contains(".config") || out.contains("systemd/user"), "{out}");
 }
@@ -169,7 +214,7 @@ fn a_user_s_units_have_nothing_that_a_user_cannot_do() {
     for side in [Kind::Gateway, Kind::Client] {
         let flags = ServiceFlags { user: true, ..root.flags(side) };
         let place = Place::of(&flags).unwrap();
-        said(ServiceCommand::Install(flags)).unwrap();
+        said(install(flags)).unwrap();
         for name in place.units() {
             let unit = fs::read_to_string(place.unit(name)).unwrap();
             for key in

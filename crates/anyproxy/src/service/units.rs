@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Place, ServiceError};
+use super::{
+    Place, ServiceError,
+    basis::{ADVERTISE, Basis, DATA_DIR, FORWARD, LISTEN, STATE_DIR},
+};
 use crate::{
     cli::{GatewayArgs, Kind, LogArgs},
     config::{Source, raw::RawClient, raw::Text},
@@ -32,6 +35,9 @@ const SYSUSERS: &str = shipped!("anyproxy.sysusers.conf");
 /// The program, as the shipped units name it.
 const PROGRAM: &str = "/usr/local/bin/anyproxy";
 
+/// Where the shipped sockets have the tunnels.
+const LISTENING: &str = "=[::]:8443\n";
+
 /// A file to write.
 pub(super) struct Unit {
     pub(super) path: PathBuf,
@@ -39,22 +45,92 @@ pub(super) struct Unit {
 }
 
 /// Every file of the service but its configuration.
-pub(super) fn of(place: &Place) -> Result<Vec<Unit>, ServiceError> {
+pub(super) fn of(place: &Place, basis: &Basis) -> Result<Vec<Unit>, ServiceError> {
     let program = program(place)?;
     let mut units = vec![];
     for name in place.units() {
-        let text = match (*name, place.user) {
-            ("anyproxy-gateway.socket", _) => socket(place)?,
-            (_, true) if place.side == Kind::Gateway => USER_GATEWAY.into(),
-            (_, true) => USER_CLIENT.into(),
-            (_, false) if place.side == Kind::Gateway => GATEWAY.into(),
-            (_, false) => client(place)?,
+        let text = match (*name, place.side) {
+            ("anyproxy-gateway.socket", _) => socket(place, basis)?,
+            (_, Kind::Gateway) => gateway(place, basis)?,
+            (_, Kind::Client) => client(place, basis)?,
         };
         let text = text.replace(PROGRAM, &program);
         units.push(Unit { path: place.unit(name), text });
     }
     units.extend(place.sysusers().map(|path| Unit { path, text: SYSUSERS.into() }));
     Ok(units)
+}
+
+fn gateway(place: &Place, basis: &Basis) -> Result<String, ServiceError> {
+    let shipped = if place.user { USER_GATEWAY } else { GATEWAY };
+    let Basis::Own(own) = basis else { return Ok(shipped.into()) };
+    let (directory, state) = if place.user {
+        (own.directory.display().to_string(), "")
+    } else {
+        // systemd gives each to the gateway's user, with all that is in it, unless that has it already.
+        ("%S/anyproxy/gateway".into(), "StateDirectory=anyproxy anyproxy/gateway")
+    };
+    let mut lines = vec![environment(DATA_DIR, &directory)?];
+    lines.push(environment(ADVERTISE, &own.advertise.to_string())?);
+    if let Some(listen) = own.listen {
+        lines.push(environment(LISTEN, &listen.to_string())?);
+    }
+    let changes = Changes {
+        about: "A gateway without a configuration file (docs/joining.md).",
+        dropped: &["Environment=", "StateDirectory="],
+        config: Config::None,
+        lines: [lines, vec![state.to_owned()]].concat(),
+    };
+    Ok(changes.of(shipped))
+}
+
+/// What of a shipped unit is another for a service without a configuration file.
+struct Changes {
+    /// In place of how to set the unit up.
+    about: &'static str,
+    /// What the lines that go begin with.
+    dropped: &'static [&'static str],
+    config: Config,
+    /// What comes after the program.
+    lines: Vec<String>,
+}
+
+/// Whether the program is told of a configuration.
+#[derive(PartialEq, Eq)]
+enum Config {
+    Named,
+    None,
+}
+
+impl Changes {
+    fn of(&self, shipped: &str) -> String {
+        let unit = shipped.lines().skip_while(|line| line.starts_with('#'));
+        let mut text = format!("# {} Written by `anyproxy service install`.\n", self.about);
+        for line in unit.filter(|line| !self.dropped.iter().any(|start| line.starts_with(start))) {
+            let command = line.starts_with("ExecStart=");
+            let line = match line.split_once(" --config ") {
+                Some((command, _)) if self.config == Config::None => command,
+                Some(_) | None => line,
+            };
+            let more =
+                self.lines.iter().map(String::as_str).filter(|line| command && !line.is_empty());
+            for line in std::iter::once(line).chain(more) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        text
+    }
+}
+
+/// A variable of the service. Texts that systemd would read as something else are refused.
+fn environment(name: &str, value: &str) -> Result<String, ServiceError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.+:,=[]*".contains(c);
+    let specifier = value.starts_with("%S/");
+    match value.strip_prefix("%S").filter(|_| specifier).unwrap_or(value) {
+        text if text.chars().all(plain) => Ok(format!("Environment={name}={value}")),
+        _ => Err(ServiceError::Text(value.into())),
+    }
 }
 
 /// The path of this program; below another root, the one that the units have.
@@ -76,9 +152,12 @@ fn program(place: &Place) -> Result<String, ServiceError> {
 }
 
 /// The sockets of the gateway's configuration, or of the defaults while there is none.
-fn socket(place: &Place) -> Result<String, ServiceError> {
-    if !place.config.exists() {
-        return Ok(SOCKET.into());
+fn socket(place: &Place, basis: &Basis) -> Result<String, ServiceError> {
+    match basis {
+        Basis::Nothing | Basis::Joined(_) => return Ok(SOCKET.into()),
+        // Its proxies are where they are by default.
+        Basis::Own(own) => return Ok(SOCKET.replace(LISTENING, &format!("={}\n", own.listening))),
+        Basis::File => {}
     }
     let args = GatewayArgs {
         config: Some(place.config.clone()),
@@ -118,11 +197,33 @@ fn listeners(settings: &GatewaySettings) -> String {
     lines.concat()
 }
 
-/// The client's unit, which is handed every file that its configuration names.
-fn client(place: &Place) -> Result<String, ServiceError> {
-    if !place.config.exists() {
-        return Ok(CLIENT.into());
+fn client(place: &Place, basis: &Basis) -> Result<String, ServiceError> {
+    let shipped = if place.user { USER_CLIENT } else { CLIENT };
+    let configured = place.config.exists();
+    let shipped = if configured && !place.user { with_files(place)? } else { shipped.to_owned() };
+    let Basis::Joined(joined) = basis else { return Ok(shipped) };
+    let mut lines = if place.user {
+        vec![environment(STATE_DIR, &joined.directory.display().to_string())?]
+    } else {
+        // As with the directory of a gateway; the user that systemd makes up gets it.
+        let state =
+            ["StateDirectory=anyproxy-client", "StateDirectoryMode=0700"].map(str::to_owned);
+        [&state[..], &[environment(STATE_DIR, "%S/anyproxy-client")?]].concat()
+    };
+    if let Some(forwards) = &joined.forwards {
+        lines.push(environment(FORWARD, forwards)?);
     }
+    let (dropped, config): (&[_], _) = if configured {
+        (&[], Config::Named)
+    } else {
+        (&["LoadCredential=", "# In client.toml"], Config::None)
+    };
+    let about = "A client that joined with a token (docs/joining.md).";
+    Ok(Changes { about, dropped, config, lines }.of(&shipped))
+}
+
+/// The client's unit, which is handed every file that its configuration names.
+fn with_files(place: &Place) -> Result<String, ServiceError> {
     let raw: RawClient = Source::read(&place.config)?.parse()?;
     let files = [
         ("ca", &raw.ca),

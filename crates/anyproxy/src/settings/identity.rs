@@ -118,11 +118,12 @@ fn bad_identity(
 
 /// Checks that the leaf of a PEM chain is not over: every client would refuse it.
 fn not_expired(certificate: &Given<PathBuf>, chain: &[u8]) -> Result<(), Problem> {
+    let directory = certificate.value.parent().unwrap_or(Path::new("."));
     match crate::certs::expiry(chain) {
         Some(expiry) if expiry.is_over() => Err(Problem::BadFile {
             path: certificate.value.clone(),
             what: format!("the certificate expired on {expiry}"),
-            fix: "renew it: anyproxy certs".into(),
+            fix: format!("renew it: anyproxy certs --dir {}", directory.display()),
         }),
         Some(_) | None => Ok(()),
     }

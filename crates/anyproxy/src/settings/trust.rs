@@ -95,7 +95,7 @@ fn pin(text: &str) -> Result<Pin, Problem> {
     text.parse().map_err(|_| Problem::NotA {
         text: text.into(),
         expected: "a pin (\"sha256:\" and 64 hexadecimal digits)",
-        example: "what `anyproxy certs` prints",
+        example: "what `anyproxy certs --show` prints",
     })
 }
 

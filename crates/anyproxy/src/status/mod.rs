@@ -6,6 +6,7 @@
 //!               └───────────────────────── --watch ──────────────────────────────────┘
 //! ```
 
+mod frame;
 mod rates;
 mod table;
 
@@ -114,6 +115,9 @@ pub(crate) async fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), St
         rates::work_out(&first, &mut now, began.elapsed());
         return ignore_leaving(show(args, &now, out));
     }
+    if !args.json && io::stdout().is_terminal() {
+        out.write_all(frame::CLEAR.as_bytes()).map_err(StatusError::Output)?;
+    }
     let (mut before, mut asked_at) = (first, began);
     loop {
         sleep_until(asked_at + PERIOD).await;
@@ -164,19 +168,27 @@ fn show(args: &StatusArgs, all: &[Status], out: &mut dyn Write) -> Result<(), St
             text = "nothing runs here now\n".into();
         }
         if io::stdout().is_terminal() {
-            // Home, each line to its end, and the rest of the screen (ECMA-48): no flicker.
-            text = format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"));
+            text = frame::of(&text, frame::rows());
         }
     }
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(StatusError::Output)
+}
+
+/// All of this user that answer, nobody if none does.
+pub(crate) async fn all_here() -> Vec<Status> {
+    answers(&found().sockets).await
+}
+
+async fn answers(sockets: &[PathBuf]) -> Vec<Status> {
+    let answers = join_all(sockets.iter().map(|path| ask(path))).await;
+    answers.into_iter().filter_map(Result::ok).collect()
 }
 
 /// Asks everybody at once. Of sockets that nobody named, those that do not answer are left out.
 async fn everybody(args: &StatusArgs) -> Result<Vec<Status>, StatusError> {
     if args.socket.is_empty() {
         let Found { sockets, foreign } = found();
-        let answers = join_all(sockets.iter().map(|path| ask(path))).await;
-        let all = answers.into_iter().filter_map(Result::ok).collect::<Vec<_>>();
+        let all = answers(&sockets).await;
         return match foreign.into_iter().next() {
             Some(directory) if all.is_empty() => Err(StatusError::Foreign(directory)),
             None if all.is_empty() => Err(StatusError::Nobody),

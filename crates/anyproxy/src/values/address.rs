@@ -84,7 +84,11 @@ impl FromStr for HostPort {
 /// [`Problem::NotA`] for what is no address, [`Problem::Refused`] for one that is every address: a gateway can
 /// listen there, and nobody can dial it.
 pub fn advertised(text: &str) -> Result<HostPort, Problem> {
-    let address: HostPort = text.parse()?;
+    let mut address: HostPort = text.parse()?;
+    // The root of a name is not part of it in a certificate (RFC 5280, section 4.2.1.6; RFC 1034, 3.5).
+    if let Some(host) = address.host.strip_suffix('.').filter(|host| !host.is_empty()) {
+        address.host = host.to_owned();
+    }
     let ip = address.host.parse::<IpAddr>();
     if ip.is_ok_and(|ip| ip.to_canonical().is_unspecified()) {
         return Err(Problem::Refused {
@@ -225,6 +229,8 @@ mod tests {
         for one in ["gw.example.com:1", "192.0.2.1:1", "[::1]:1"] {
             assert_eq!(advertised(one).unwrap().to_string(), one);
         }
+        // As certificates have it.
+        assert_eq!(advertised("gw.example.com.:1").unwrap().to_string(), "gw.example.com:1");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::doctor::{
 };
 
 const CHECK: &str = "tls";
-const RENEW: &str = "renew it on the gateway: anyproxy certs --dir DIR";
+const RENEW: &str = "renew it on the gateway: anyproxy certs --dir DIR; one without a file renews it when it starts";
 
 /// One line for each chain that was shown: behind a proxy that inspects TLS there are two.
 pub(super) fn examine(tried: &[&Tried], now: SystemTime, clock: &Reading) -> Vec<Finding> {
@@ -75,18 +75,20 @@ fn refused(about: &str, reason: &str, presented: &Presented) -> Finding {
     if reason.contains("is not the pinned one") {
         let (value, _) = reason.split_once("; ").unwrap_or((reason, ""));
         let seen = presented.chain.last().filter(|_| presented.chain.len() > 1).and_then(Pin::of);
-        let compare = "run `anyproxy certs` on the gateway and compare";
+        let compare = "compare it with `anyproxy certs --show` on the gateway";
         let fix = match seen {
-            Some(pin) => format!("{compare}; if it prints that pin too: pin = \"{pin}\""),
+            Some(pin) => {
+                format!("{compare}; if that prints the pin that was shown: pin = \"{pin}\"")
+            }
             None => format!("{compare}; its `certificate` must hold the CA's certificate too"),
         };
         return Finding::fail(CHECK, format!("wrong pin: {value}")).fix(fix);
     }
     let fix = if reason.contains("not valid for name") {
-        "set server_name to a name of the certificate, or renew it with this one: anyproxy certs \
-         --name NAME"
+        "set server_name to a name of the certificate, or renew it with this one, on the gateway: anyproxy \
+         certs --dir DIR --name NAME, or for one without a file anyproxy gateway --advertise NAME:PORT"
     } else {
-        "set `ca` to the gateway's ca.crt, or `pin` to what `anyproxy certs` prints there; if a proxy \
+        "set `ca` to the gateway's ca.crt, or `pin` to what `anyproxy certs --show` prints there; if a proxy \
          inspects TLS, name its CA with `extra_ca`"
     };
     Finding::fail(CHECK, format!("{about} is not accepted: {reason}")).fix(fix)

@@ -1,4 +1,4 @@
-//! Whether the gateway takes the group's secret.
+//! Whether the gateway takes the group's secret, or the key of a client that joined.
 //!
 //! The attempt is a *join* of a session that does not exist (`docs/protocol.md`, 4). The gateway checks
 //! the secret first, as for every client, and only then looks for the session: "no such session" says that
@@ -13,6 +13,10 @@ use super::STEP;
 use crate::{doctor::Finding, settings::ClientSettings, values};
 
 const CHECK: &str = "login";
+
+/// What helps a client whose key is not taken: it has no secret that could be another.
+const ANOTHER: &str = "join again with a new token; on the gateway: anyproxy token create; here: anyproxy client \
+                       --join TOKEN";
 
 /// Shows the secret on `connected`, which ends with it.
 pub(super) async fn examine(
@@ -43,29 +47,32 @@ pub(super) async fn examine(
 
 fn refused(settings: &ClientSettings, code: CloseCode, reason: &str) -> Finding {
     let group = &settings.group;
+    let (with, another) = match settings.method {
+        values::Method::Secret | values::Method::Password => ("secret of", None),
+        values::Method::Key => ("key of this client in", Some(ANOTHER)),
+        values::Method::Certificate => ("certificate of this client for", None),
+    };
     if code == CloseCode::NoSuchSession {
-        let what = match settings.method {
-            values::Method::Certificate => "this client's certificate for",
-            values::Method::Secret | values::Method::Password | values::Method::Key => {
-                "the secret of"
-            }
-        };
-        return Finding::ok(CHECK, format!("the gateway takes {what} group {group:?}"));
+        return Finding::ok(CHECK, format!("the gateway takes the {with} group {group:?}"));
     }
     // It says what is wrong with a certificate, and what to do.
     if code == CloseCode::Unauthorised && settings.method == values::Method::Certificate {
         let value = format!("the gateway does not let this client into group {group:?}");
         return Finding::fail(CHECK, value).fix(reason);
     }
-    if code == CloseCode::Unauthorised {
-        let value = format!("the gateway does not take the group {group:?} with this secret");
-        return Finding::fail(CHECK, value).fix(format!(
-            "compare `group` and the secret with the gateway's; there: anyproxy group list, and for \
-             a new secret: anyproxy group secret {group}"
-        ));
+    if code != CloseCode::Unauthorised {
+        let value = format!("the gateway refuses: {code} ({reason})");
+        return Finding::fail(CHECK, value).fix("look at the gateway's log, and try again");
     }
-    let value = format!("the gateway refuses: {code} ({reason})");
-    Finding::fail(CHECK, value).fix("look at the gateway's log, and try again")
+    if let Some(another) = another {
+        let value = format!("the gateway does not take the {with} group {group:?}: {reason}");
+        return Finding::fail(CHECK, value).fix(another);
+    }
+    let value = format!("the gateway does not take the group {group:?} with this secret");
+    Finding::fail(CHECK, value).fix(format!(
+        "compare `group` and the secret with the gateway's; there: anyproxy group list, and for \
+         a new secret: anyproxy group secret {group}"
+    ))
 }
 
 fn login(settings: &ClientSettings) -> Result<Login, getrandom::Error> {

@@ -27,7 +27,7 @@ pub(super) async fn examine(
     let ws = need(settings, ClientTransport::Ws) != Need::None;
     let quic = need(settings, ClientTransport::Quic) != Need::None;
     let mut findings = Vec::new();
-    let mut first = None;
+    let (mut first, mut whose) = (None, Whose::Gateway);
     // The proxy gets the gateway's name and looks it up itself.
     if quic || proxy.is_none() {
         let (finding, addr) = resolve(&settings.gateway, here, deadline).await;
@@ -40,12 +40,12 @@ pub(super) async fn examine(
     if let Some(proxy) = proxy.as_ref().filter(|_| ws) {
         let (finding, addr) = resolve(proxy, here, deadline).await;
         findings.push(finding);
-        first = addr;
+        (first, whose) = (addr, Whose::Proxy);
     }
     findings.push(match (ws, first) {
         (false, _) => Finding::skip("tcp", "transport = \"quic\" does not use it"),
         (true, None) => Finding::skip("tcp", "there is no address to connect to"),
-        (true, Some(addr)) => connect(addr, here, deadline).await,
+        (true, Some(addr)) => connect((addr, whose), here, deadline).await,
     });
     findings
 }
@@ -78,8 +78,33 @@ async fn resolve(
     (finding.took(took), first)
 }
 
+/// Whom the WebSocket meets first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Gateway,
+    Proxy,
+}
+
+impl Whose {
+    /// What helps, if `of_gateway` does where there is no proxy.
+    fn fix(self, of_gateway: String) -> String {
+        match self {
+            Self::Gateway => of_gateway,
+            Self::Proxy => PROXY.into(),
+        }
+    }
+}
+
+/// What helps against a proxy that cannot be reached.
+const PROXY: &str =
+    "check host and port in `proxy` (or HTTPS_PROXY), or set proxy = \"off\" if none is needed";
+
 /// A failure is a warning: whether it matters is the WebSocket's line to tell.
-async fn connect(addr: SocketAddr, here: &Surroundings, deadline: Deadline) -> Finding {
+async fn connect(
+    (addr, whose): (SocketAddr, Whose),
+    here: &Surroundings,
+    deadline: Deadline,
+) -> Finding {
     const CHECK: &str = "tcp";
     let began = Instant::now();
     let connecting = deadline.within(STEP).bound(here.net.connect(addr, Role::Tunnel)).await;
@@ -91,16 +116,17 @@ async fn connect(addr: SocketAddr, here: &Surroundings, deadline: Deadline) -> F
             Finding::ok(CHECK, format!("{addr} takes connections"))
         }
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            Finding::warn(CHECK, format!("{addr} refuses: nobody listens there")).fix(format!(
-                "start the gateway, or correct the port; there: ss -ltn sport = :{port}"
-            ))
+            let fix =
+                format!("start the gateway, or correct the port; there: ss -ltn sport = :{port}");
+            Finding::warn(CHECK, format!("{addr} refuses: nobody listens there"))
+                .fix(whose.fix(fix))
         }
         Ok(Err(error)) => Finding::warn(CHECK, format!("{addr}: {error}"))
             .fix(format!("check the route: ip route get {}", addr.ip())),
-        Err(_) => Finding::warn(CHECK, format!("{addr} does not answer")).fix(format!(
+        Err(_) => Finding::warn(CHECK, format!("{addr} does not answer")).fix(whose.fix(format!(
             "open TCP port {port} at the gateway and on the way: nft add rule inet filter input \
              tcp dport {port} accept; or name an HTTP proxy with `proxy`"
-        )),
+        ))),
     };
     finding.took(took)
 }

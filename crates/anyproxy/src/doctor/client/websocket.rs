@@ -92,6 +92,17 @@ pub(super) fn upgrade(settings: &ClientSettings, tried: &Tried, through: Through
                  (docs/firewalls.md)",
             )
         }
+        Err(DialError::Resolve { .. }) => {
+            Finding::skip(CHECK, "the gateway's name leads nowhere")
+        }
+        Err(DialError::Connect { source, .. } | DialError::Through { source, .. })
+            if speaks_no_tls(&source.to_string()) =>
+        {
+            tried.failed(CHECK, "what answers there speaks no TLS", through).fix(
+                "write the gateway's tunnel port into `gateway`; this one is of something else, or of a reverse \
+                 proxy without TLS",
+            )
+        }
         Err(DialError::TimedOut { .. }) => {
             tried.failed(CHECK, "it is not answered in time", through).fix(other(tried.need))
         }
@@ -99,6 +110,11 @@ pub(super) fn upgrade(settings: &ClientSettings, tried: &Tried, through: Through
             "start a gateway there whose `transport` is \"both\" or \"ws\", and let TCP pass to it",
         ),
     }
+}
+
+/// Whether bytes came that begin no TLS record (RFC 8446, section 5.1).
+fn speaks_no_tls(error: &str) -> bool {
+    error.contains("InvalidContentType")
 }
 
 fn other(need: Need) -> &'static str {

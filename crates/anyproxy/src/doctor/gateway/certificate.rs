@@ -18,14 +18,18 @@ use crate::{
 const CHECK: &str = "certificate";
 const LARGEST: u64 = 1 << 20;
 const RENEW: &str = "anyproxy certs --dir DIR (a gateway that runs takes the new one by itself)";
+/// That it became so old means that none ran.
+const RENEW_OWN: &str = "start the gateway: it renews its own certificate";
 
 /// One line for each chain among the files.
 pub(super) fn examine(settings: &GatewaySettings, now: SystemTime) -> Vec<Finding> {
-    settings.certificate_files.iter().filter_map(|path| file(path, now)).collect()
+    let own = settings.data_dir.as_ref().map(|dir| dir.path().join("gateway.crt"));
+    let renew = |path: &Path| if own.as_deref() == Some(path) { RENEW_OWN } else { RENEW };
+    settings.certificate_files.iter().filter_map(|path| file(path, renew(path), now)).collect()
 }
 
 /// `None` when the file holds a key.
-fn file(path: &Path, now: SystemTime) -> Option<Finding> {
+fn file(path: &Path, renew: &str, now: SystemTime) -> Option<Finding> {
     let pem = read_bytes(path, LARGEST).ok()?;
     let chain = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect::<Vec<_>>();
     let leaf = chain::leaf(&chain)?;
@@ -42,8 +46,8 @@ fn file(path: &Path, now: SystemTime) -> Option<Finding> {
         chain.len()
     );
     Some(match days {
-        ..0 => Finding::fail(CHECK, value).fix(RENEW),
-        0..FEW_DAYS => Finding::warn(CHECK, value).fix(RENEW),
+        ..0 => Finding::fail(CHECK, value).fix(renew),
+        0..FEW_DAYS => Finding::warn(CHECK, value).fix(renew),
         _ => Finding::ok(CHECK, value),
     })
 }

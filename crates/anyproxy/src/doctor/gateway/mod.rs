@@ -29,7 +29,7 @@ pub async fn examine(settings: GatewaySettings, here: &Surroundings) -> Report {
 
 fn groups(settings: &GatewaySettings) -> Finding {
     let count = settings.groups.len().saturating_add(settings.stored.len());
-    let value = format!("{count} groups");
+    let value = if count == 1 { "1 group".to_owned() } else { format!("{count} groups") };
     if count == 0 {
         return Finding::warn("groups", format!("{value}: no client can connect"))
             .fix("anyproxy group add NAME --config FILE");
