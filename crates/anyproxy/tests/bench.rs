@@ -48,8 +48,7 @@ fn a_pair_of_its_own_is_measured_over_both_transports() {
 #[test]
 fn a_live_tunnel_is_measured_with_the_processor_time_of_who_answers_here() {
     let dir = Directory::new();
-    let mut gateway = Running::gateway(&dir, &[]);
-    gateway.wait_for("status socket open");
+    let gateway = Running::gateway(&dir, &[]);
     let mut serving = dir.command(&["bench", "--serve", "127.0.0.1:0"]).spawn().unwrap();
     let mut said = String::new();
     BufReader::new(serving.stdout.take().unwrap()).read_line(&mut said).unwrap();

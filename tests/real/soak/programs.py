@@ -48,10 +48,6 @@ target = "127.0.0.1:{stream}"
 protocol = "udp"
 """
 
-# The allocator gives back what is free, so that resident memory at rest shows what a program holds and not the
-# most that a fault ever made it need.
-ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "32768"}
-
 
 def write_files(directory, program):
     """Certificates, secrets and settings; gives each group's secret."""
@@ -82,7 +78,7 @@ class Program:
     def start(self):
         """Starts it anew."""
         self.life += 1
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("ANYPROXY")} | ALLOCATOR
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("ANYPROXY")}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True

@@ -48,12 +48,12 @@ pub(super) async fn examine(
 fn refused(settings: &ClientSettings, code: CloseCode, reason: &str) -> Finding {
     let group = &settings.group;
     let (with, another) = match settings.method {
-        values::Method::Secret | values::Method::Password => ("secret of", None),
-        values::Method::Key => ("key of this client in", Some(ANOTHER)),
-        values::Method::Certificate => ("certificate of this client for", None),
+        values::Method::Secret | values::Method::Password => ("the secret of", None),
+        values::Method::Key => ("the key of this client in", Some(ANOTHER)),
+        values::Method::Certificate => ("this client's certificate for", None),
     };
     if code == CloseCode::NoSuchSession {
-        return Finding::ok(CHECK, format!("the gateway takes the {with} group {group:?}"));
+        return Finding::ok(CHECK, format!("the gateway takes {with} group {group:?}"));
     }
     // It says what is wrong with a certificate, and what to do.
     if code == CloseCode::Unauthorised && settings.method == values::Method::Certificate {
@@ -65,7 +65,7 @@ fn refused(settings: &ClientSettings, code: CloseCode, reason: &str) -> Finding 
         return Finding::fail(CHECK, value).fix("look at the gateway's log, and try again");
     }
     if let Some(another) = another {
-        let value = format!("the gateway does not take the {with} group {group:?}: {reason}");
+        let value = format!("the gateway does not take {with} group {group:?}: {reason}");
         return Finding::fail(CHECK, value).fix(another);
     }
     let value = format!("the gateway does not take the group {group:?} with this secret");
