@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{OwnError, certificates, listen, places};
+use super::{OwnError, certificates, listen, lock, places};
 use crate::{cli::GatewayArgs, config::ConfigError, store};
 
 /// All that a gateway without a file keeps, the store last: it makes the directory one of a gateway.
-pub(crate) const FILES: [&str; 6] = [
+pub(crate) const FILES: [&str; 7] = [
     "ca.key",
     "ca.crt",
     certificates::KEY,
     certificates::CERTIFICATE,
     "default.password",
+    lock::FILE,
     store::FILE,
 ];
 

@@ -15,7 +15,7 @@ use std::{
 use super::OwnError;
 use crate::store::give_to_owner;
 
-const FILE: &str = "start.lock";
+pub(super) const FILE: &str = "start.lock";
 
 /// How long another process may take: keys and a group are made in a fraction of a second.
 const PATIENCE: Duration = Duration::from_secs(10);
