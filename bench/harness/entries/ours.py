@@ -7,8 +7,29 @@ from . import Entry
 GROUP = "bench"
 
 
-def _gateway(pair, secret):
+def gateway(pair, more_groups=0, status=None):
+    """Starts a gateway, which listens soon. `status`: the path of its socket for questions."""
+    argv = [programs.anyproxy(), "gateway", "--config", _gateway(pair, more_groups)]
+    return pair.spawn("A", *argv, *(("--status-socket", status) if status else ()))
+
+
+def client(pair, transport, name="client", replicas=1):
+    """Starts a client with so many sessions. All clients ask for the same ports and share what arrives there."""
+    path = _client(pair, transport, name, replicas)
+    return pair.spawn("B", programs.anyproxy(), "client", "--config", path)
+
+
+def _secret(pair, group=GROUP):
+    return pair.write(f"{group}.secret", f"{SECRET}-{group}\n")
+
+
+def _gateway(pair, more_groups):
     files = pair.certificates
+    more = "".join(f"""
+[[group]]
+name = "{name}"
+secret_file = "{_secret(pair, name)}"
+""" for name in (f"more-{number}" for number in range(more_groups)))
     return pair.write("gateway.toml", f"""
 listen = "{pair.a_address}:{TUNNEL}"
 certificate = "{files.certificate}"
@@ -25,19 +46,22 @@ max_streams = 16384
 max_users = 12000
 max_users_per_address = 12000
 
+{more}
 [[group]]
 name = "{GROUP}"
-secret_file = "{secret}"
+secret_file = "{_secret(pair)}"
 forwards = ["{VISITORS}", "{DATAGRAMS}"]
 """)
 
 
-def _client(pair, secret, transport):
-    return pair.write("client.toml", f"""
+def _client(pair, transport, name, replicas):
+    return pair.write(f"{name}.toml", f"""
 gateway = "{pair.a_address}:{TUNNEL}"
 ca = "{pair.certificates.ca}"
 group = "{GROUP}"
-secret_file = "{secret}"
+client_id = "{name}"
+replicas = {replicas}
+secret_file = "{_secret(pair)}"
 transport = "{transport}"
 drain = "0s"
 
@@ -59,11 +83,9 @@ target = "127.0.0.1:{SERVICE_DATAGRAMS}"
 
 def _over(transport):
     def start(pair):
-        program = programs.anyproxy()
-        secret = pair.write("secret", SECRET + "\n")
-        pair.spawn("A", program, "gateway", "--config", _gateway(pair, secret))
+        gateway(pair)
         pair.await_port("A", TUNNEL)
-        pair.spawn("B", program, "client", "--config", _client(pair, secret, transport))
+        client(pair, transport)
     return start
 
 
