@@ -32,7 +32,7 @@ def arguments():
     parser.add_argument("--only", type=words, metavar="A,B", help="these entries")
     parser.add_argument("--skip", type=words, default=[], metavar="A,B", help="not these entries")
     parser.add_argument("--measures", type=words, metavar="A,B",
-                        help=f"of {', '.join([*loopback.MEASURES, growth.NAME, *linked.MEASURES])}")
+                        help=f"of {', '.join([*loopback.MEASURES, *growth.NAMES, *linked.MEASURES])}")
     parser.add_argument("--runs", type=int, help="how often each is measured (3)")
     parser.add_argument("--cc", type=words, metavar="A,B",
                         help="TCP congestion controls; loopback and growth take the first, the link each (the machine's own)")
@@ -58,7 +58,7 @@ def main():
         return write(out, merged(options.report))
     present, absent = chosen(options)
     plan, measures, controls = planned(options), options.measures, options.cc or [None]
-    known = {*loopback.MEASURES, growth.NAME, *linked.MEASURES}
+    known = {*loopback.MEASURES, *growth.NAMES, *linked.MEASURES}
     unknown = [name for name in measures or () if name not in known]
     if unknown:
         sys.exit(f"no such measure: {', '.join(unknown)}")

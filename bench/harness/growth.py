@@ -19,6 +19,9 @@ from .pair import Failed
 from .question import ready, sessions
 
 NAME = "growth"
+KINDS = ("connections", "sessions", "groups")
+# All of them, or one kind alone.
+NAMES = (NAME, *(f"{NAME}-{kind}" for kind in KINDS))
 REPLICAS = 64
 PATIENCE = 90
 # Between two looks whether something has happened: what a time can be wrong by.
@@ -29,9 +32,9 @@ def applies(entry):
     return entry.ours
 
 
-def steps(plan):
-    return [(kind, size) for kind, sizes in (("connections", plan.grown_connections), ("sessions", plan.grown_sessions),
-                                             ("groups", plan.grown_groups)) for size in sizes]
+def steps(plan, measures=(NAME,)):
+    sizes = (plan.grown_connections, plan.grown_sessions, plan.grown_groups)
+    return [(kind, size) for kind, each in zip(KINDS, sizes) if {NAME, f"{NAME}-{kind}"} & set(measures) for size in each]
 
 
 def replicas(count):
@@ -126,6 +129,9 @@ def _one_more(pair, transport, status, name="one-more"):
 def _until(condition, complaint, pair):
     end = time.monotonic() + PATIENCE
     while not condition():
+        for process in pair.processes:
+            if not process.alive():
+                raise Failed(f"{complaint}, and one ended: {process.said()}")
         if time.monotonic() > end:
             raise Failed(f"{complaint}: {' | '.join(process.said(100) for process in pair.processes)}"[:400])
         time.sleep(GLANCE)

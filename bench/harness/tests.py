@@ -71,6 +71,8 @@ class Growth(unittest.TestCase):
 
     def test_each_kind_grows_in_order_and_quick_is_less(self):
         self.assertEqual([size for kind, size in growth.steps(FULL) if kind == "sessions"], [1, 10, 100, 1000])
+        self.assertEqual({kind for kind, _ in growth.steps(FULL, ("growth-groups", "bulk"))}, {"groups"})
+        self.assertEqual(growth.steps(FULL, ("bulk",)), [])
         self.assertTrue(set(growth.steps(QUICK)) < set(growth.steps(FULL)))
 
     def test_only_ours_grow(self):

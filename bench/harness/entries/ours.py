@@ -1,5 +1,7 @@
 """AnyProxy over each transport, with its default settings but for limits that 10,000 connections meet."""
 
+import os
+
 from .. import programs
 from ..pair import DATAGRAMS, SECRET, SERVICE, SERVICE_DATAGRAMS, TUNNEL, VISITORS
 from . import Entry
@@ -20,7 +22,9 @@ def client(pair, transport, name="client", replicas=1):
 
 
 def _secret(pair, group=GROUP):
-    return pair.write(f"{group}.secret", f"{SECRET}-{group}\n")
+    # Written once: a client that is just starting would read half of it.
+    path = pair.path(f"{group}.secret")
+    return path if os.path.exists(path) else pair.write(f"{group}.secret", f"{SECRET}-{group}\n")
 
 
 def _gateway(pair, more_groups):
