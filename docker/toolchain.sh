@@ -15,7 +15,7 @@ esac
 
 echo "export CARGO_BUILD_TARGET=$target" >"$env"
 # The pages of the machine that runs it may be of 64 KiB; jemalloc asks the machine that compiles.
-[ "$2" != arm64 ] || echo "export JEMALLOC_SYS_WITH_LG_PAGE=16" >>/toolchain.env
+[ "$2" != arm64 ] || echo "export JEMALLOC_SYS_WITH_LG_PAGE=16" >>"$env"
 [ "$1" != "$2" ] || exit 0
 
 if ! command -v "$compiler-gcc" >/dev/null; then

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from . import linked, loopback, machine, programs, report
+from . import growth, linked, loopback, machine, programs, report
 from .certificates import Certificates
 from .entries import all_entries
 from .namespaces import Missing, control_obstacle
@@ -32,10 +32,10 @@ def arguments():
     parser.add_argument("--only", type=words, metavar="A,B", help="these entries")
     parser.add_argument("--skip", type=words, default=[], metavar="A,B", help="not these entries")
     parser.add_argument("--measures", type=words, metavar="A,B",
-                        help=f"of {', '.join([*loopback.MEASURES, *linked.MEASURES])}")
+                        help=f"of {', '.join([*loopback.MEASURES, *growth.NAMES, *linked.MEASURES])}")
     parser.add_argument("--runs", type=int, help="how often each is measured (3)")
     parser.add_argument("--cc", type=words, metavar="A,B",
-                        help="TCP congestion controls; loopback takes the first, the link each (the machine's own)")
+                        help="TCP congestion controls; loopback and growth take the first, the link each (the machine's own)")
     parser.add_argument("--loss", metavar="A,B", type=lambda text: tuple(map(float, words(text))),
                         help="percent lost each way (0,1,3,5)")
     for name, kind in (("delay-ms", float), ("rate-mbit", float), ("queue-kb", float)):
@@ -58,7 +58,7 @@ def main():
         return write(out, merged(options.report))
     present, absent = chosen(options)
     plan, measures, controls = planned(options), options.measures, options.cc or [None]
-    known = {**loopback.MEASURES, **linked.MEASURES}
+    known = {*loopback.MEASURES, *growth.NAMES, *linked.MEASURES}
     unknown = [name for name in measures or () if name not in known]
     if unknown:
         sys.exit(f"no such measure: {', '.join(unknown)}")
@@ -77,6 +77,7 @@ def main():
         result["records"] = runner.records
         try:
             runner.loopback(present, measures or loopback.MEASURES, controls[0])
+            runner.growth(present, measures or (growth.NAME,), controls[0])
             for control in controls:
                 runner.linked(present, measures or linked.MEASURES, control)
         except Missing as missing:
@@ -137,7 +138,7 @@ def obstacle():
 
 
 def progress(record):
-    place = f"{record['control']} {record['loss']:g} %" if record["scene"] == "link" else ""
+    place = report.place(record)
     shown = record.get("error") or "  ".join(
         f"{name} {value:.6g}" for name, value in record["numbers"].items() if value is not None)
     print(f"{record['run']} {record['entry']:14} {record['measure']:11} {place} {shown}  [{record['seconds']} s]", flush=True)

@@ -85,7 +85,11 @@ def _linked(control, losses, udp_loss):
 
 def flat(record):
     """The numbers of a record by column key."""
-    place = f" {record['control']} {record['loss']:g}" if record["scene"] == "link" else ""
+    place = ""
+    if record["scene"] == "link":
+        place = f" {record['control']} {record['loss']:g}"
+    elif record["scene"] == "growth":
+        place = f" {record['size']}"
     return {name + place: value for name, value in record["numbers"].items() if value is not None}
 
 

@@ -48,8 +48,11 @@ class Pair:
     def b_address(self):
         return self.network.b_address
 
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
     def write(self, name, content):
-        path = os.path.join(self.directory, name)
+        path = self.path(name)
         with open(path, "w", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
             file.write(content if isinstance(content, str) else json.dumps(content, indent=1))
         return path

@@ -15,6 +15,11 @@ class Plan:
     live_at_exit: int = 1000
     rest_after_close: float = 3
     checked_mib: int = 64
+    # How many connections, sessions and groups there are while costs are measured, and for how long they rest.
+    grown_connections: tuple = (10, 100, 1000, 10_000)
+    grown_sessions: tuple = (1, 10, 100, 1000)
+    grown_groups: tuple = (1, 10, 100, 1000)
+    rest: float = 10
     losses: tuple = (0, 1, 3, 5)
     # Requests under bulk: at least so many, so that the 99th in a hundred means something.
     requests: int = 1000
@@ -25,4 +30,5 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(runs=1, bulk=1, short=1, linked=1, warm_up=0.5, held=(1000,), rest_after_close=0.5, losses=(1,), requests=50)
+QUICK = Plan(runs=1, bulk=1, short=1, linked=1, warm_up=0.5, held=(1000,), rest_after_close=0.5, losses=(1,), requests=50,
+             grown_connections=(10, 100), grown_sessions=(1, 10), grown_groups=(1, 10), rest=1)

@@ -44,18 +44,20 @@ def _ticks(highest):
     return [step * number for number in range(int(highest / step) + 1)]
 
 
-def lines(title, unit, series):
-    """`series`: (name, {x: y}), x being the loss in percent. The y axis begins at nought."""
+def lines(title, unit, series, along=lambda x: x, mark="{:g} %"):
+    """`series`: (name, {x: y}), x being the loss in percent unless `mark` says another. `along` is the scale of the x
+    axis, such as math.log10. The y axis begins at nought."""
     left, top, width, height = 50, 40, 460, 260
     xs = sorted({x for _, points in series for x in points})
-    highest = max((y for _, points in series for y in points.values()), default=1) or 1
-    span = (xs[-1] - xs[0]) or 1
-    at = lambda x, y: (left + width * (x - xs[0]) / span, top + height * (1 - y / highest))
+    highest = max((y for _, points in series for y in points.values()), default=1)
+    highest = highest if highest > 0 else 1
+    span = (along(xs[-1]) - along(xs[0])) or 1
+    at = lambda x, y: (left + width * (along(x) - along(xs[0])) / span, top + height * (1 - y / highest))
     parts = [_text(10, 20, title, more='font-weight="bold" font-size="14"'), _text(left, top - 6, unit)]
     for value in _ticks(highest):
         _, y = at(xs[0], value)
         parts += [f'<path d="M{left} {y:.1f}h{width}" stroke="#ddd"/>', _text(left - 6, y + 4, f"{value:g}", "end")]
-    parts += [_text(at(x, 0)[0], top + height + 18, f"{x:g} %", "middle") for x in xs]
+    parts += [_text(at(x, 0)[0], top + height + 18, mark.format(x), "middle") for x in xs]
     for number, (name, points) in enumerate(series):
         colour = PALETTE[number % len(PALETTE)]
         places = [at(x, points[x]) for x in sorted(points)]

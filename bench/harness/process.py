@@ -99,13 +99,25 @@ class Process:
                 pass
         return ticks / TICKS
 
-    def memory_kib(self):
-        """Proportional set size: a page that several share counts once."""
+    def busy_seconds(self):
+        """What the scheduler counted for its threads, to the nanosecond; without threads and members that have ended."""
+        nanoseconds = 0
+        for pid in family(self.pid):
+            try:
+                for thread in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
+                        nanoseconds += int(file.read().split()[0])
+            except (OSError, ValueError, IndexError):
+                pass
+        return nanoseconds / 1e9
+
+    def memory_kib(self, part="Pss"):
+        """Proportional set size: a page that several share counts once. `Pss_Anon` leaves files out, the program's too."""
         total = 0
         for pid in family(self.pid):
             try:
                 with open(f"/proc/{pid}/smaps_rollup") as file:
-                    found = re.search(r"^Pss:\s+(\d+)", file.read(), re.MULTILINE)
+                    found = re.search(rf"^{part}:\s+(\d+)", file.read(), re.MULTILINE)
                 total += int(found.group(1)) if found else 0
             except OSError:
                 pass

@@ -1,6 +1,6 @@
 """The results for a person: Markdown with tables and ratios, and which plots belong to them."""
 
-from . import plot
+from . import growing, plot
 from .columns import tables
 from .entries import all_entries
 from .summary import best, cells
@@ -23,6 +23,7 @@ def markdown(result):
     parts = ["# Tunnels side by side", "", *_warnings(result), "## Machine", "", *_facts(facts, result), ""]
     for each in tables(records):
         parts += _table(each, names, table)
+    parts += growing.tables(records)
     parts += _ratios(records, names, known, table)
     parts += _entries(names, known, result)
     parts += _failures(records)
@@ -123,10 +124,16 @@ def _failures(records):
     failed = [record for record in records if "error" in record]
     if not failed:
         return []
-    lines = [f"- {record['entry']}, {record['measure']}"
-             + (f", {record['control']}, {record['loss']:g} %" if record["scene"] == "link" else "")
+    lines = [f"- {record['entry']}, {record['measure']}" + (f", {where}" if (where := place(record)) else "")
              + f", run {record['run']}: {record['error'].replace('|', '/')}" for record in failed]
     return ["## What did not come to a result", "", *lines, ""]
+
+
+def place(record):
+    """Where a record was measured, if that is not said by its measure."""
+    if record["scene"] == "link":
+        return f"{record['control']}, {record['loss']:g} %"
+    return f"{record['size']:,} {record['kind']}" if record["scene"] == "growth" else ""
 
 
 def _busy(records):
@@ -153,7 +160,7 @@ def plots(result):
         panels = [panel for column in each.columns if column.compared and (panel := _panel(column, names, known, table))]
         if panels:
             files[f"{stem}.svg"] = plot.bars(each.title, panels)
-    return {**files, **_over_loss(records, names, table)}
+    return {**files, **growing.plots(records), **_over_loss(records, names, table)}
 
 
 def _panel(column, names, known, table):

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 
-from . import linked, loopback
+from . import growth, linked, loopback
 from .machine import Clock
 from .namespaces import Link, Loopback
 from .pair import Failed, Pair
@@ -26,6 +26,15 @@ class Runner:
                     if name in measures and measure.applies(entry) and self._planned(name):
                         where = {"scene": "loopback", "control": control}
                         self._record(entry, run, name, where, lambda _: Loopback(control), measure)
+
+    def growth(self, entries, measures, control):
+        """A fresh pair for each number of connections, sessions and groups."""
+        for run in range(self.plan.runs):
+            for entry in filter(growth.applies, entries):
+                for kind, size in growth.steps(self.plan, measures):
+                    where = {"scene": "growth", "control": control, "kind": kind, "size": size}
+                    step = growth.Step(entry, kind, size, self.plan)
+                    self._record(step.entry, run, growth.NAME, where, lambda _: Loopback(control), step.measure)
 
     def linked(self, entries, measures, control):
         for run in range(self.plan.runs):

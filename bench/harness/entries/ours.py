@@ -1,5 +1,7 @@
 """AnyProxy over each transport, with its default settings but for limits that 10,000 connections meet."""
 
+import os
+
 from .. import programs
 from ..pair import DATAGRAMS, SECRET, SERVICE, SERVICE_DATAGRAMS, TUNNEL, VISITORS
 from . import Entry
@@ -7,8 +9,31 @@ from . import Entry
 GROUP = "bench"
 
 
-def _gateway(pair, secret):
+def gateway(pair, more_groups=0, status=None):
+    """Starts a gateway, which listens soon. `status`: the path of its socket for questions."""
+    argv = [programs.anyproxy(), "gateway", "--config", _gateway(pair, more_groups)]
+    return pair.spawn("A", *argv, *(("--status-socket", status) if status else ()))
+
+
+def client(pair, transport, name="client", replicas=1):
+    """Starts a client with so many sessions. All clients ask for the same ports and share what arrives there."""
+    path = _client(pair, transport, name, replicas)
+    return pair.spawn("B", programs.anyproxy(), "client", "--config", path)
+
+
+def _secret(pair, group=GROUP):
+    # Written once: a client that is just starting would read half of it.
+    path = pair.path(f"{group}.secret")
+    return path if os.path.exists(path) else pair.write(f"{group}.secret", f"{SECRET}-{group}\n")
+
+
+def _gateway(pair, more_groups):
     files = pair.certificates
+    more = "".join(f"""
+[[group]]
+name = "{name}"
+secret_file = "{_secret(pair, name)}"
+""" for name in (f"more-{number}" for number in range(more_groups)))
     return pair.write("gateway.toml", f"""
 listen = "{pair.a_address}:{TUNNEL}"
 certificate = "{files.certificate}"
@@ -25,21 +50,23 @@ max_streams = 16384
 max_users = 12000
 max_users_per_address = 12000
 
+{more}
 [[group]]
 name = "{GROUP}"
-secret_file = "{secret}"
+secret_file = "{_secret(pair)}"
 forwards = ["{VISITORS}", "{DATAGRAMS}"]
 """)
 
 
-def _client(pair, secret, transport, replicas):
-    return pair.write("client.toml", f"""
+def _client(pair, transport, name, replicas):
+    return pair.write(f"{name}.toml", f"""
 gateway = "{pair.a_address}:{TUNNEL}"
 ca = "{pair.certificates.ca}"
 group = "{GROUP}"
-secret_file = "{secret}"
-transport = "{transport}"
+client_id = "{name}"
 replicas = {replicas}
+secret_file = "{_secret(pair)}"
+transport = "{transport}"
 drain = "0s"
 
 [log]
@@ -60,11 +87,9 @@ target = "127.0.0.1:{SERVICE_DATAGRAMS}"
 
 def _over(transport, replicas):
     def start(pair):
-        program = programs.anyproxy()
-        secret = pair.write("secret", SECRET + "\n")
-        pair.spawn("A", program, "gateway", "--config", _gateway(pair, secret))
+        gateway(pair)
         pair.await_port("A", TUNNEL)
-        pair.spawn("B", program, "client", "--config", _client(pair, secret, transport, replicas))
+        client(pair, transport, replicas=replicas)
     return start
 
 

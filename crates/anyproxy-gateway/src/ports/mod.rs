@@ -329,9 +329,8 @@ impl Port {
     fn pick(&self, tried: &[u64]) -> Option<(Arc<Session>, u64)> {
         let holders = self.holders();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let session = least_loaded(holders.iter().map(|holder| &holder.session), turn, tried)?;
-        let holder = holders.iter().find(|holder| holder.session.number == session.number)?;
-        Some((session, holder.forward))
+        let holder = least_loaded(&holders, |holder| &*holder.session, turn, tried)?;
+        Some((Arc::clone(&holder.session), holder.forward))
     }
 }
 

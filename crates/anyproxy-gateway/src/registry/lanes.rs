@@ -150,6 +150,11 @@ impl Lanes {
         self.state().moves
     }
 
+    /// What is live on all of them.
+    pub(super) fn streams(&self) -> usize {
+        self.state().lanes.iter().map(|lane| lane.tunnel.streams()).sum()
+    }
+
     /// All that are there, in the order in which they joined.
     pub(super) fn all(&self) -> Vec<Arc<Lane>> {
         self.state().lanes.clone()

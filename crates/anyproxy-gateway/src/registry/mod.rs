@@ -224,7 +224,7 @@ impl Registry {
     fn pick(&self, group: &str, tried: &[u64]) -> Option<Arc<Session>> {
         let groups = self.read();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        least_loaded(groups.get(group)?.roster.members().iter(), turn, tried)
+        least_loaded(groups.get(group)?.roster.members(), |it| &**it, turn, tried).cloned()
     }
 
     /// A number for a session or a tunnel, ascending.

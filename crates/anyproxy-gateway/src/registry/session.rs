@@ -244,6 +244,6 @@ impl Candidate for Session {
     }
 
     fn load(&self) -> usize {
-        self.lanes.all().iter().map(|lane| lane.tunnel.streams()).sum()
+        self.lanes.streams()
     }
 }
