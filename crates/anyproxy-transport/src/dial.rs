@@ -33,10 +33,6 @@ use crate::{
     ws,
 };
 
-/// Bidirectional streams that the gateway may open at once. What it uses is bounded by the
-/// session's own limit, which comes with Welcome.
-const MAX_STREAMS: u32 = 16 * 1024;
-
 /// Silence after which quinn gives a connection up. The shorter one of both ends counts (RFC 9000,
 /// 10.1), and the gateway's own is what Welcome says; our heartbeat keeps to that as well.
 const DEAD_AFTER: Duration = Duration::from_secs(120);
@@ -226,7 +222,7 @@ impl Dialer {
             None => tls,
         };
         let (quic, websocket) = (present(quic), present(websocket));
-        let limits = Limits::Gateway { streams: MAX_STREAMS };
+        let limits = Limits::Gateway;
         let quic = quic::client_config(quic, limits, DEAD_AFTER, config.congestion)
             .map_err(|error| DialConfigError::Quic(error.to_string()))?;
         let websocket = TlsConnector::from(websocket);

@@ -7,7 +7,7 @@ use quinn::{
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 
-use super::{EndpointKeys, congestion::Congestion, window::Windows};
+use super::{EndpointKeys, congestion::Congestion, room, window::Windows};
 use crate::tunnel::STREAM_WINDOW;
 
 /// What a stranger may make the gateway hold before it has authenticated; see
@@ -44,11 +44,8 @@ const OVERTAKEN: u32 = 64;
 pub(crate) enum Limits {
     /// At the gateway: the peer is a stranger until Welcome.
     Stranger,
-    /// At the client: the gateway was verified by its certificate, and opens `streams` at most.
-    Gateway {
-        /// Bidirectional streams at once.
-        streams: u32,
-    },
+    /// At the client: the gateway was verified by its certificate. How many streams it may open grows ([`room`]).
+    Gateway,
 }
 
 fn transport(limits: Limits, dead_after: Duration, congestion: Congestion) -> Arc<TransportConfig> {
@@ -69,9 +66,9 @@ fn transport(limits: Limits, dead_after: Duration, congestion: Congestion) -> Ar
         Limits::Stranger => config
             .receive_window(VarInt::from_u32(STRANGER_WINDOW))
             .max_concurrent_bidi_streams(VarInt::from_u32(1)),
-        Limits::Gateway { streams } => config
+        Limits::Gateway => config
             .receive_window(VarInt::MAX)
-            .max_concurrent_bidi_streams(VarInt::from_u32(streams)),
+            .max_concurrent_bidi_streams(VarInt::from_u32(room::FIRST)),
     };
     Arc::new(config)
 }

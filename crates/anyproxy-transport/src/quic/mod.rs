@@ -30,6 +30,7 @@ mod datagrams;
 mod keys;
 mod meter;
 mod pulse;
+mod room;
 mod shared;
 mod strain;
 mod stream;

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::{
     FAREWELL, control, datagrams,
+    room::Room,
     shared::Shared,
     stream::{QuicIncoming, QuicStream},
 };
@@ -38,6 +39,7 @@ pub(crate) struct QuicTunnel {
     shared: Arc<Shared>,
     control_out: mpsc::Sender<Frame>,
     control_in: Mutex<mpsc::Receiver<Frame>>,
+    room: Room,
 }
 
 impl QuicTunnel {
@@ -58,7 +60,7 @@ impl QuicTunnel {
         scope.spawn_to_end("quic control writer", writer);
         scope.spawn_to_end("quic datagram reader", datagrams::receive(Arc::clone(&shared)));
         scope.spawn_to_end("quic datagram writer", datagrams::send(Arc::clone(&shared)));
-        Self { shared, control_out, control_in: Mutex::new(control_in) }
+        Self { shared, control_out, control_in: Mutex::new(control_in), room: Room::new() }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -77,6 +79,9 @@ impl QuicTunnel {
     pub(crate) async fn accept(&self) -> Result<QuicIncoming, TunnelError> {
         let (send, recv) =
             self.shared.conn.accept_bi().await.map_err(|error| self.shared.explain(&error))?;
+        if let Some(room) = self.room.grow(self.shared.streams()) {
+            self.shared.conn.set_max_concurrent_bi_streams(VarInt::from_u32(room));
+        }
         Ok(QuicIncoming::new(send, recv, Arc::clone(&self.shared)))
     }
 
