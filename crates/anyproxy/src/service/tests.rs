@@ -1,6 +1,7 @@
 //! Tests of `anyproxy service`, below a root of their own.
 
 mod own;
+mod taken;
 
 use std::{fs, path::PathBuf};
 
