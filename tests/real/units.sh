@@ -58,6 +58,11 @@ start "$root/gateway.log" 'clients join with tokens' "$bin" gateway --data-dir "
 at=$(grep -o 'tunnels=[0-9.:]*' "$root/gateway.log" | cut -d= -f2)
 "$bin" token create --data-dir "$kept/gateway" --secret-out "$root/token" >/dev/null
 start "$root/client.log" 'connected to the gateway' "$bin" client --join-file "$root/token" --state-dir "$kept/client"
+if "$bin" service install gateway --advertise "$at" --data-dir "$kept/gateway" --root "$root" 2>"$root/refusal"; then
+    echo "a gateway that runs was taken over"
+    exit 1
+fi
+grep -q 'a gateway runs from' "$root/refusal"
 end
 rm "$root/token"
 

@@ -117,3 +117,19 @@ fn who_lets_others_at_the_keys_is_warned_at_each_start() {
         assert!(said, "{mode}: {log}");
     }
 }
+
+#[test]
+fn a_gateway_that_runs_is_not_moved_to_a_service() {
+    let dir = Directory::new();
+    let mut gateway = gateway(&dir);
+    let line = ["service", "install", "gateway", "--root", "system", "--data-dir", DATA];
+    let line = [&line[..], &["--advertise", "gw.example.com:8443"]].concat();
+    let done = dir.run(&line, "");
+    assert_eq!(done.code, 1, "{}", done.err);
+    assert!(done.err.contains("a gateway runs from") && done.err.contains("fix: "), "{}", done.err);
+    assert!(dir.path(DATA).join("groups.db").exists() && !dir.path("system").exists());
+    gateway.end();
+    let done = dir.run(&line, "");
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(dir.path("system/var/lib/anyproxy/gateway/groups.db").exists());
+}

@@ -1,5 +1,5 @@
 //! The log of the gateway about connections that fail or end, at every entry point: under the word that the client's
-//! log has for them.
+//! log has for them, which tells of a refusal as well.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -138,6 +138,11 @@ fn what_fails_and_what_ends_has_one_line_with_the_clients_word_for_it() {
         for (target, ingress) in refused.into_iter().zip(["http", "http", "socks5"]) {
             let story = story(&gateway, word(&client, target));
             let [line] = story[..] else { panic!("{transport} {ingress}: {story:#?}\n{gateway}") };
+            let there = client.lines().filter(|line| {
+                let parts = ["open refused", &target.to_string(), word(&client, target)];
+                parts.iter().all(|part| line.contains(part))
+            });
+            assert_eq!(there.count(), 1, "{transport} {target}:\n{client}");
             for part in
                 [target.to_string().as_str(), "open refused", "code=refused", "user{", ingress]
             {

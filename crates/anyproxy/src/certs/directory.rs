@@ -231,16 +231,20 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CertsError> {
 
 /// Gives what was written its name, unless something has that.
 fn publish(path: &Path) -> Result<(), CertsError> {
-    let new = new(path);
-    let link = match fs::hard_link(&new, path) {
-        Ok(()) => fs::remove_file(&new),
+    name_unless_taken(&new(path), path)
+        .map_err(|cause| CertsError::Write { path: path.into(), cause })
+}
+
+/// Gives `new` the name `path`, unless something has that; then `new` is removed.
+pub(crate) fn name_unless_taken(new: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(new, path) {
+        Ok(()) => fs::remove_file(new),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let _left = fs::remove_file(&new);
+            let _left = fs::remove_file(new);
             Err(error)
         }
         // Not every file system has links.
-        Err(_) if !path.exists() => fs::rename(&new, path),
+        Err(_) if !path.exists() => fs::rename(new, path),
         Err(error) => Err(error),
-    };
-    link.map_err(|cause| CertsError::Write { path: path.into(), cause })
+    }
 }

@@ -19,6 +19,7 @@ use std::{io::Write, path::Path, time::SystemTime};
 
 pub use authority::Authority;
 pub(crate) use authority::new_key;
+pub(crate) use directory::name_unless_taken;
 pub use directory::{Directory, Done};
 pub use error::CertsError;
 pub(crate) use inspect::validity;

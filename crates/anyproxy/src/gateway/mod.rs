@@ -27,7 +27,7 @@ use crate::{
     files,
     groups::{self, GroupSettings},
     manager::{Manager, Sockets},
-    own::Own,
+    own::{InUse, Own},
     settings::GatewaySettings,
     signals::{Signals, Wish},
     store,
@@ -52,6 +52,7 @@ pub(crate) async fn run(
     let drain = settings.limits.drain;
     let mut reloader = Reloader::new(sources, &settings);
     let mut feed = feed(&mut settings)?;
+    let _in_use = feed.directory().map(|directory| InUse::take(&directory)).transpose()?;
     let telling = settings.admin.clone();
     let roll = ClientRoll::new(feed.directory());
     let vouched = Vouched::of(&settings);

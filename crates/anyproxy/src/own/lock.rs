@@ -18,7 +18,7 @@ use crate::store::give_to_owner;
 pub(super) const FILE: &str = "start.lock";
 
 /// How long another process may take: keys and a group are made in a fraction of a second.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -40,36 +40,67 @@ impl Lock {
         let path = directory.join(FILE);
         let failed = |cause| OwnError::Write { path: path.clone(), cause };
         let file = open(directory, &path).map_err(failed)?;
-        let until = Instant::now() + patience;
-        loop {
-            match lock(&file) {
-                Ok(()) => return Ok(Self { _file: file }),
-                // Some network file systems have no locks; one gateway alone needs none.
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    return Ok(Self { _file: file });
-                }
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    return Err(failed(error));
-                }
-                Err(_) if Instant::now() >= until => {
-                    return Err(OwnError::Busy(directory.into()));
-                }
-                Err(_) => sleep(PAUSE),
+        match patiently(patience, || try_lock(&file, Way::Alone)) {
+            Ok(()) => Ok(Self { _file: file }),
+            // Some network file systems have no locks; one gateway alone needs none.
+            Err(error) if has_no_locks(&error) => Ok(Self { _file: file }),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(OwnError::Busy(directory.into()))
             }
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// How something is locked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// For this one.
+    Alone,
+    /// For all that lock it so.
+    Shared,
+}
+
+/// Tries until nobody else has it.
+pub(super) fn patiently(patience: Duration, lock: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    let until = Instant::now() + patience;
+    loop {
+        match lock() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => {
+                sleep(PAUSE);
+            }
+            done => return done,
         }
     }
 }
 
 #[cfg(unix)]
-fn lock(file: &File) -> io::Result<()> {
+pub(super) fn try_lock(file: &File, way: Way) -> io::Result<()> {
     use rustix::fs::{FlockOperation, flock};
-    Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
+    let operation = match way {
+        Way::Alone => FlockOperation::NonBlockingLockExclusive,
+        Way::Shared => FlockOperation::NonBlockingLockShared,
+    };
+    Ok(flock(file, operation)?)
 }
 
 /// Elsewhere nobody starts several at once.
 #[cfg(not(unix))]
-fn lock(_file: &File) -> io::Result<()> {
+pub(super) fn try_lock(_file: &File, _way: Way) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// ENOLCK is what NFS says without a lock daemon, and ENOSYS what some file systems in user space do.
+#[cfg(unix)]
+fn has_no_locks(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let none = [Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
+    Errno::from_io_error(error).is_some_and(|errno| none.contains(&errno))
+}
+
+#[cfg(not(unix))]
+fn has_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
 }
 
 fn open(directory: &Path, path: &Path) -> io::Result<File> {
@@ -102,6 +133,18 @@ mod tests {
         assert!(matches!(&error, OwnError::Busy(path) if path == dir.path()), "{error}");
         drop(first);
         let _second = Lock::take_within(dir.path(), Duration::ZERO).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_system_without_locks_is_no_error() {
+        use rustix::io::Errno;
+        for none in [Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP] {
+            assert!(has_no_locks(&none.into()), "{none}");
+        }
+        for other in [Errno::WOULDBLOCK, Errno::BADF, Errno::IO, Errno::ACCESS] {
+            assert!(!has_no_locks(&other.into()), "{other}");
+        }
     }
 
     #[cfg(unix)]

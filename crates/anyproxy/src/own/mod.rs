@@ -18,6 +18,7 @@ mod certificates;
 mod error;
 mod find;
 mod group;
+mod in_use;
 mod invite;
 mod lock;
 pub(crate) mod places;
@@ -31,6 +32,7 @@ use std::{
 
 pub use error::OwnError;
 pub(crate) use find::{FILES, Found, find, listening};
+pub(crate) use in_use::{InUse, Still};
 use lock::Lock;
 
 use crate::{
@@ -52,6 +54,8 @@ pub(crate) struct Own {
     /// What the certificate is for.
     names: Vec<String>,
     advertise: Option<HostPort>,
+    /// From before anything was made.
+    _in_use: InUse,
 }
 
 /// Makes what is missing, and gives the arguments that name it; `None` if the gateway has a file or a
@@ -75,12 +79,18 @@ pub(crate) fn prepare_at(
     let listen = listen(args)?;
     let directory = find::directory(args)?;
     create_directory(&directory)?;
+    let in_use = InUse::take(&directory)?;
     let lock = Lock::take(&directory)?;
     let names = certificates::names(args.advertise.as_ref());
     certificates::make(&directory, &names, now)?;
     group::make(&directory)?;
     drop(lock);
-    let own = Own { directory: directory.clone(), names, advertise: args.advertise.clone() };
+    let own = Own {
+        directory: directory.clone(),
+        names,
+        advertise: args.advertise.clone(),
+        _in_use: in_use,
+    };
     let args = find::filled(args, listen, &directory);
     Ok(Some((args, own)))
 }

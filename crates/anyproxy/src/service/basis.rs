@@ -16,7 +16,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Place, ServiceError, plan::Plan};
+use super::{
+    Place, ServiceError,
+    plan::Plan,
+    take::{self, Take},
+};
 use crate::{
     cli::{GatewayArgs, Kind, OwnServiceArgs},
     join, own,
@@ -72,24 +76,18 @@ impl Basis {
 
     /// Brings what it runs from to where the service finds it.
     pub(super) fn take_over(&self, plan: &mut Plan) {
-        let (role, from, to) = match self {
+        match self {
             Self::Own(OwnGateway { take: Some(from), directory, .. }) => {
-                ("gateway", from, directory)
+                plan.take(Take::gateway(from, directory));
             }
             Self::Joined(JoinedClient { take: Some(from), directory, .. }) => {
-                ("client", from, directory)
+                plan.say(format!(
+                    "Stop the client that ran from {}, if it still runs",
+                    from.display()
+                ));
+                plan.take(Take::client(from, directory));
             }
-            Self::Nothing | Self::File | Self::Own(_) | Self::Joined(_) => return,
-        };
-        plan.say(format!("Stop the {role} that ran from {}, if it still runs", from.display()));
-        if matches!(self, Self::Joined(_)) {
-            let name = join::IDENTITY;
-            return plan.take(from.join(name), to.join(name));
-        }
-        for name in own::FILES {
-            if from.join(name).exists() {
-                plan.take(from.join(name), to.join(name));
-            }
+            Self::Nothing | Self::File | Self::Own(_) | Self::Joined(_) => {}
         }
     }
 }
@@ -153,7 +151,10 @@ fn gateway(place: &Place, flags: &OwnServiceArgs) -> Result<Basis, ServiceError>
 /// The directory to take over; `None` if that was done before.
 fn from_data_dir(from: &Path, to: &Path) -> Result<Option<PathBuf>, ServiceError> {
     match (from.join(FILE).exists(), to.join(FILE).exists()) {
-        (true, false) => Ok(Some(from.into())),
+        (true, false) => {
+            drop(take::check(from)?);
+            Ok(Some(from.into()))
+        }
         (false, true) => Ok(None),
         (true, true) => Err(ServiceError::Already(to.into())),
         (false, false) => Err(ServiceError::NoGateway(from.into())),

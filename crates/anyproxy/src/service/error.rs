@@ -32,6 +32,15 @@ pub enum ServiceError {
     /// What is to be taken over would replace another one.
     #[error("{} has one already", .0.display())]
     Already(PathBuf),
+    /// A file that is to be moved has another one in its way.
+    #[error("{} is there already, and is another one", .0.display())]
+    Occupied(PathBuf),
+    /// What is to be moved is a link, a pipe or a directory.
+    #[error("{} is not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// The gateway that is to be taken over runs.
+    #[error("a gateway runs from {}", .0.display())]
+    Runs(PathBuf),
     /// There is no gateway to take over.
     #[error("{} is no data directory of a gateway without a file", .0.display())]
     NoGateway(PathBuf),
@@ -107,6 +116,14 @@ impl ServiceError {
                 "leave the flag out to run what is there; or move {} away to take the other one over",
                 directory.display()
             ),
+            Self::Occupied(path) => format!("move {} away, and run this again", path.display()),
+            Self::NotAFile(_) => {
+                "put the file itself there: links are not followed, since they may lead to a file of somebody else's"
+                    .into()
+            }
+            Self::Runs(_) => "stop it (Ctrl-C, or SIGTERM), and run this again: what it writes after the move \
+                would be lost"
+                .into(),
             Self::NoGateway(_) => {
                 "name the directory that has its groups.db; or leave the flag out, and the service makes its own"
                     .into()

@@ -13,6 +13,7 @@ mod error;
 mod place;
 mod plan;
 mod status;
+mod take;
 mod units;
 
 use std::{fs, io::Write};

@@ -1,21 +1,18 @@
 //! What is to be done, step by step, so that it can be shown before it is done.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
 };
 
-use zeroize::Zeroizing;
-
-use super::ServiceError;
-use crate::store::{create_directory, give_to_owner};
+use super::{ServiceError, take::Take};
 
 enum Step {
     Write(PathBuf, String),
     Remove(PathBuf),
-    Take(PathBuf, PathBuf),
+    Take(Take),
     Run(Vec<String>),
     Say(String),
 }
@@ -33,9 +30,8 @@ impl Plan {
         self.0.push(Step::Remove(path));
     }
 
-    /// Moves a file that nobody else may read, into a directory that is made for nobody else.
-    pub(super) fn take(&mut self, from: PathBuf, to: PathBuf) {
-        self.0.push(Step::Take(from, to));
+    pub(super) fn take(&mut self, take: Take) {
+        self.0.push(Step::Take(take));
     }
 
     pub(super) fn run(&mut self, line: impl Into<Vec<String>>) {
@@ -51,9 +47,7 @@ impl Plan {
         for step in &self.0 {
             match step {
                 Step::Write(path, text) => writeln!(out, "write {}:\n{text}", path.display()),
-                Step::Take(from, to) => {
-                    writeln!(out, "move {} to {}", from.display(), to.display())
-                }
+                Step::Take(take) => writeln!(out, "{}", take.told("move")),
                 Step::Remove(path) => writeln!(out, "remove {}", path.display()),
                 Step::Run(line) => writeln!(out, "run {}", line.join(" ")),
                 Step::Say(text) => writeln!(out, "{text}"),
@@ -71,10 +65,9 @@ impl Plan {
                     write(path, text)?;
                     format!("wrote {}", path.display())
                 }
-                Step::Take(from, to) => {
-                    let failed = |cause| ServiceError::File { path: to.clone(), cause };
-                    take(from, to).map_err(failed)?;
-                    format!("moved {} to {}", from.display(), to.display())
+                Step::Take(take) => {
+                    take.carry_out()?;
+                    take.told("moved")
                 }
                 Step::Remove(path) => match fs::remove_file(path) {
                     Ok(()) => format!("removed {}", path.display()),
@@ -97,34 +90,6 @@ fn write(path: &PathBuf, text: &str) -> Result<(), ServiceError> {
     let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
     let failed = |cause| ServiceError::File { path: path.clone(), cause };
     parent.and_then(|()| fs::write(path, text)).map_err(failed)
-}
-
-/// The new file is there, whole and its directory's owner's, before the old one goes. Whoever owns the directory may
-/// have put a link there, which is replaced and not followed.
-fn take(from: &Path, to: &Path) -> io::Result<()> {
-    let directory = to.parent().unwrap_or(Path::new("."));
-    create_directory(directory).map_err(io::Error::other)?;
-    let bytes = Zeroizing::new(fs::read(from)?);
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = directory.join(name);
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-        options.mode(fs::metadata(from)?.permissions().mode() & 0o777);
-    }
-    let mut file = options.open(&new)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    give_to_owner(directory, &file)?;
-    fs::rename(&new, to)?;
-    fs::remove_file(from)
 }
 
 fn run(line: &[String]) -> Result<(), ServiceError> {

@@ -1,6 +1,7 @@
 //! Tests of `anyproxy service`, below a root of their own.
 
 mod own;
+mod taken;
 
 use std::{fs, path::PathBuf};
 
@@ -179,6 +180,27 @@ fn a_client_is_handed_the_files_that_it_names() {
         error.to_string().contains("`ca`") && error.fix().unwrap().contains("beside"),
         "{error}"
     );
+}
+
+#[test]
+fn a_client_is_handed_every_file_that_a_configuration_can_name() {
+    let keys = [
+        "ca",
+        "extra_ca",
+        "secret_file",
+        "proxy_password_file",
+        "client_certificate",
+        "client_key",
+    ];
+    for key in keys {
+        let root = Root::new();
+        let config = format!("gateway = \"gw:1\"\ngroup = \"g\"\n{key} = \"named\"\n");
+        root.write("etc/anyproxy-client/client.toml", &config);
+        root.run(install, Kind::Client).unwrap();
+        let unit = root.read(&format!("{UNITS}/anyproxy-client.service"));
+        let line = "LoadCredential=named:/etc/anyproxy-client/named";
+        assert!(unit.lines().any(|found| found == line), "{key}:\n{unit}");
+    }
 }
 
 #[test]

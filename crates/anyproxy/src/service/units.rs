@@ -229,6 +229,8 @@ fn with_files(place: &Place) -> Result<String, ServiceError> {
         ("ca", &raw.ca),
         ("extra_ca", &raw.extra_ca),
         ("secret_file", &raw.secret_file),
+        ("client_certificate", &raw.client_certificate),
+        ("client_key", &raw.client_key),
         ("proxy_password_file", &raw.proxy_password_file),
     ];
     let mut names = BTreeSet::from(["client.toml"]);

@@ -224,6 +224,23 @@ impl Store {
         Ok(done)
     }
 
+    /// Does it while no process can write.
+    ///
+    /// # Errors
+    ///
+    /// When another one writes for too long.
+    pub(crate) fn while_nobody_writes<T>(
+        &mut self,
+        act: impl FnOnce() -> T,
+    ) -> Result<T, StoreError> {
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior);
+        let held = transaction.map_err(|error| StoreError::of(&self.path, error))?;
+        let done = act();
+        drop(held);
+        Ok(done)
+    }
+
     fn content(&self, what: String) -> StoreError {
         StoreError::Content { path: self.path.clone(), what }
     }
