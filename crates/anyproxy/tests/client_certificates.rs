@@ -136,8 +136,17 @@ fn settings_that_will_not_do_are_named_with_the_fix() {
         (done.code, done.out + &done.err)
     };
     assert_eq!(gateway("").0, 0);
+    let below = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=below \
+                 -keyout below.key -out below.csr && printf 'basicConstraints = CA:TRUE\n' > ca.ext && \
+                 openssl x509 -req -in below.csr -CA office-ca.crt -CAkey office-ca.key -CAcreateserial \
+                 -extfile ca.ext -out below.crt";
+    assert_eq!(dir.shell(below).code, 0);
     for (more, part) in [
         ("[[group]]\nname = \"b\"\nclient_ca = \"office-ca.crt\"\n", "have the same CA"),
+        (
+            "[[group]]\nname = \"b\"\nclient_ca = \"below.crt\"\n",
+            "a CA of the group `office` is the issuer of one of `b`",
+        ),
         ("[[group]]\nname = \"b\"\nclient_ca = \"laptop.key\"\n", "no CA certificate"),
         ("client_crl = \"office-ca.crt\"\n", "no certificate revocation list"),
         (
