@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber,
     date_time_ymd,
 };
 use rustls_pki_types::UnixTime;
@@ -211,6 +211,15 @@ fn a_renewed_certificate_is_of_the_same_and_another_subject_is_not() {
     let named_beside = offered(&unnamed, &ours);
     assert_eq!(named_beside.subject(), "desk.test");
     assert!(named_beside.is_of_the_same(&offered(&unnamed, &ours)));
+    let uri = |name: &str| SanType::URI(name.try_into().unwrap());
+    unnamed.subject_alt_names = vec![uri("desk.test")];
+    let by_uri = offered(&unnamed, &ours);
+    assert!(by_uri.is_of_the_same(&offered(&unnamed, &ours)));
+    assert!(!by_uri.is_of_the_same(&named_beside), "a name of another kind");
+    unnamed.subject_alt_names = vec![uri("a:1"), uri("a:2")];
+    let two = offered(&unnamed, &ours);
+    unnamed.subject_alt_names = vec![uri("a:1\na:2")];
+    assert!(!two.is_of_the_same(&offered(&unnamed, &ours)), "one name that looks like two");
     unnamed.subject_alt_names.clear();
     let nameless = offered(&unnamed, &ours);
     assert!(nameless.is_of_the_same(&nameless.clone()));
