@@ -1,16 +1,22 @@
 //! Whose certificates let clients into a group.
 
+use std::path::PathBuf;
+
 use anyproxy_transport::tls::{ClientCa, ClientCaError, Overlap};
 
-use super::input::Input;
+use super::{
+    Warning,
+    input::{Given, Input},
+};
 use crate::{
+    certs,
     config::{ConfigError, Problem, raw::RawGroup},
     groups::GroupSettings,
 };
 
 /// Reads the files of a group if it names them.
 pub(super) fn client_ca(
-    input: &Input<'_>,
+    input: &mut Input<'_>,
     raw: &RawGroup,
 ) -> Result<Option<ClientCa>, ConfigError> {
     let Some(file) = &raw.client_ca else {
@@ -25,6 +31,7 @@ pub(super) fn client_ca(
     let pem = input.read_pem(&path)?;
     let crl = raw.client_crl.as_ref().map(|crl| input.path(crl));
     let lists = crl.as_ref().map(|crl| input.read_pem(crl)).transpose()?;
+    note_old(input, crl.as_ref(), lists.as_deref());
     let read = ClientCa::from_pem(&pem, lists.as_deref());
     read.map(Some).map_err(|error| {
         let (at, fix) = match (&error, crl) {
@@ -39,6 +46,15 @@ pub(super) fn client_ca(
         let problem = Problem::BadFile { path: at.value.clone(), what, fix: fix.into() };
         input.error(&at.origin, problem)
     })
+}
+
+/// A list beyond its time still says what was revoked until then. To let nobody in without a new one would end
+/// the group wherever it comes late.
+fn note_old(input: &mut Input<'_>, crl: Option<&Given<PathBuf>>, lists: Option<&[u8]>) {
+    let next = lists.and_then(certs::next_update).filter(|next| next.is_over());
+    if let (Some(crl), Some(expiry)) = (crl, next) {
+        input.warnings.push(Warning::OldList { path: crl.value.clone(), expiry });
+    }
 }
 
 /// A certificate has to tell which group it is for.
