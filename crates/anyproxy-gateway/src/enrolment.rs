@@ -142,6 +142,14 @@ impl Proven {
         }
     }
 
+    /// Whether a client id is its own, and another's that has proven `other` only by that one's word.
+    pub(crate) fn outranks(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key(_), Self::Secret(_) | Self::Certificate(_)) => true,
+            (Self::Key(_), Self::Key(_)) | (Self::Secret(_) | Self::Certificate(_), _) => false,
+        }
+    }
+
     /// The subject of its certificate, for people.
     pub(crate) fn subject(&self) -> Option<&str> {
         match self {

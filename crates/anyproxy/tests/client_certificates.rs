@@ -136,8 +136,17 @@ fn settings_that_will_not_do_are_named_with_the_fix() {
         (done.code, done.out + &done.err)
     };
     assert_eq!(gateway("").0, 0);
+    let below = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=below \
+                 -keyout below.key -out below.csr && printf 'basicConstraints = CA:TRUE\n' > ca.ext && \
+                 openssl x509 -req -in below.csr -CA office-ca.crt -CAkey office-ca.key -CAcreateserial \
+                 -extfile ca.ext -out below.crt";
+    assert_eq!(dir.shell(below).code, 0);
     for (more, part) in [
         ("[[group]]\nname = \"b\"\nclient_ca = \"office-ca.crt\"\n", "have the same CA"),
+        (
+            "[[group]]\nname = \"b\"\nclient_ca = \"below.crt\"\n",
+            "a CA of the group `office` is the issuer of one of `b`",
+        ),
         ("[[group]]\nname = \"b\"\nclient_ca = \"laptop.key\"\n", "no CA certificate"),
         ("client_crl = \"office-ca.crt\"\n", "no certificate revocation list"),
         (
@@ -149,6 +158,38 @@ fn settings_that_will_not_do_are_named_with_the_fix() {
         let (code, said) = gateway(more);
         assert!(code != 0 && said.contains(part), "{part}: {said}");
     }
+}
+
+#[test]
+fn a_revocation_list_beyond_its_time_is_used_and_warned_of() {
+    let dir = office();
+    change(&dir, |text| text + "client_crl = \"office.crl\"\n");
+    let read = |name| fs::read_to_string(dir.path(name)).unwrap();
+    let key = rcgen::KeyPair::from_pem(&read("office-ca.key")).unwrap();
+    let ca = rcgen::Issuer::from_ca_cert_pem(&read("office-ca.crt"), key).unwrap();
+    for (until, old) in [(2199, false), (2024, true)] {
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2024, 1, 1),
+            next_update: rcgen::date_time_ymd(until, 2, 1),
+            crl_number: rcgen::SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        fs::write(dir.path("office.crl"), list.signed_by(&ca).unwrap().pem().unwrap()).unwrap();
+        let warning = "office.crl holds a revocation list that was to be replaced by 2024-02-01";
+        let done = dir.run(&["check", "gateway.toml"], "");
+        let said = done.out + &done.err;
+        assert_eq!((done.code, said.contains(warning)), (0, old), "{said}");
+        let done = dir.run(&["doctor", "gateway", "--config", "gateway.toml"], "");
+        assert_eq!(done.out.contains(warning), old, "{}", done.out);
+    }
+    let mut gateway = Running::gateway(&dir, &[]);
+    let mut client = client(&dir, &gateway, "quic");
+    gateway.wait_for("certificate=\"CN=laptop\"");
+    client.end();
+    let log = gateway.end();
+    assert!(log.contains("office.crl holds a revocation list"), "{log}");
 }
 
 /// Without a secret of its own the group's name is no user, and no password is made up.

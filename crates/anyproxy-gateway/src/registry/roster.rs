@@ -7,7 +7,8 @@
 //! would otherwise push each other out for ever.
 //!
 //! The name is the client's own word. So only who has proven the same, the same key, a certificate of the same
-//! subject or likewise the group's secret, may take a session's place.
+//! subject or likewise the group's secret, may take a session's place. A key is enrolled for that very name: it
+//! takes the place of all others, which may have taken the name before it was, or to keep the client out.
 
 use std::sync::Arc;
 
@@ -72,6 +73,9 @@ impl<M> Default for Roster<M> {
 impl Identity {
     /// Whether this one may take the place of `standing`, which has the same name.
     fn replaces(&self, standing: &Self) -> Result<(), KeptOut> {
+        if self.proven.outranks(&standing.proven) {
+            return Ok(());
+        }
         if !self.proven.is_of_the_same(&standing.proven) {
             return Err(KeptOut::Anothers);
         }

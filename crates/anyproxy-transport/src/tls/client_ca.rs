@@ -15,7 +15,7 @@ use rustls_pki_types::{
 };
 use webpki::{
     CertRevocationList, EndEntityCert, Error, KeyUsage, OwnedCertRevocationList, RevocationOptions,
-    RevocationOptionsBuilder,
+    RevocationOptionsBuilder, VerifiedPath,
 };
 
 use super::{OfferedCertificate, provider};
@@ -61,9 +61,24 @@ pub enum NotAccepted {
     Issuer(String),
 }
 
+/// Why the CAs of two groups do not tell which of them a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// One is among both.
+    Same,
+    /// The first group's issued one of the second's.
+    FirstIssuedSecond,
+    /// The second group's issued one of the first's.
+    SecondIssuedFirst,
+}
+
 /// The CAs that issue certificates of a group's clients, and what they took back.
 #[derive(Clone)]
-pub struct ClientCa(Arc<Inner>);
+pub struct ClientCa {
+    read: Arc<Inner>,
+    /// CAs of other groups.
+    others: Arc<[TrustAnchor<'static>]>,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -75,16 +90,18 @@ struct Inner {
 
 impl fmt::Debug for ClientCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { certificates, list_files, .. } = &*self.0;
+        let Inner { certificates, list_files, .. } = &*self.read;
         write!(f, "ClientCa({} certificates, {} lists)", certificates.len(), list_files.len())
     }
 }
 
-/// What was read is the same.
+/// What was read is the same, and what the other groups have.
 impl PartialEq for ClientCa {
     fn eq(&self, other: &Self) -> bool {
-        let read = |ca: &Self| (ca.0.certificates.clone(), ca.0.list_files.clone());
-        Arc::ptr_eq(&self.0, &other.0) || read(self) == read(other)
+        let (one, two) = (&self.read, &other.read);
+        let is_read = Arc::ptr_eq(one, two)
+            || (&one.certificates, &one.list_files) == (&two.certificates, &two.list_files);
+        is_read && self.others == other.others
     }
 }
 
@@ -116,24 +133,45 @@ impl ClientCa {
         });
         let lists = lists.collect::<Result<_, _>>();
         let lists = lists.map_err(|error| ClientCaError::List(error.to_string()))?;
-        Ok(Self(Arc::new(Inner { certificates, anchors, list_files, lists })))
+        let read = Arc::new(Inner { certificates, anchors, list_files, lists });
+        Ok(Self { read, others: Arc::default() })
     }
 
     /// That of a group which nobody's certificate lets into. Checking against it is no quicker.
     #[must_use]
     pub fn nobodys() -> Self {
-        Self(Arc::default())
+        Self { read: Arc::default(), others: Arc::default() }
     }
 
-    /// Whether one CA is among both, so that a certificate would not tell which of them it is for.
+    /// Why a certificate would not tell which of both it is for. That a CA issued another is taken from the
+    /// names: two of one name are the same here.
     #[must_use]
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.0.anchors.iter().any(|ours| {
-            other.0.anchors.iter().any(|theirs| {
-                let key = |anchor: &TrustAnchor<'static>| anchor.subject_public_key_info.clone();
-                ours.subject == theirs.subject && key(ours) == key(theirs)
-            })
+    pub fn overlap(&self, other: &Self) -> Option<Overlap> {
+        let same = |ours| other.read.anchors.iter().any(|theirs| is_same(ours, theirs));
+        if self.read.anchors.iter().any(same) {
+            return Some(Overlap::Same);
+        }
+        if other.has_issuer_in(self) {
+            return Some(Overlap::FirstIssuedSecond);
+        }
+        self.has_issuer_in(other).then_some(Overlap::SecondIssuedFirst)
+    }
+
+    fn has_issuer_in(&self, other: &Self) -> bool {
+        self.read.certificates.iter().any(|certificate| {
+            // One of version 1 is a root.
+            let Ok(ours) = EndEntityCert::try_from(certificate) else { return false };
+            let named = |theirs: &TrustAnchor<'_>| theirs.subject.as_ref() == ours.issuer();
+            ours.issuer() != ours.subject() && other.read.anchors.iter().any(named)
         })
+    }
+
+    /// The same for a group that has others beside it: what comes by way of a CA of theirs is for them, also
+    /// where CAs between hide that from [`overlap`](Self::overlap).
+    #[must_use]
+    pub fn beside<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
+        let others = others.into_iter().flat_map(|other| other.read.anchors.iter().cloned());
+        Self { read: Arc::clone(&self.read), others: others.collect() }
     }
 
     /// Whether the certificate lets a client in, as of when it was offered.
@@ -145,18 +183,41 @@ impl ClientCa {
             return Err(NotAccepted::Issuer("there is none".into()));
         };
         let leaf = EndEntityCert::try_from(leaf).map_err(|error| not_accepted(&error))?;
-        let lists = self.0.lists.iter().collect::<Vec<_>>();
+        let lists = self.read.lists.iter().collect::<Vec<_>>();
         let checked = leaf.verify_for_usage(
             provider().signature_verification_algorithms.all,
-            &self.0.anchors,
+            &self.read.anchors,
             intermediates,
             offered.moment(),
             KeyUsage::client_auth(),
             revocation(&lists),
-            None,
+            Some(&|path: &VerifiedPath<'_>| self.is_own(path)),
         );
         checked.map(|_| ()).map_err(|error| not_accepted(&error))
     }
+
+    /// Whether no CA of another group is on the way, neither under another key nor another name.
+    fn is_own(&self, path: &VerifiedPath<'_>) -> Result<(), Error> {
+        for between in path.intermediate_certificates() {
+            let der = between.der();
+            let between = webpki::anchor_from_trusted_cert(&der)?;
+            let resembles = |other: &TrustAnchor<'_>| {
+                other.subject == between.subject || is_key_of_both(other, &between)
+            };
+            if self.others.iter().any(resembles) {
+                return Err(Error::UnknownIssuer);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_same(one: &TrustAnchor<'_>, other: &TrustAnchor<'_>) -> bool {
+    one.subject == other.subject && is_key_of_both(one, other)
+}
+
+fn is_key_of_both(one: &TrustAnchor<'_>, other: &TrustAnchor<'_>) -> bool {
+    one.subject_public_key_info == other.subject_public_key_info
 }
 
 /// Where there are lists, each certificate has to be on one of its issuer's lists, or rather not to be: what

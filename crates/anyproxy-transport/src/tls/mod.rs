@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-pub use client_ca::{ClientCa, ClientCaError, NotAccepted};
+pub use client_ca::{ClientCa, ClientCaError, NotAccepted, Overlap};
 pub(crate) use identity::Shown;
 pub use identity::{Identity, IdentityError};
 pub(crate) use offered::Asking;

@@ -131,10 +131,11 @@ impl OfferedCertificate {
         let mut who = leaf.subject().to_vec();
         // A name may be in the subject, or only beside it (RFC 5280, 4.1.2.6).
         if who.is_empty() {
-            let mut names = leaf.valid_dns_names().chain(leaf.valid_uri_names());
-            let first = names.next().unwrap_or_default();
-            subject = subject::of_text(first);
-            who = std::iter::once(first).chain(names).collect::<Vec<_>>().join("\n").into_bytes();
+            let hosts = leaf.valid_dns_names().map(|name| (b'd', name));
+            let names = hosts.chain(leaf.valid_uri_names().map(|name| (b'u', name)));
+            let names = names.collect::<Vec<_>>();
+            subject = subject::of_text(names.first().map(|(_, name)| *name).unwrap_or_default());
+            who = names.into_iter().flat_map(distinct).collect();
         }
         let at = UnixTime::now();
         Some(Self { chain: chain.into(), who: who.into(), subject: subject.into(), at })
@@ -166,6 +167,12 @@ impl OfferedCertificate {
     pub(super) fn at(self, at: UnixTime) -> Self {
         Self { at, ..self }
     }
+}
+
+/// With its kind and its length, so that a name is not taken for one of another kind, or for two.
+fn distinct((kind, name): (u8, &str)) -> Vec<u8> {
+    let length = u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes();
+    [&[kind][..], &length, name.as_bytes()].concat()
 }
 
 impl fmt::Debug for OfferedCertificate {

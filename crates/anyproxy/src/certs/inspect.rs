@@ -6,10 +6,10 @@ use std::{
 };
 
 use anyproxy_transport::tls::Pin;
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, pem::PemObject as _};
 use x509_parser::{
     extensions::GeneralName,
-    prelude::{ASN1Time, FromDer as _, X509Certificate},
+    prelude::{ASN1Time, CertificateRevocationList, FromDer as _, X509Certificate},
 };
 
 /// When a certificate stops being valid.
@@ -48,6 +48,17 @@ pub fn expiry(pem: &[u8]) -> Option<Expiry> {
 pub fn expiry_of(certificate: &[u8]) -> Option<Expiry> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     Some(Expiry(certificate.validity().not_after))
+}
+
+/// When the first of the revocation lists of a PEM text is to be replaced by a newer one (RFC 5280, 5.1.2.5);
+/// `None` if none says it.
+pub(crate) fn next_update(pem: &[u8]) -> Option<Expiry> {
+    let lists = CertificateRevocationListDer::pem_slice_iter(pem).filter_map(Result::ok);
+    let next = lists.filter_map(|list| {
+        let (_, list) = CertificateRevocationList::from_der(&list).ok()?;
+        list.next_update().map(Expiry)
+    });
+    next.min()
 }
 
 /// From when to when the first certificate of a PEM text is valid, in seconds since 1970; `None` if it

@@ -22,8 +22,8 @@ pub(crate) use authority::new_key;
 pub(crate) use directory::name_unless_taken;
 pub use directory::{Directory, Done};
 pub use error::CertsError;
-pub(crate) use inspect::validity;
 pub use inspect::{Expiry, authority_pin, expiry, expiry_of};
+pub(crate) use inspect::{next_update, validity};
 pub(crate) use voucher::Voucher;
 
 use crate::{

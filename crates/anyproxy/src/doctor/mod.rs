@@ -164,6 +164,7 @@ fn told<T>(loaded: &Loaded<T>) -> Report {
             Warning::OpenFile { .. } | Warning::OpenDirectory { .. } => "permissions",
             Warning::UnusableProxy { .. } => "environment",
             Warning::OpenAdmin { .. } => "listeners",
+            Warning::OldList { .. } => "revocation",
             Warning::UnusedSecret | Warning::NeedlessSecret | Warning::ReadablePassword => {
                 "settings"
             }

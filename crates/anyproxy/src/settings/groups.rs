@@ -46,6 +46,7 @@ pub(super) fn groups(
         }
         groups.push(group);
     }
+    client_ca::beside_each_other(&mut groups);
     Ok(groups)
 }
 

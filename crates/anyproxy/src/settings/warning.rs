@@ -42,6 +42,13 @@ pub enum Warning {
         /// Since when.
         expiry: Expiry,
     },
+    /// A revocation list is used beyond its time.
+    OldList {
+        /// Its file.
+        path: PathBuf,
+        /// When a newer one was due.
+        expiry: Expiry,
+    },
     /// A password is sent inside TLS, and somebody else than the gateway's CA is trusted.
     ReadablePassword,
 }
@@ -77,6 +84,12 @@ impl fmt::Display for Warning {
                 f,
                 "{} expired on {expiry}, and no gateway takes it: renew it; a client that runs takes the \
                  new one by itself",
+                path.display()
+            ),
+            Self::OldList { path, expiry } => write!(
+                f,
+                "{} holds a revocation list that was to be replaced by {expiry}, and is used still: what was \
+                 revoked since is let in; get the CA's newest one and send the gateway SIGHUP",
                 path.display()
             ),
             Self::ReadablePassword => f.write_str(

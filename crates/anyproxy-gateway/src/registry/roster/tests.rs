@@ -85,7 +85,7 @@ fn nobody_takes_the_place_of_who_has_proven_something_else() {
         proven: proven.clone(),
         ..identity("a", 1, generation, claim)
     };
-    for (standing, comer) in [(&key, &another), (&key, &secret(1)), (&secret(1), &key)] {
+    for (standing, comer) in [(&key, &another), (&key, &secret(1))] {
         let mut roster = Roster::default();
         log_in(&mut roster, proving(standing, 1, Claim::New)).unwrap();
         for claim in [Claim::New, Claim::UpTo(1), Claim::UpTo(9)] {
@@ -104,6 +104,28 @@ fn nobody_takes_the_place_of_who_has_proven_something_else() {
         let mut roster = Roster::default();
         log_in(&mut roster, proving(standing, 1, Claim::New)).unwrap();
         assert_eq!(log_in(&mut roster, proving(comer, 2, Claim::New)), Ok(vec![1]));
+    }
+}
+
+#[test]
+fn a_key_takes_its_own_name_from_whoever_has_the_groups_secret() {
+    let secret = Proven::Secret(Credential::Argon2id("1".into()));
+    let by_secret = |generation| Identity {
+        proven: secret.clone(),
+        ..identity("a", 1, generation, Claim::New)
+    };
+    for claim in [Claim::New, Claim::UpTo(0), Claim::UpTo(9)] {
+        let mut roster = Roster::default();
+        log_in(&mut roster, by_secret(1)).unwrap();
+        assert_eq!(log_in(&mut roster, identity("a", 2, 2, claim)), Ok(vec![1]));
+        assert_eq!(log_in(&mut roster, by_secret(3)), Err(KeptOut::Anothers));
+        // Who is faster after it does not keep it out either.
+        roster.leave(2);
+        let (key, faster) = (identity("a", 2, 4, claim), by_secret(5));
+        roster.announce(&key).unwrap();
+        assert_eq!(log_in(&mut roster, faster), Ok(vec![]));
+        assert_eq!(roster.enter(&Arc::new(Fake(key))).map(|out| out.len()), Ok(1));
+        assert_eq!(live(&roster), [4]);
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber,
     date_time_ymd,
 };
 use rustls_pki_types::UnixTime;
@@ -21,6 +21,10 @@ fn authority(name: &str) -> CertificateParams {
 
 fn ca(name: &str) -> Issuer {
     Issuer::self_signed(authority(name), KeyPair::generate().unwrap()).unwrap()
+}
+
+fn under(name: &str, issuer: &Issuer) -> Issuer {
+    Issuer::signed_by(authority(name), KeyPair::generate().unwrap(), issuer).unwrap()
 }
 
 fn client() -> CertificateParams {
@@ -117,8 +121,7 @@ fn time_and_purpose_count_and_are_told() {
 #[test]
 fn a_ca_between_has_to_come_along() {
     let root = ca("root");
-    let between = authority("between");
-    let between = Issuer::signed_by(between, KeyPair::generate().unwrap(), &root).unwrap();
+    let between = under("between", &root);
     let group = trusts(&[&root]);
     let leaf = leaf(&client(), &between);
     let whole = OfferedCertificate::new(&[leaf.clone(), between.der().clone()]).unwrap();
@@ -147,9 +150,51 @@ fn what_was_revoked_or_is_on_nobodys_list_is_not_accepted() {
 #[test]
 fn a_ca_in_two_groups_is_seen() {
     let (one, two, namesake) = (ca("one"), ca("two"), ca("one"));
-    assert!(trusts(&[&one, &two]).overlaps(&trusts(&[&two])));
-    assert!(!trusts(&[&one]).overlaps(&trusts(&[&two])));
-    assert!(!trusts(&[&one]).overlaps(&trusts(&[&namesake])));
+    assert_eq!(trusts(&[&one, &two]).overlap(&trusts(&[&two])), Some(Overlap::Same));
+    assert_eq!(trusts(&[&one]).overlap(&trusts(&[&two])), None);
+    assert_eq!(trusts(&[&one]).overlap(&trusts(&[&namesake])), None);
+}
+
+#[test]
+fn a_ca_that_issued_another_groups_is_seen() {
+    let (root, other) = (ca("root"), ca("other"));
+    let (one, two) = (under("one", &root), under("two", &root));
+    let first = Some(Overlap::FirstIssuedSecond);
+    assert_eq!(trusts(&[&root]).overlap(&trusts(&[&one])), first);
+    assert_eq!(trusts(&[&other, &root]).overlap(&trusts(&[&ca("third"), &one])), first);
+    assert_eq!(trusts(&[&one]).overlap(&trusts(&[&root])), Some(Overlap::SecondIssuedFirst));
+    assert_eq!(trusts(&[&one]).overlap(&trusts(&[&two])), None, "they stand beside each other");
+    assert_eq!(trusts(&[&root]).overlap(&trusts(&[&under("x", &other)])), None);
+}
+
+/// Also where the gateway's files do not show that one CA is above the other.
+#[test]
+fn what_comes_by_way_of_another_groups_ca_is_for_that_group() {
+    let root = ca("root");
+    let between = under("between", &root);
+    let office = under("office", &between);
+    let (above, below) = (trusts(&[&root]), trusts(&[&office]));
+    assert_eq!(above.overlap(&below), None);
+    let way = [leaf(&client(), &office), office.der().clone(), between.der().clone()];
+    let offices = OfferedCertificate::new(&way).unwrap();
+    let way = [leaf(&client(), &between), between.der().clone()];
+    let own = OfferedCertificate::new(&way).unwrap();
+    assert_eq!(above.check(&offices), Ok(()), "nobody said that there is another group");
+    let (above, below) = (above.beside([&below]), below.beside([&above]));
+    assert_ne!(above, trusts(&[&root]), "another group is a change");
+    assert!(matches!(above.check(&offices), Err(NotAccepted::Issuer(_))));
+    assert_eq!(below.check(&offices), Ok(()));
+    assert_eq!(above.check(&own), Ok(()));
+    // The office's CA was issued anew: with its name for another key, or another name for its key.
+    let mut renamed = authority("renamed");
+    renamed.serial_number = Some(SerialNumber::from(9));
+    let key = KeyPair::from_pem(&office.key().serialize_pem()).unwrap();
+    let renamed = Issuer::signed_by(renamed, key, &root).unwrap();
+    for again in [under("office", &root), renamed] {
+        let way = [leaf(&client(), &again), again.der().clone()];
+        let offices = OfferedCertificate::new(&way).unwrap();
+        assert!(matches!(above.check(&offices), Err(NotAccepted::Issuer(_))));
+    }
 }
 
 #[test]
@@ -166,6 +211,15 @@ fn a_renewed_certificate_is_of_the_same_and_another_subject_is_not() {
     let named_beside = offered(&unnamed, &ours);
     assert_eq!(named_beside.subject(), "desk.test");
     assert!(named_beside.is_of_the_same(&offered(&unnamed, &ours)));
+    let uri = |name: &str| SanType::URI(name.try_into().unwrap());
+    unnamed.subject_alt_names = vec![uri("desk.test")];
+    let by_uri = offered(&unnamed, &ours);
+    assert!(by_uri.is_of_the_same(&offered(&unnamed, &ours)));
+    assert!(!by_uri.is_of_the_same(&named_beside), "a name of another kind");
+    unnamed.subject_alt_names = vec![uri("a:1"), uri("a:2")];
+    let two = offered(&unnamed, &ours);
+    unnamed.subject_alt_names = vec![uri("a:1\na:2")];
+    assert!(!two.is_of_the_same(&offered(&unnamed, &ours)), "one name that looks like two");
     unnamed.subject_alt_names.clear();
     let nameless = offered(&unnamed, &ours);
     assert!(nameless.is_of_the_same(&nameless.clone()));
