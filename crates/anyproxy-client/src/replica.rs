@@ -107,7 +107,7 @@ impl Supervisor {
                 () = self.replica.scope.draining() => break,
                 () = tokio::time::sleep(pause) => {}
                 // It may wake up in another network.
-                _ = wake.woke() => {}
+                _ = wake.woke() => self.ways.woke(),
             }
         }
         self.replica.reporter.set(State::Ended);
@@ -128,7 +128,10 @@ impl Supervisor {
                 () = scope.draining() => return shut_down(),
                 event = self.ways.next() => break event,
                 // What was dialled before is of another time.
-                _ = wake.woke() => self.ways.start(),
+                _ = wake.woke() => {
+                    self.ways.woke();
+                    self.ways.start();
+                }
             }
         };
         let Fresh { tunnel, born, .. } = match event {

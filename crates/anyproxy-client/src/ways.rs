@@ -141,6 +141,11 @@ impl Ways {
         self.path.start(now(), self.winner.get());
     }
 
+    /// The machine slept, and may have woken up in another network.
+    pub(crate) fn woke(&self) {
+        self.login.budget.new_way();
+    }
+
     /// The session is over, or nobody waits for it any more.
     pub(crate) fn stop(&mut self) {
         self.path.over();
@@ -155,6 +160,9 @@ impl Ways {
 
     /// A tunnel of the session is over.
     pub(crate) fn lost(&mut self, lost: &Lost) {
+        if matches!(lost.error, TunnelError::PeerDead) {
+            self.login.budget.new_way();
+        }
         let life = if lost.was_cut() { Life::Cut } else { Life::Ended };
         if let Some(age) = self.path.lived(now(), (lost.transport, lost.born), life) {
             tracing::info!(?age, "connections are cut at this age: tunnels are renewed before");
@@ -294,6 +302,10 @@ impl Ways {
     fn up(&mut self, tunnel: Tunnel, welcome: &Welcome) -> Event {
         let transport = tunnel.transport();
         let why = self.path.reason(now(), transport);
+        if self.path.is_dark() {
+            // What does not answer any more may well be in a network that was left.
+            self.login.budget.new_way();
+        }
         let born = self.path.logged_in(now(), transport);
         self.winner.set(transport);
         self.login.intent = Intent::Supersede { generation: welcome.generation };

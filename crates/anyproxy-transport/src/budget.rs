@@ -111,6 +111,11 @@ impl StallBudget {
         Admission::Overloaded
     }
 
+    /// The way to the peer may be another one: what tunnels got through until now is no measure for it.
+    pub fn new_way(&self) {
+        self.rates.forget();
+    }
+
     pub(crate) fn rates(&self) -> &Rates {
         &self.rates
     }

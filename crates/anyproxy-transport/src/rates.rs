@@ -4,9 +4,12 @@
 //! before it was, and the WebSocket between the two. Nor did it ever see the way without a queue.
 
 use std::{
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use crate::tunnel::Transport;
 
 /// How long a rate counts: so long to twice so long.
 const REMEMBERED: Duration = Duration::from_secs(5 * 60);
@@ -23,6 +26,14 @@ struct Known {
     since: Option<Instant>,
     now: Best,
     before: Best,
+    peers: Peers,
+}
+
+/// Where the last tunnel over each transport led. They may well differ from each other: a proxy, IPv4 and IPv6.
+#[derive(Debug, Default, Clone, Copy)]
+struct Peers {
+    quic: Option<IpAddr>,
+    websocket: Option<IpAddr>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -51,14 +62,27 @@ impl Rates {
 
     /// The way to the peer is another one.
     pub(crate) fn forget(&self) {
-        *self.lock() = Known::default();
+        self.lock().forget();
+    }
+
+    /// A tunnel over `transport` leads to `peer`, as of now. If the one before it led elsewhere, the way is another one.
+    pub(crate) fn leads_to(&self, transport: Transport, peer: IpAddr) {
+        let mut known = self.lock();
+        let last = match transport {
+            Transport::Quic => &mut known.peers.quic,
+            Transport::WebSocket => &mut known.peers.websocket,
+        };
+        let peer = peer.to_canonical();
+        if last.replace(peer).is_some_and(|last| last != peer) {
+            known.forget();
+        }
     }
 
     fn known(&self, now: Instant) -> MutexGuard<'_, Known> {
         let mut known = self.lock();
         let since = *known.since.get_or_insert(now);
         if now.saturating_duration_since(since) >= REMEMBERED {
-            *known = Known { since: Some(now), now: Best::default(), before: known.now };
+            (known.since, known.before, known.now) = (Some(now), known.now, Best::default());
         }
         known
     }
@@ -66,6 +90,12 @@ impl Rates {
     /// A panic while holding the lock leaves numbers, so poisoning says nothing.
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn forget(&mut self) {
+        *self = Self { peers: self.peers, ..Self::default() };
     }
 }
 
@@ -83,8 +113,9 @@ pub(crate) struct Gauge {
 }
 
 impl Gauge {
-    pub(crate) fn new(began: Instant) -> Self {
-        Self { began, from: 0 }
+    /// `sent` is what was sent in all by now.
+    pub(crate) fn new(began: Instant, sent: u64) -> Self {
+        Self { began, from: sent }
     }
 
     /// `sent` is what was sent in all. Notes the rate when it is time to.
@@ -134,9 +165,27 @@ mod tests {
     }
 
     #[test]
+    fn a_tunnel_that_joins_from_another_address_starts_anew() {
+        let (rates, start) = (Rates::default(), Instant::now());
+        let ip = |last| IpAddr::from([198, 18, 0, last]);
+        rates.leads_to(Transport::Quic, ip(1));
+        rates.note(start, 1000);
+        rates.leads_to(Transport::Quic, ip(1));
+        rates.leads_to(Transport::WebSocket, ip(9));
+        assert_eq!(rates.note(start, 10), 1000, "each transport has its own");
+        rates.leads_to(Transport::Quic, ip(2));
+        assert_eq!(rates.note(start, 10), 10);
+        rates.note(start, 1000);
+        rates.forget();
+        rates.note(start, 1000);
+        rates.leads_to(Transport::WebSocket, ip(8));
+        assert_eq!(rates.note(start, 10), 10, "where it led is not forgotten");
+    }
+
+    #[test]
     fn a_burst_into_buffers_is_spread() {
         let (rates, start) = (Rates::default(), Instant::now());
-        let mut gauge = Gauge::new(start);
+        let mut gauge = Gauge::new(start, 0);
         gauge.look(start + SECOND, 50_000, &rates);
         assert_eq!(rates.note(start, 0), 0);
         gauge.look(start + 5 * SECOND, 50_000, &rates);

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use super::{pulse::Pulse, shared::Shared};
 use crate::error::TunnelError;
 
-/// Above every data stream (1 at its start, then 0).
+/// Above every data stream (1 while it is urgent, else 0).
 const PRIORITY: i32 = 2;
 
 /// Bytes taken from the stream at a time.

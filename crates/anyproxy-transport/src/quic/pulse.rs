@@ -60,6 +60,7 @@ impl Pulse {
     pub(super) fn doubt(&mut self, shared: &Shared, silence: Duration) {
         self.look(shared);
         self.heartbeat.doubt(now(), silence);
+        self.strain.doubt(now(), shared);
     }
 
     pub(super) fn beat(&mut self, shared: &Shared) -> Beat {

@@ -11,6 +11,7 @@ use super::{
     shared::Shared,
     window::{self, Tally},
 };
+use crate::tunnel::Transport;
 
 pub(super) struct Strain {
     peer: SocketAddr,
@@ -20,21 +21,26 @@ pub(super) struct Strain {
 }
 
 impl Strain {
+    /// Another way to the peer has another best, also where the tunnel joins a session that came another way.
     pub(super) fn new(now: Instant, shared: &Shared) -> Self {
-        let tally = window::tally(&shared.conn);
+        let (peer, tally) = (shared.conn.remote_address(), window::tally(&shared.conn));
+        shared.settings.budget.rates().leads_to(Transport::Quic, peer.ip());
         let meter = Meter::new(now, read(&tally, Duration::ZERO));
-        Self { peer: shared.conn.remote_address(), tally, meter, found: false }
+        Self { peer, tally, meter, found: false }
+    }
+
+    /// The way may be another one, whatever its ends are called.
+    pub(super) fn doubt(&mut self, now: Instant, shared: &Shared) {
+        shared.settings.budget.rates().forget();
+        *self = Self::new(now, shared);
     }
 
     pub(super) fn look(&mut self, now: Instant, shared: &Shared, rtt: Duration) {
-        // Another path has another controller, and to another host another best.
-        let (peer, rates) = (shared.conn.remote_address(), shared.settings.budget.rates());
-        if peer != self.peer {
-            if peer.ip() != self.peer.ip() {
-                rates.forget();
-            }
+        // Another path has another controller.
+        if shared.conn.remote_address() != self.peer {
             *self = Self::new(now, shared);
         }
+        let rates = shared.settings.budget.rates();
         if self.meter.look(now, read(&self.tally, rtt), rates) {
             self.found = true;
             shared.strained();

@@ -165,12 +165,18 @@ impl QuicStream {
     ) -> Poll<Result<usize, StreamError>> {
         let available = match self.limit.poll_available(self.sent, cx) {
             Poll::Ready(available) => usize::try_from(available).unwrap_or(usize::MAX),
-            Poll::Pending => return self.poll_stopped(cx),
+            Poll::Pending => {
+                self.urgency.waits();
+                return self.poll_stopped(cx);
+            }
         };
         self.stopped = None;
         let allowed = bytes.get(..available).unwrap_or(bytes);
-        let written = ready!(Pin::new(&mut self.send).poll_write(cx, allowed))
-            .map_err(|error| self.write_error(&error))?;
+        let Poll::Ready(written) = Pin::new(&mut self.send).poll_write(cx, allowed) else {
+            self.urgency.waits();
+            return Poll::Pending;
+        };
+        let written = written.map_err(|error| self.write_error(&error))?;
         let written_bytes = u64::try_from(written).unwrap_or(u64::MAX);
         self.sent = self.sent.saturating_add(written_bytes);
         if let Some(turn) = self.urgency.sent(now(), written_bytes) {

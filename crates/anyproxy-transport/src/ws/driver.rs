@@ -24,6 +24,7 @@ use super::{Socket, broken, close_frame, closed, pulse::Pulse, shared::Shared};
 use crate::{
     error::{ClosedBy, TunnelError},
     rates::Gauge,
+    tunnel::Transport,
 };
 
 /// Bytes of frames that go into one message: a few TLS records for one header and one mask.
@@ -66,9 +67,11 @@ struct Driver {
 impl Driver {
     fn new(shared: Arc<Shared>, socket: Socket) -> Self {
         socket.get_ref().set_user_timeout(shared.settings.dead_after);
+        shared.settings.budget.rates().leads_to(Transport::WebSocket, shared.peer.ip());
         let pulse = Pulse::new(now(), &shared.settings);
+        let gauge = Gauge::new(now(), 0);
         let timer = Box::pin(tokio::time::sleep_until(pulse.next().into()));
-        Self { shared, socket, pulse, gauge: Gauge::new(now()), timer }
+        Self { shared, socket, pulse, gauge, timer }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TunnelError> {
@@ -137,6 +140,9 @@ impl Driver {
         let (now, heard) = (now(), self.socket.get_ref().heard());
         if let Some(silence) = self.shared.alarm.take_doubt() {
             self.pulse.doubt(now, heard, silence);
+            // The way may be another one.
+            self.shared.settings.budget.rates().forget();
+            self.gauge = Gauge::new(now, self.socket.get_ref().sent());
         }
         if self.shared.state().mux.wants_more_than_liveness() {
             self.pulse.sent();
