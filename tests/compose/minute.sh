@@ -60,7 +60,7 @@ run_minute() {
 minute_checks() {
     local files
     files=$(docker diff "$name-gw" | awk '$1 != "D" { print $2 }' |
-        grep -Ev '^/(bin(/anyproxy)?|(var|var/lib|var/lib/anyproxy)?(/gateway(/(ca|gateway)\.(crt|key)|/groups\.db(-wal|-shm)?|/default\.password)?)?|(run|tmp|root)(/.*)?)$' || true)
+        grep -Ev '^/(bin(/anyproxy)?|(var|var/lib|var/lib/anyproxy)?(/gateway(/(ca|gateway)\.(crt|key)|/groups\.db(-wal|-shm)?|/default\.password|/start\.lock)?)?|(run|tmp|root)(/.*)?)$' || true)
     [ -z "$files" ] || fail "files that nobody should need: $files"
     docker exec "$name-laptop" grep -q 'sha256:' /var/lib/anyproxy/client/identity.json ||
         fail "the client pins nothing"
