@@ -163,6 +163,11 @@ fn reason<T: std::fmt::Debug>(result: Result<T, LoginError>) -> (CloseCode, Stri
     }
 }
 
+/// The same by the group's secret instead of a key.
+fn with_secret(login: Login) -> Login {
+    Login { secret: Secret::new(SECRET), method: Method::Secret, ..login }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_is_traded_for_a_key_that_logs_in() {
     for transport in BOTH {
@@ -231,8 +236,7 @@ async fn a_key_is_good_for_its_group_and_id_alone() {
 async fn an_enrolled_key_takes_its_id_from_who_took_it_before() {
     for transport in BOTH {
         let stage = Stage::new();
-        let (secret, method) = (Secret::new(SECRET), Method::Secret);
-        let by_secret = Login { secret, method, ..stage.login() };
+        let by_secret = with_secret(stage.login());
         let (before, _) = stage.log_in(transport, &by_secret).await.unwrap();
         stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
         assert!(!before.is_closed(), "it may go on until the enrolled one is there");
@@ -257,8 +261,7 @@ async fn an_id_is_its_clients_while_that_is_away_until_it_is_revoked() {
     for transport in BOTH {
         let stage = Stage::new();
         stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
-        let (secret, method) = (Secret::new(SECRET), Method::Secret);
-        let by_secret = Login { secret, method, ..stage.login() };
+        let by_secret = with_secret(stage.login());
         // It was never there yet, and every replica is its.
         reserved(&stage, transport, &by_secret).await;
         reserved(&stage, transport, &Login { replica: 1, ..by_secret.clone() }).await;
@@ -298,8 +301,7 @@ async fn a_second_tunnel_joins_with_the_key_that_opened_the_session() {
         let (intent, join_key) =
             (Intent::Join { session: welcome.session }, Some(JoinKey::of(&welcome)));
         let by_key = Login { intent, join_key, ..stage.login() };
-        let (secret, method) = (Secret::new(SECRET), Method::Secret);
-        let by_secret = Login { secret, method, ..by_key.clone() };
+        let by_secret = with_secret(by_key.clone());
         let (code, _) = reason(stage.log_in(transport, &by_secret).await);
         assert_eq!(code, CloseCode::NoSuchSession);
         let (_second, again) = stage.log_in(transport, &by_key).await.unwrap();
@@ -313,8 +315,7 @@ async fn a_revoked_key_ends_its_session_and_no_other() {
         let stage = Stage::new();
         stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
         let (tunnel, _) = stage.log_in(transport, &stage.login()).await.unwrap();
-        let (secret, method) = (Secret::new(SECRET), Method::Secret);
-        let member = Login { client_id: "desk".into(), secret, method, ..stage.login() };
+        let member = Login { client_id: "desk".into(), ..with_secret(stage.login()) };
         let (other, _) = stage.log_in(transport, &member).await.unwrap();
         assert_eq!(stage.gateway.check_enrolled(), 0);
         stage.book.clients.lock().unwrap().clear();
@@ -332,8 +333,7 @@ async fn another_secret_of_the_group_does_not_concern_a_key() {
         let stage = Stage::new();
         stage.enrol(transport, (GROUP, ID), (TOKEN, TOKEN_SECRET)).await.unwrap();
         let (tunnel, _) = stage.log_in(transport, &stage.login()).await.unwrap();
-        let (secret, method) = (Secret::new(SECRET), Method::Secret);
-        let member = Login { client_id: "desk".into(), secret, method, ..stage.login() };
+        let member = Login { client_id: "desk".into(), ..with_secret(stage.login()) };
         let (other, _) = stage.log_in(transport, &member).await.unwrap();
         stage.gateway.set_groups(&[group(GROUP, "another secret")]);
         wait::until(&stage.site, || other.is_closed()).await;

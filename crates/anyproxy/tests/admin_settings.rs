@@ -2,34 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod nothing;
 mod support;
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use anyproxy::{
     cli::{AdminArgs, ClientArgs, GatewayArgs, LogArgs},
     config::ConfigError,
-    settings::{AdminSettings, ClientSettings, GatewaySettings, Outside, Warning},
+    settings::{AdminSettings, ClientSettings, GatewaySettings, Warning},
     values::{AdminAddress, StatusSocket},
 };
+use nothing::Nothing;
 use support::Place;
-
-/// No environment, no input.
-struct Nothing;
-
-impl Outside for Nothing {
-    fn secret_variable(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn standard_input(&mut self) -> io::Result<Vec<u8>> {
-        Ok(Vec::new())
-    }
-
-    fn host_name(&self) -> Option<String> {
-        Some("host".into())
-    }
-}
 
 const GATEWAY: &str = "certificate = \"../certs/gateway.crt\"\nkey = \"../certs/gateway.key\"\n";
 const GROUP: &str = "[[group]]\nname = \"demo\"\nsecret_file = \"../certs/demo.secret\"\n";

@@ -4,9 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod nothing;
 mod support;
 
-use std::{collections::BTreeSet, io};
+use std::collections::BTreeSet;
 
 use anyproxy::{
     cli::{Cli, ClientArgs, GatewayArgs, LogArgs},
@@ -14,9 +15,10 @@ use anyproxy::{
         Problem, Source,
         raw::{RawClient, RawGateway},
     },
-    settings::{ClientSettings, GatewaySettings, Outside},
+    settings::{ClientSettings, GatewaySettings},
 };
 use clap::CommandFactory as _;
+use nothing::Nothing;
 use support::Place;
 
 const MANUAL: &str = include_str!("../../../docs/configuration.md");
@@ -195,23 +197,6 @@ fn cells(line: &str) -> Vec<String> {
 /// What is between backticks.
 fn quoted(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// No environment, no input.
-struct Nothing;
-
-impl Outside for Nothing {
-    fn secret_variable(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn standard_input(&mut self) -> io::Result<Vec<u8>> {
-        Ok(Vec::new())
-    }
-
-    fn host_name(&self) -> Option<String> {
-        Some("host".into())
-    }
 }
 
 #[test]

@@ -2,35 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod nothing;
 mod support;
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use anyproxy::{
     cli::{ClientArgs, GatewayArgs, LogArgs},
     config::ConfigError,
     groups::{Credential, GroupLimits},
-    settings::{ClientSettings, DataDir, GatewaySettings, Outside},
+    settings::{ClientSettings, DataDir, GatewaySettings},
     values::{ForwardFlag, ForwardProtocol, ProxyProtocol},
 };
+use nothing::Nothing;
 use support::Place;
-
-/// No environment, no input.
-struct Nothing;
-
-impl Outside for Nothing {
-    fn secret_variable(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn standard_input(&mut self) -> io::Result<Vec<u8>> {
-        Ok(Vec::new())
-    }
-
-    fn host_name(&self) -> Option<String> {
-        Some("host".into())
-    }
-}
 
 const TLS: &str = "certificate = \"../certs/gateway.crt\"\nkey = \"../certs/gateway.key\"\n";
 const GROUP: &str = "[[group]]\nname = \"demo\"\nsecret_file = \"../certs/demo.secret\"\n";

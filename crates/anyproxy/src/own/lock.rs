@@ -36,7 +36,8 @@ impl Lock {
         Self::take_within(directory, PATIENCE)
     }
 
-    fn take_within(directory: &Path, patience: Duration) -> Result<Self, OwnError> {
+    /// The same, for another time; with none it is tried once.
+    pub(super) fn take_within(directory: &Path, patience: Duration) -> Result<Self, OwnError> {
         let path = directory.join(FILE);
         let failed = |cause| OwnError::Write { path: path.clone(), cause };
         let file = open(directory, &path).map_err(failed)?;

@@ -139,7 +139,8 @@ impl Own {
             let now = clock();
             let (directory, names) = (self.directory.clone(), self.names.clone());
             let renewing = tokio::task::spawn_blocking(move || {
-                let _lock = Lock::take(&directory)?;
+                // Whoever has it is about to renew too; a wait would hold a shutdown up.
+                let _lock = Lock::take_within(&directory, Duration::ZERO)?;
                 Ok(certificates::make(&directory, &names, now)?)
             });
             // A panic is logged; the next hour brings another try.

@@ -14,10 +14,10 @@ mod websocket;
 use std::{sync::Arc, time::Duration};
 
 use anyproxy_runtime::Deadline;
-use anyproxy_transport::{DialConfig, Examiner, Transport};
+use anyproxy_transport::{Examiner, Transport};
 
 use super::{Finding, Report, Surroundings, machine};
-use crate::{settings::ClientSettings, values::ClientTransport};
+use crate::{client::dial_config, settings::ClientSettings, values::ClientTransport};
 use tried::{Through, Tried};
 
 /// All checks together end within this time.
@@ -108,18 +108,4 @@ async fn connections(
         Need::Only | Need::Either => machine::udp_buffers(here),
     };
     vec![narrow.unwrap_or(mtu), buffers, login]
-}
-
-fn dial_config(settings: &ClientSettings) -> DialConfig {
-    DialConfig {
-        host: settings.gateway.host.clone(),
-        port: settings.gateway.port,
-        server_name: Some(settings.server_name.to_str().into_owned()),
-        trust: settings.trust.clone(),
-        certificate: settings.certificate.as_ref().map(|own| own.certificate.clone()),
-        path: settings.ws_path.clone(),
-        oldest_tls: settings.oldest_tls,
-        route: settings.route.clone(),
-        congestion: settings.congestion.into(),
-    }
 }

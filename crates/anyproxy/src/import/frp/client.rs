@@ -35,7 +35,11 @@ const LOST: [(&str, &str, &str); 14] = [
     ),
     ("virtualNet", "there is no virtual network", "leave it out"),
     ("transport.connectServerLocalIP", "the system chooses the address", "set a route"),
-    ("transport.tls.certFile", "clients prove a secret, not a certificate", "leave it out"),
+    (
+        "transport.tls.certFile",
+        "the group has a secret here",
+        "to keep the certificate, set `client_certificate`, `client_key` and the group's `client_ca`",
+    ),
 ];
 
 /// The same of a proxy.

@@ -82,11 +82,11 @@ pub(super) fn convert(mut root: Node, cx: &mut Context) -> Result<GatewayDraft, 
         certificates(notes, "transport.tls", Side::Gateway);
     }
     if root.forget(&["transport.tls.trustedCaFile"]) {
-        let why = "clients prove a secret, not a certificate";
+        let why = "the group has a secret here";
         notes.add(
             "transport.tls.trustedCaFile",
             why,
-            "nothing: a client without the secret gets nowhere",
+            "nothing: a client without the secret gets nowhere; for certificates set `client_ca`",
         );
     }
     root.forget(&MACHINERY);
