@@ -113,6 +113,13 @@ impl Options {
         }
     }
 
+    /// For tests of a tunnel: there is no other beside it.
+    #[must_use]
+    pub fn one_connection(mut self) -> Self {
+        self.client_limits.websocket_connections = 1;
+        self
+    }
+
     /// With a forwarded port for each target.
     #[must_use]
     pub fn forwards(mut self, targets: &[SocketAddr]) -> Self {

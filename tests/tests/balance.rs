@@ -56,7 +56,7 @@ impl Two {
 
     async fn start_at(site: Site, transport: Transport, nets: [Arc<dyn Net>; 2]) -> Self {
         let target = target::echo(&site);
-        let party = Party::start(site, Options::new(transport));
+        let party = Party::start(site, Options::new(transport).one_connection());
         let [at_a, at_b] = nets;
         let mut config = party.config("a");
         config.forwards = vec![party.any_port(target)];

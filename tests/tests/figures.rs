@@ -45,7 +45,7 @@ async fn carried(client: &Client, wanted: Transport) {
 async fn a_move_is_told_and_counters_only_grow() {
     let (site, world) = Site::simulated();
     let target = target::echo(&site);
-    let party = Party::start(site, Options::new(Transport::Quic));
+    let party = Party::start(site, Options::new(Transport::Quic).one_connection());
     let mut config = party.config("moves");
     (config.transport, config.forwards) = (Choice::Auto, vec![party.any_port(target)]);
     let client = party.client(config);

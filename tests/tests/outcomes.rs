@@ -163,7 +163,8 @@ fn is_the_deadline(took: Duration) -> bool {
 async fn a_black_hole_is_told_at_the_deadline(transport: Transport) {
     let (site, world) = Site::simulated();
     let echo = target::echo(&site);
-    let lab = Lab::start(site, &Options::new(transport).forwards(&[echo])).await;
+    let options = Options::new(transport).one_connection().forwards(&[echo]);
+    let lab = Lab::start(site, &options).await;
     let (tasks, connections) = (lab.gateway.tasks(), world.connections());
     to_target(&lab.site, &world).black_hole(Switch::On);
     let took = Case::new(echo, (504, "connection_timeout"), 0x04).check(&lab).await;
@@ -278,7 +279,8 @@ impl Leave {
 async fn a_user_who_leaves_while_dialling_leaves_nothing(transport: Transport) {
     let (site, world) = Site::simulated();
     let echo = target::echo(&site);
-    let lab = Lab::start(site, &Options::new(transport).forwards(&[echo])).await;
+    let options = Options::new(transport).one_connection().forwards(&[echo]);
+    let lab = Lab::start(site, &options).await;
     let link = to_target(&lab.site, &world);
     let baseline = || (lab.gateway.tasks(), lab.client.tasks(), world.connections());
     let before = baseline();

@@ -62,7 +62,7 @@ impl Office {
         proxy.name(GATEWAY, &[site.gateway_ip]);
         client.name(PROXY, &[ip(9)]);
         let target = target::echo(&site);
-        let options = Options::new(Transport::WebSocket).forwards(&[target]);
+        let options = Options::new(Transport::WebSocket).one_connection().forwards(&[target]);
         let certificates = Certificates::new(&["gateway.test"]);
         let gateway = lab::start_gateway(&site, &options, &certificates);
         Self { site, world, certificates, options, gateway, proxy, client }

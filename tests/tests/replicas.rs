@@ -31,7 +31,7 @@ const CHOSEN: PortRule = PortRule { address: None, first: 0, last: 0 };
 /// A client with several replicas and one forward whose port the gateway chooses.
 async fn start(site: Site, transport: Transport) -> (Party, Client, SocketAddr) {
     let target = target::echo(&site);
-    let party = Party::with(site, Options::new(transport), CHOSEN);
+    let party = Party::with(site, Options::new(transport).one_connection(), CHOSEN);
     let mut config = party.config("many");
     config.replicas = REPLICAS;
     config.forwards = vec![party.any_port(target)];

@@ -310,7 +310,8 @@ async fn come_and_go(doors: &Doors, echo: SocketAddr, endless: SocketAddr) {
 async fn users_who_leave_leak_nothing(transport: Transport) {
     let (site, world) = Site::simulated();
     let (echo, endless) = (target::echo(&site), target::endless(&site));
-    let lab = Lab::start(site, &Options::new(transport).forwards(&[echo])).await;
+    let options = Options::new(transport).one_connection().forwards(&[echo]);
+    let lab = Lab::start(site, &options).await;
     let baseline = || (lab.gateway.tasks(), lab.client.tasks(), world.connections());
     let before = baseline();
     for _ in 0..20 {

@@ -28,7 +28,7 @@ const NONE: [Duration; 0] = [];
 const MARGIN: Duration = Duration::from_secs(5);
 
 fn cutting(choice: Choice, max_tunnel_age: Option<Duration>) -> Pair {
-    let mut options = Options::new(Transport::Quic);
+    let mut options = Options::new(Transport::Quic).one_connection();
     options.client_limits.max_tunnel_age = max_tunnel_age;
     let pair = Pair::with(choice, options);
     pair.link().cut_after(Longest { tcp: Some(PERIOD), udp: Some(PERIOD) });

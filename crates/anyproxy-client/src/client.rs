@@ -174,8 +174,8 @@ impl Client {
             client.connections.push(replica.connections.clone());
             let dialer = Arc::clone(&dialer);
             let ways = (config.transport, Arc::clone(&winner));
-            let scope = replica.scope.clone();
-            let ways = Ways::new(dialer, ways, login, scope, &config.limits);
+            let scopes = (replica.scope.clone(), replica.connections.clone());
+            let ways = Ways::new(dialer, ways, login, scopes, &config.limits);
             Supervisor::new(replica, ways).start();
         }
         Ok(client)

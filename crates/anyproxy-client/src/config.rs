@@ -102,6 +102,8 @@ pub struct Limits {
     /// How old a tunnel may get before it has a successor; `None`: until it is learnt that connections
     /// are cut at some age.
     pub max_tunnel_age: Option<Duration>,
+    /// TCP connections that a session may have at once over the WebSocket; at least one.
+    pub websocket_connections: usize,
     /// The pause before a refused port is asked for again.
     pub forward_pause: Duration,
     /// How long a UDP flow lives on which nothing moves, unless its forward says otherwise.
@@ -120,6 +122,7 @@ impl Default for Limits {
             longest_pause: Duration::from_secs(30),
             refused_pause: Duration::from_secs(30),
             max_tunnel_age: None,
+            websocket_connections: 4,
             forward_pause: Duration::from_secs(5),
             flow_idle: Duration::from_secs(60),
             max_flows: 4096,

@@ -1,5 +1,5 @@
-//! The tunnels of one session at the client: one that carries what is new, and those that it moved
-//! away from.
+//! The tunnels of one session at the client: one that carries what is new, those beside it that carry a part, and those
+//! that it moved away from.
 //!
 //! Whatever the gateway opens is served, on every one of them. The gateway closes a tunnel that was
 //! left as soon as nothing is on it.
@@ -10,7 +10,7 @@ use anyproxy_runtime::Scope;
 use anyproxy_transport::{ClosedBy, Incoming, Transport, Tunnel, TunnelError};
 use anyproxy_wire::{codes::CloseCode, frame::Frame};
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::{connection::Exit, place::Places, wake::Wake};
 
@@ -25,6 +25,8 @@ pub(crate) enum News {
     FellBack(Lost),
     /// One that was left is over.
     Left(Lost),
+    /// One beside the others is over.
+    BesideOver(Lost),
     /// The last one is over.
     Over(Lost),
 }
@@ -52,11 +54,21 @@ impl Lost {
     }
 }
 
+/// What a tunnel is to the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// What is new goes there from now on.
+    Main,
+    /// A part of what is new goes there.
+    Beside,
+}
+
 /// One of the session's tunnels.
 struct Lane {
     number: u64,
     tunnel: Tunnel,
     born: Instant,
+    role: Role,
 }
 
 pub(crate) struct Lanes {
@@ -64,6 +76,8 @@ pub(crate) struct Lanes {
     connections: Scope,
     /// What is left of the session's streams for UDP flows, over all tunnels.
     flows: Arc<Semaphore>,
+    /// Told whenever the gateway opens something.
+    opened: Arc<Notify>,
     /// In the order in which they came; never empty before the session is over.
     tunnels: Vec<Lane>,
     next: u64,
@@ -87,6 +101,7 @@ impl Lanes {
             exit,
             connections,
             flows,
+            opened: Arc::default(),
             tunnels,
             next: 0,
             attended,
@@ -96,12 +111,12 @@ impl Lanes {
             wake,
             places,
         };
-        lanes.add(first, born);
+        lanes.add(first, born, Role::Main);
         lanes
     }
 
-    /// What is new goes to this one from now on; it was dialled at `born`.
-    pub(crate) fn add(&mut self, tunnel: Tunnel, born: Instant) {
+    /// Serves what the gateway opens on this one too; it was dialled at `born`.
+    pub(crate) fn add(&mut self, tunnel: Tunnel, born: Instant, role: Role) {
         let number = self.next;
         self.next = number.wrapping_add(1);
         // All ports may be taken away at once.
@@ -109,11 +124,12 @@ impl Lanes {
         let serving = Serving {
             exit: Arc::clone(&self.exit),
             flows: Arc::clone(&self.flows),
+            opened: Arc::clone(&self.opened),
             connections: self.connections.clone(),
         };
         let attending = attend(tunnel.clone(), serving, self.say.clone());
         self.attended.push(Box::pin(async move { (number, attending.await) }));
-        self.tunnels.push(Lane { number, tunnel, born });
+        self.tunnels.push(Lane { number, tunnel, born, role });
         self.look_around();
     }
 
@@ -121,14 +137,34 @@ impl Lanes {
         self.places.look(self.tunnels.iter().map(|lane| (lane.number, &lane.tunnel)));
     }
 
+    /// Told whenever the gateway opens something.
+    pub(crate) fn opened(&self) -> Arc<Notify> {
+        Arc::clone(&self.opened)
+    }
+
     /// The one for what is new.
     pub(crate) fn current(&self) -> Option<&Tunnel> {
-        self.tunnels.last().map(|lane| &lane.tunnel)
+        self.current_at().and_then(|at| self.tunnels.get(at)).map(|lane| &lane.tunnel)
     }
 
     /// When that one was dialled.
     pub(crate) fn born(&self) -> Option<Instant> {
-        self.tunnels.last().map(|lane| lane.born)
+        self.current_at().and_then(|at| self.tunnels.get(at)).map(|lane| lane.born)
+    }
+
+    /// How many share what is new with it.
+    pub(crate) fn beside(&self) -> usize {
+        let shared = self.main_at().map_or(self.tunnels.len(), |at| self.tunnels.len() - at);
+        shared.saturating_sub(1)
+    }
+
+    fn main_at(&self) -> Option<usize> {
+        self.tunnels.iter().rposition(|lane| lane.role == Role::Main)
+    }
+
+    /// Where only those beside a main one are left, the last of them takes its place.
+    fn current_at(&self) -> Option<usize> {
+        self.main_at().or(self.tunnels.len().checked_sub(1))
     }
 
     /// All of them.
@@ -173,12 +209,14 @@ impl Lanes {
         }) else {
             return std::future::pending().await;
         };
+        let carried = self.current_at() == Some(at);
         let lane = self.tunnels.remove(at);
         let lost = Lost { transport: lane.tunnel.transport(), born: lane.born, error };
-        match (self.tunnels.is_empty(), at == self.tunnels.len()) {
-            (true, _) => News::Over(lost),
-            (false, true) => News::FellBack(lost),
-            (false, false) => News::Left(lost),
+        match lane.role {
+            _ if self.tunnels.is_empty() => News::Over(lost),
+            _ if carried => News::FellBack(lost),
+            Role::Main => News::Left(lost),
+            Role::Beside => News::BesideOver(lost),
         }
     }
 }
@@ -187,11 +225,13 @@ impl Lanes {
 struct Serving {
     exit: Arc<Exit>,
     flows: Arc<Semaphore>,
+    opened: Arc<Notify>,
     connections: Scope,
 }
 
 impl Serving {
     fn serve(&self, tunnel: &Tunnel, incoming: Incoming) {
+        self.opened.notify_one();
         let (exit, flows) = (Arc::clone(&self.exit), Arc::clone(&self.flows));
         self.connections.spawn("connection", exit.serve(tunnel.clone(), flows, incoming));
     }

@@ -8,6 +8,7 @@
 //! order.
 
 mod attempts;
+mod beside;
 mod chosen;
 mod client;
 mod config;

@@ -226,7 +226,7 @@ impl Pauses {
     }
 }
 
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     let mut random = [0; 8];
     // Without randomness the pause is merely not spread.
     let _ = getrandom::fill(&mut random);

@@ -11,8 +11,9 @@ use anyproxy_wire::{
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
+    beside::{Beside, Step},
     chosen::{Ask, Slot},
-    lanes::{Lanes, Lost, News},
+    lanes::{Lanes, Lost, News, Role},
     replica::Replica,
     state::ForwardState,
     ways::{Event, Fresh, Ways},
@@ -41,6 +42,7 @@ enum Stage {
 pub(crate) struct Session<'a> {
     lanes: &'a mut Lanes,
     ways: &'a mut Ways,
+    beside: Beside,
     replica: &'a Replica,
     /// Forwards that were asked for and are not answered yet.
     asked: BTreeSet<usize>,
@@ -56,11 +58,14 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let due = (0..replica.exit.forwards.len()).map(|index| (now, index)).collect();
         let chosen = replica.ports.changes();
+        let most = replica.exit.limits.websocket_connections;
+        let mut beside = Beside::new(most, lanes.opened());
         if let Some(tunnel) = lanes.current() {
             replica.reporter.connected(tunnel.transport(), replica.exit.forwards.len());
+            beside.moved(Some(tunnel.transport()), lanes.beside());
         }
         let (asked, later) = (BTreeSet::new(), BTreeSet::new());
-        Self { lanes, ways, replica, asked, due, later, chosen }
+        Self { lanes, ways, beside, replica, asked, due, later, chosen }
     }
 
     /// Serves until the last tunnel is over, or takes no new connections any more, and says why. Not cancel safe.
@@ -73,7 +78,7 @@ impl<'a> Session<'a> {
                 biased;
                 () = scope.cancelled(), if stage != Stage::Closing => {
                     stage = Stage::Closing;
-                    self.ways.stop();
+                    self.stop();
                     self.lanes.close(CloseCode::Shutdown, "the client is shutting down");
                 }
                 news = self.lanes.next() => match news {
@@ -82,6 +87,11 @@ impl<'a> Session<'a> {
                     }
                     News::Said(tunnel, frame) => self.handle(&tunnel, frame),
                     News::FellBack(lost) if stage == Stage::Serving => self.fall_back(&lost),
+                    News::BesideOver(lost) => {
+                        self.beside.lost(self.lanes.beside());
+                        tracing::debug!(replica = self.replica.number, reason = %lost.error,
+                            "a further tunnel is over");
+                    }
                     News::FellBack(lost) | News::Left(lost) => {
                         self.ways.lost(&lost);
                         tracing::debug!(replica = self.replica.number, reason = %lost.error,
@@ -94,18 +104,19 @@ impl<'a> Session<'a> {
                 },
                 () = scope.draining(), if stage == Stage::Serving => {
                     stage = Stage::Leaving;
-                    self.ways.stop();
+                    self.stop();
                     self.say_goodbye().await;
                 }
                 event = self.ways.next(), if stage == Stage::Serving => match event {
                     Event::Up(fresh) => self.move_to(fresh),
                     Event::Disowned => {
                         stage = Stage::Closing;
-                        self.ways.stop();
+                        self.stop();
                         self.lanes.close(CloseCode::NoSuchSession, "the gateway knows nothing of it");
                     }
                     Event::Exhausted(_) => {}
                 },
+                step = self.beside.next(), if stage == Stage::Serving => self.add(step),
                 Ok(()) = self.chosen.changed() => {
                     let now = Instant::now();
                     let later = std::mem::take(&mut self.later);
@@ -124,8 +135,29 @@ impl<'a> Session<'a> {
         self.replica.notes.moved(self.replica.number, &tunnel, why);
         tracing::info!(gateway = %tunnel.peer(), %transport, reason = why,
             replica = self.replica.number, "moved to another tunnel");
-        self.lanes.add(tunnel, born);
+        self.lanes.add(tunnel, born, Role::Main);
         self.moved();
+    }
+
+    fn add(&mut self, step: Step) {
+        match step {
+            Step::Wanted(count) => {
+                let attempts = (0..count).filter_map(|_| self.ways.beside());
+                attempts.for_each(|attempt| self.beside.try_one(attempt));
+            }
+            Step::Up(tunnel, born) => {
+                tracing::debug!(gateway = %tunnel.peer(), replica = self.replica.number,
+                    "one more tunnel to the gateway");
+                self.lanes.add(tunnel, born, Role::Beside);
+                self.beside.came(self.lanes.beside());
+            }
+        }
+    }
+
+    /// Nothing is dialled any more.
+    fn stop(&mut self) {
+        self.ways.stop();
+        self.beside.moved(None, 0);
     }
 
     /// The tunnel that carried the session is over; one that was left before is not.
@@ -143,6 +175,7 @@ impl<'a> Session<'a> {
     fn moved(&mut self) {
         let Some(tunnel) = self.lanes.current() else { return };
         self.replica.reporter.moved(tunnel.transport());
+        self.beside.moved(Some(tunnel.transport()), self.lanes.beside());
         let now = Instant::now();
         let asked = std::mem::take(&mut self.asked);
         self.due.extend(asked.into_iter().map(|index| (now, index)));

@@ -24,11 +24,15 @@ use tokio::time::Instant;
 
 use crate::{
     attempts::{Attempts, Step},
+    beside::Attempt,
     config::{Choice, Limits},
     failure::Failure,
     lanes::Lost,
     path::{Command, Life, Obstacle, PING_WITHIN, Path, Sample},
 };
+
+/// Why a tunnel is closed that was to join a session.
+const STRANGE: &str = "that is another session";
 
 /// How long an attempt may take beside a session.
 const ASIDE: Duration = Duration::from_secs(10);
@@ -75,6 +79,8 @@ pub(crate) struct Ways {
     /// For a session of its own.
     login: Login,
     scope: Scope,
+    /// What is live on any tunnel of the session.
+    connections: Scope,
     /// How long an attempt without a session may take.
     patience: Duration,
     winner: Arc<Winner>,
@@ -94,7 +100,7 @@ impl Ways {
         dialer: Arc<Dialer>,
         (choice, winner): (Choice, Arc<Winner>),
         login: Login,
-        scope: Scope,
+        (scope, connections): (Scope, Scope),
         limits: &Limits,
     ) -> Self {
         let mut seed = [0; 8];
@@ -105,6 +111,7 @@ impl Ways {
             choice,
             login,
             scope,
+            connections,
             patience: limits.proxy_timeout,
             winner,
             path: Path::new(choice, limits.max_tunnel_age, u64::from_le_bytes(seed)),
@@ -243,6 +250,27 @@ impl Ways {
         login
     }
 
+    /// Makes one more tunnel for the session over the WebSocket; `None` without a session. It asks the gateway that
+    /// has it: another one behind the same name knows nothing of it.
+    pub(crate) fn beside(&self) -> Option<Attempt> {
+        let (session, key, tunnel) = self.session.as_ref()?;
+        let session = *session;
+        let mut login = self.login.clone();
+        (login.intent, login.join_key) = (Intent::Beside { session }, Some(*key));
+        let gateways = self.dialer.gateway_of(tunnel).map_or(Gateways::Any, Gateways::Only);
+        let (dialer, scope) = (Arc::clone(&self.dialer), self.scope.clone());
+        let deadline = Deadline::after(ASIDE.min(self.patience));
+        Some(Box::pin(async move {
+            let connected = dialer.dial_to(Transport::WebSocket, gateways, deadline).await?;
+            let (tunnel, welcome) = connected.log_in(&login, deadline, &scope).await?;
+            if welcome.session != session {
+                tunnel.close(CloseCode::Protocol, STRANGE);
+                return Err(Failure::Over(tunnel.closed().await));
+            }
+            Ok(tunnel)
+        }))
+    }
+
     fn step(&mut self, transport: Transport, step: Step) -> Option<Event> {
         match step {
             Step::Dialled => {
@@ -250,7 +278,7 @@ impl Ways {
                 None
             }
             Step::LoggedIn(tunnel, welcome) if self.is_strange(&welcome) => {
-                tunnel.close(CloseCode::Protocol, "that is another session");
+                tunnel.close(CloseCode::Protocol, STRANGE);
                 self.path.failed(now(), transport, Obstacle::Way);
                 None
             }
@@ -326,7 +354,7 @@ impl Ways {
             lost: stats.lost_packets,
             strains: stats.strains,
             rtt: stats.rtt,
-            streams: stats.streams,
+            streams: stats.streams.max(self.connections.tasks()),
         };
         self.path.sample(now(), &sample);
         self.look_at = Instant::now() + self.path.look_every().unwrap_or_default();

@@ -39,7 +39,7 @@ use crate::{
     handshakes,
     ingress::Denied,
     ports::{Hold, Ports},
-    registry::{Admission, Joined, Keys, Lane, NotAdmitted, Registry, Session},
+    registry::{Admission, Joined, Keys, Lane, NotAdmitted, Registry, Role, Session},
     tally::{NoSession, Tally},
 };
 
@@ -143,7 +143,12 @@ impl Sessions {
         let (peer, group) = (client.peer(), client.hello().principal.clone());
         match self.credentials.check_client(&client).await {
             Ok(admitted) => match client.hello().intent {
-                Intent::Join { session } => self.join(client, admitted, session).await,
+                Intent::Join { session } => {
+                    self.join(client, admitted, (session, Role::Main)).await
+                }
+                Intent::Beside { session } => {
+                    self.join(client, admitted, (session, Role::Beside)).await
+                }
                 Intent::New | Intent::Supersede { .. } => {
                     let placed = self.place(client, number, admitted).await;
                     placed.map(|(joined, lane)| Placed::First(joined, lane))

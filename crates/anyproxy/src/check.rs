@@ -34,13 +34,14 @@ const OF_GATEWAY: [&str; 15] = [
     "trusted_header",
 ];
 /// Keys that only a client's file has.
-const OF_CLIENT: [&str; 16] = [
+const OF_CLIENT: [&str; 17] = [
     "gateway",
     "ca",
     "extra_ca",
     "proxy",
     "proxy_password_file",
     "ws_host",
+    "ws_connections",
     "pin",
     "server_name",
     "client_id",

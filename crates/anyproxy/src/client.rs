@@ -108,7 +108,8 @@ pub(crate) fn dial_config(settings: &ClientSettings) -> DialConfig {
 
 /// `files` is how many descriptors there are.
 fn configure(settings: ClientSettings, files: usize) -> ClientConfig {
-    let limits = within(&settings.limits, files);
+    let websocket_connections = settings.ws_connections;
+    let limits = Limits { websocket_connections, ..within(&settings.limits, files) };
     ClientConfig {
         gateway: dial_config(&settings),
         transport: match settings.transport {

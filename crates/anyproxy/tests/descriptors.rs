@@ -76,7 +76,8 @@ fn a_client_without_descriptors_says_so_and_recovers(transport: &str) {
     let mut gateway = Running::gateway(&dir, &[]);
     let at = gateway.address("tunnels=").to_string();
     let line = ["client", "-g", &at, "--ca", "certs/ca.crt", "--group", "demo"];
-    let rest = ["--secret-file", "certs/demo.secret", "--transport", transport];
+    let rest =
+        ["--secret-file", "certs/demo.secret", "--transport", transport, "--ws-connections", "1"];
     let mut client = with_files(&dir, 64, &[&line[..], &rest].concat());
     client.wait_for("file descriptors limit=64");
     gateway.wait_for("session up");
@@ -129,7 +130,10 @@ fn a_gateway_without_descriptors_keeps_its_listeners_and_sessions(transport: &st
     // Few enough that five eighths for users and what a gateway needs for itself are more than all.
     let mut gateway = with_files(&dir, 32, &["gateway", "--config", "gateway.toml"]);
     gateway.wait_for("SOCKS5 proxy started");
-    let mut client = Running::client_trusting(&dir, &gateway, ("a", "certs/ca.crt"), transport);
+    let of_all = ("a", "certs/ca.crt");
+    let mut client = Running::client_command(&dir, &gateway, of_all, transport);
+    client.args(["--ws-connections", "1"]);
+    let mut client = Running::of(client);
     gateway.wait_for("session up");
     let (user, calm) = (login(&dir), open_files(&gateway));
     let (status, mut session) = gateway.open(&user, target);

@@ -237,6 +237,7 @@ fn values(row: &Row) -> Option<(String, String)> {
         "both" | "auto" => "ws",
         "/anyproxy" => "/other",
         "10s" => "11s",
+        "4" => "5",
         "bbr" => "cubic",
         "tcp" => "udp",
         "info" => "debug",

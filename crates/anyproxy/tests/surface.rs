@@ -46,7 +46,8 @@ fn by_default_there_is_no_more_than_was_asked_for() {
     assert_eq!(settings.data_dir, Some(DataDir::Default(place.path("configs/anyproxy-data"))));
     assert_eq!(settings.stored, []);
     assert!(!place.path("configs/anyproxy-data").exists());
-    assert_eq!(client(&place, ClientArgs::default(), "").unwrap().replicas, 1);
+    let client = client(&place, ClientArgs::default(), "").unwrap();
+    assert_eq!((client.replicas, client.ws_connections), (1, 4));
 }
 
 #[test]
@@ -106,12 +107,12 @@ fn a_group_has_its_share_and_its_users() {
 #[test]
 fn a_range_becomes_one_forward_for_each_port() {
     let place = Place::new();
-    let text = "replicas = 4\n[[forward]]\nname = \"web\"\nlisten = \"0.0.0.0:9000-9002\"\n\
+    let text = "replicas = 4\nws_connections = 1\n[[forward]]\nname = \"web\"\nlisten = \"0.0.0.0:9000-9002\"\n\
                 target = \"10.0.0.5:7000-7002\"\nproxy_protocol = \"v2\"\nidle_timeout = \"1h\"\n\
                 stall_timeout = \"5m\"\n[[forward]]\nname = \"dns\"\nprotocol = \"udp\"\n\
                 listen = \"9000\"\ntarget = \"dns.corp:53\"\n";
     let settings = client(&place, ClientArgs::default(), text).unwrap();
-    assert_eq!(settings.replicas, 4);
+    assert_eq!((settings.replicas, settings.ws_connections), (4, 1));
     let shown: Vec<_> = settings
         .forwards
         .iter()

@@ -84,7 +84,7 @@ pub(crate) struct Sample {
     pub(crate) strains: u64,
     /// The round-trip time.
     pub(crate) rtt: Duration,
-    /// Streams that are live on it.
+    /// Streams that are live on it or on those beside it.
     pub(crate) streams: usize,
 }
 

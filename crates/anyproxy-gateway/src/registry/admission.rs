@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::{
     Group, Keys, Registry, Session,
-    lanes::{Lane, Lanes},
+    lanes::{Lane, Lanes, Role},
     roster::{Claim, ClientKey, Identity, KeptOut},
 };
 use crate::{credentials::Admitted, enrolment::Proven};
@@ -102,7 +102,7 @@ impl Registry {
             generation: self.first_generation.saturating_add(number),
             claim: match hello.intent {
                 Intent::Supersede { generation } => Claim::UpTo(generation),
-                Intent::New | Intent::Join { .. } => Claim::New,
+                Intent::New | Intent::Join { .. } | Intent::Beside { .. } => Claim::New,
             },
         };
         let mut groups = self.write();
@@ -189,7 +189,7 @@ impl Admission {
     }
 
     fn enter(&self, tunnel: &Tunnel, keys: Keys) -> Result<(Joined, Arc<Lane>), NotAdmitted> {
-        let lane = Lane::new(self.registry.number(), tunnel.clone());
+        let lane = Lane::new(self.registry.number(), tunnel.clone(), Role::Main);
         let (frames, control) = mpsc::channel(CONTROL_QUEUE);
         let (session, superseded) = {
             let mut groups = self.registry.write();

@@ -15,7 +15,7 @@ use anyproxy_wire::{
 
 use super::{
     Registry, Session,
-    lanes::{Lane, NotJoined},
+    lanes::{Lane, NotJoined, Role},
     roster::ClientKey,
 };
 use crate::credentials::Admitted;
@@ -36,6 +36,7 @@ pub(crate) struct Keys {
 pub(crate) struct JoinClaim<'a> {
     pub(crate) hello: &'a Hello,
     pub(crate) session: [u8; 16],
+    pub(crate) role: Role,
     pub(crate) proof: Option<[u8; 32]>,
     pub(crate) gateway_nonce: &'a [u8; 32],
 }
@@ -47,6 +48,7 @@ pub(crate) struct Joining {
     pub(crate) session: Arc<Session>,
     /// Counts the session's tunnels.
     pub(crate) tunnel: u64,
+    role: Role,
     state: Place,
 }
 
@@ -110,16 +112,17 @@ impl Registry {
         if session.keys.admit(claim) == ProofCheck::Wrong || !same {
             return Err(NotJoined::Over);
         }
-        let tunnel = session.lanes.expect()?;
-        Ok(Joining { registry: Arc::clone(self), session, tunnel, state: Place::Reserved })
+        let role = claim.role;
+        let tunnel = session.lanes.expect(role)?;
+        Ok(Joining { registry: Arc::clone(self), session, tunnel, role, state: Place::Reserved })
     }
 }
 
 impl Joining {
-    /// Lets the tunnel carry the session's new streams from now on.
+    /// Lets the tunnel carry the session's new streams from now on, all or a part of them.
     pub(crate) fn enter(mut self, tunnel: Tunnel) -> Result<Arc<Lane>, NotJoined> {
         self.state = Place::Taken;
-        let lane = Lane::new(self.registry.number(), tunnel);
+        let lane = Lane::new(self.registry.number(), tunnel, self.role);
         match self.session.lanes.join(Arc::clone(&lane)) {
             Ok(()) => {
                 self.registry.arrived();
@@ -136,7 +139,7 @@ impl Joining {
 impl Drop for Joining {
     fn drop(&mut self) {
         if self.state == Place::Reserved {
-            self.session.lanes.give_up();
+            self.session.lanes.give_up(self.role);
         }
     }
 }

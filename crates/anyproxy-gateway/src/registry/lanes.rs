@@ -1,87 +1,39 @@
-//! The tunnels of one session: usually one, and two while it moves from one transport to another.
+//! The tunnels of one session: usually one; over the WebSocket a few beside it, so that what waits for a lost
+//! segment holds up only a part of the session (head-of-line blocking, RFC 9000 section 1); and one more while the
+//! session moves from one transport to another.
 //!
 //! ```text
-//! new streams ─▶ the lane that joined last, of those that are open; if it is suspected to be dead, the last
-//!                that is not
+//! new streams ─▶ of the main lane that joined last and those beside it the one with the fewest streams; those that
+//!                are suspected to be dead are left out
 //! older lanes    keep the streams that they have, and are closed when they have none; where there is no place
 //!                for one more, the oldest that is suspected to be dead gives way to it
+//! unused         one beside the main lane is closed when nothing was opened there for a minute
 //! no lane left   the session is over, and nothing joins it any more
 //! ```
 //!
 //! The gateway closes an older lane and not the client, because it alone opens streams: it knows
 //! that none is on its way.
 
+mod lane;
+mod state;
+
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use anyproxy_transport::Tunnel;
 use anyproxy_wire::codes::CloseCode;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
-use super::pulse::{LEAST_OF_FLOWS, Pulse};
-
-/// Tunnels of one session at once: the old one, the new one, and those whose streams outlast two moves.
-const MAX_LANES: usize = 4;
+pub(crate) use lane::{InUse, Lane, Role};
+use state::{End, Standing, State};
 
 /// How often it is looked whether an older lane has any stream left. The last reset of one that
 /// ends has that long to leave.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// One of a session's tunnels.
-#[derive(Debug)]
-pub(crate) struct Lane {
-    /// Unique among all sessions of this process, and ascending.
-    pub(crate) number: u64,
-    pub(crate) tunnel: Tunnel,
-    pub(super) pulse: Pulse,
-    /// When it came up.
-    pub(super) since: Instant,
-    /// Streams, and those that are about to be opened.
-    uses: AtomicUsize,
-}
-
-/// One use of a lane; it stays open until this is dropped.
-#[derive(Debug)]
-pub(crate) struct InUse(Arc<Lane>);
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        self.0.uses.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Lane {
-    pub(super) fn new(number: u64, tunnel: Tunnel) -> Arc<Self> {
-        let (pulse, since) = (Pulse::default(), Instant::now());
-        Arc::new(Self { number, tunnel, pulse, since, uses: AtomicUsize::new(0) })
-    }
-
-    /// Waits until nothing at all has come over it for long enough after now that it is taken for
-    /// silent; for ever if something comes. Cancel safe.
-    pub(crate) async fn silent(&self) {
-        self.pulse.silent(&self.tunnel).await;
-    }
-
-    /// Whether nothing at all comes over it for a while from now, within which something just sent would
-    /// have been acknowledged. Looks only once, at the end. Cancel safe.
-    pub(crate) async fn stays_silent(&self) -> bool {
-        self.tunnel.is_closed() || self.pulse.stays_silent(&self.tunnel, LEAST_OF_FLOWS).await
-    }
-
-    /// Waits until something has come over it. Cancel safe.
-    pub(crate) async fn heard(&self) {
-        self.pulse.heard(&self.tunnel).await;
-    }
-
-    fn is_unused(&self) -> bool {
-        self.uses.load(Ordering::Relaxed) == 0 && self.tunnel.streams() == 0
-    }
-}
+/// How long nothing is opened beside the main lane before what is unused there is closed.
+const UNUSED: Duration = Duration::from_secs(60);
 
 /// Why a tunnel does not join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,39 +52,19 @@ pub(super) struct Lanes {
     changes: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
-struct State {
-    /// In the order in which they joined.
-    lanes: Vec<Arc<Lane>>,
-    /// Welcomed, and not yet joined.
-    coming: usize,
-    /// Tunnels that were ever expected: the next one's number within the session.
-    next: u64,
-    /// Those that came after the first.
-    moves: u64,
-    end: End,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Open,
-    /// Nothing joins any more.
-    Over,
-}
-
 impl Lanes {
     pub(super) fn new(first: Arc<Lane>) -> Self {
-        let state = State { lanes: vec![first], coming: 0, next: 1, moves: 0, end: End::Open };
-        Self { state: Mutex::new(state), changes: watch::Sender::new(0) }
+        let state = Mutex::new(State::new(first));
+        Self { state, changes: watch::Sender::new(0) }
     }
 
-    /// The lane for new streams.
+    /// The main lane for new streams.
     pub(super) fn current(&self) -> Option<Arc<Lane>> {
         self.state().current().cloned()
     }
 
-    /// The lane that a new stream would take. An older one that answers goes before the current one if that does not;
-    /// it does not become the current one, since it may be about to be closed.
+    /// That one, or if it does not answer the last that does; it does not become the current one, since it may be
+    /// about to be closed.
     pub(super) fn best(&self) -> Option<Arc<Lane>> {
         self.state().best().cloned()
     }
@@ -140,9 +72,7 @@ impl Lanes {
     /// The lane for a new stream, which stays open for it.
     pub(super) fn enter(&self) -> Option<InUse> {
         let state = self.state();
-        let lane = state.best()?;
-        lane.uses.fetch_add(1, Ordering::Relaxed);
-        Some(InUse(Arc::clone(lane)))
+        state.least_used().or_else(|| state.best()).map(InUse::new)
     }
 
     /// How many came after the first.
@@ -163,15 +93,18 @@ impl Lanes {
     /// Expects one more; gives its number within the session. To be followed by
     /// [`join`](Self::join) or [`give_up`](Self::give_up). Without a place for it, an older lane that is suspected
     /// to be dead gives way: it would hold its place until it counts as dead.
-    pub(super) fn expect(&self) -> Result<u64, NotJoined> {
+    pub(super) fn expect(&self, role: Role) -> Result<u64, NotJoined> {
         let (number, dark) = {
             let mut state = self.state();
             if state.end == End::Over {
                 return Err(NotJoined::Over);
             }
-            let full = state.lanes.len().saturating_add(state.coming) >= MAX_LANES;
-            let dark = if full { Some(state.take_dark().ok_or(NotJoined::Full)?) } else { None };
-            state.coming = state.coming.saturating_add(1);
+            let dark = if state.is_full(role) {
+                Some(state.take_dark(role).ok_or(NotJoined::Full)?)
+            } else {
+                None
+            };
+            state.coming.push(role);
             let number = state.next;
             state.next = number.saturating_add(1);
             (number, dark)
@@ -185,26 +118,30 @@ impl Lanes {
     }
 
     /// The one that was expected does not come.
-    pub(super) fn give_up(&self) {
-        let mut state = self.state();
-        state.coming = state.coming.saturating_sub(1);
+    pub(super) fn give_up(&self, role: Role) {
+        self.state().came(role);
     }
 
-    /// The one that was expected is there: new streams go to it. The others are asked for a sign of life,
-    /// or one that is dark would be found out only with its next ping.
+    /// The one that was expected is there: new streams go to it, or some of them. A main one has the others asked for
+    /// a sign of life, or one that is dark would be found out only with its next ping.
     pub(super) fn join(&self, lane: Arc<Lane>) -> Result<(), NotJoined> {
+        let role = lane.role;
         let older = {
             let mut state = self.state();
-            state.coming = state.coming.saturating_sub(1);
+            state.came(role);
             if state.end == End::Over {
                 return Err(NotJoined::Over);
             }
             let older = state.lanes.clone();
             state.lanes.push(lane);
-            state.moves = state.moves.saturating_add(1);
+            if role == Role::Main {
+                state.moves = state.moves.saturating_add(1);
+            }
             older
         };
-        older.iter().for_each(|lane| lane.tunnel.ping());
+        if role == Role::Main {
+            older.iter().for_each(|lane| lane.tunnel.ping());
+        }
         self.changed();
         Ok(())
     }
@@ -242,19 +179,44 @@ impl Lanes {
         }
     }
 
-    /// Waits until `lane` is not for new streams any more and has none left. Cancel safe.
-    pub(super) async fn spent(&self, lane: &Lane) {
+    /// Waits until `lane` is not for new streams any more and has none left; says why. Cancel safe.
+    pub(super) async fn spent(&self, lane: &Lane) -> &'static str {
         let mut changes = self.changes.subscribe();
-        let is_current = || self.current().is_some_and(|current| current.number == lane.number);
         let mut unused = 0;
         while unused < 2 {
-            if is_current() {
-                unused = 0;
-                let _ = changes.changed().await;
-                continue;
+            let standing = self.state().standing(lane);
+            match standing {
+                Standing::Current => drop(changes.changed().await),
+                Standing::Beside => {
+                    let before = lane.mark();
+                    tokio::select! {
+                        biased;
+                        _ = changes.changed() => {}
+                        () = tokio::time::sleep(UNUSED) => self.retire(lane, before),
+                    }
+                }
+                Standing::Left => {
+                    unused = if lane.is_unused() { unused + 1 } else { 0 };
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
             }
-            unused = if lane.is_unused() { unused + 1 } else { 0 };
-            tokio::time::sleep(LOOK_EVERY).await;
+            if standing != Standing::Left {
+                unused = 0;
+            }
+        }
+        if lane.is_retired() {
+            "the session needs it no longer"
+        } else {
+            "the session moved to another tunnel"
+        }
+    }
+
+    /// Takes no new streams there if there were none since `mark`, nor is any left. Under the lock, or one could be
+    /// on its way.
+    fn retire(&self, lane: &Lane, mark: u64) {
+        let _state = self.state();
+        if lane.mark() == mark && lane.is_unused() {
+            lane.retire();
         }
     }
 
@@ -265,39 +227,5 @@ impl Lanes {
     /// The state stays whole whatever panics, so poisoning says nothing.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Takes out the oldest lane that is suspected and not the current one.
-    fn take_dark(&mut self) -> Option<Arc<Lane>> {
-        let current = self.current()?.number;
-        let is_dark = |lane: &Arc<Lane>| lane.number != current && lane.tunnel.is_suspected();
-        let at = self.lanes.iter().position(is_dark)?;
-        Some(self.lanes.remove(at))
-    }
-
-    /// The only one may be closed already, which whoever uses it sees: to ask takes the lock of the
-    /// tunnel, and this is asked for several times for each stream.
-    fn current(&self) -> Option<&Arc<Lane>> {
-        if let [only] = self.lanes.as_slice() {
-            return Some(only);
-        }
-        self.lanes.iter().rev().find(|lane| !lane.tunnel.is_closed())
-    }
-
-    fn best(&self) -> Option<&Arc<Lane>> {
-        let current = self.current()?;
-        if !current.tunnel.is_suspected() {
-            return Some(current);
-        }
-        let answers = |lane: &&Arc<Lane>| !lane.tunnel.is_suspected() && !lane.tunnel.is_closed();
-        Some(self.lanes.iter().rev().find(answers).unwrap_or(current))
-    }
-}
-
-impl InUse {
-    pub(super) fn lane(&self) -> &Arc<Lane> {
-        &self.0
     }
 }

@@ -41,7 +41,7 @@ pub(crate) use admission::{Admission, Joined, NotAdmitted};
 pub use figures::{GroupFigures, SessionFigures};
 pub(crate) use give_way::{GiveWay, MAKE_ROOM};
 pub(crate) use join::{JoinClaim, Joining, Keys};
-pub(crate) use lanes::Lane;
+pub(crate) use lanes::{Lane, Role};
 pub(crate) use load::{Candidate, Health, least_loaded};
 use roster::Roster;
 pub(crate) use session::Session;

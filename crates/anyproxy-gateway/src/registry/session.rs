@@ -126,9 +126,9 @@ impl Session {
         self.lanes.leave(lane.number);
     }
 
-    /// Waits until the session has moved away from `lane`, and nothing is left there. Cancel safe.
-    pub(crate) async fn spent(&self, lane: &Lane) {
-        self.lanes.spent(lane).await;
+    /// Waits until the session needs `lane` no longer, and nothing is left there; says why. Cancel safe.
+    pub(crate) async fn spent(&self, lane: &Lane) -> &'static str {
+        self.lanes.spent(lane).await
     }
 
     /// Waits until its last tunnel is over. Cancel safe.

@@ -7,7 +7,7 @@ use anyproxy_transport::{Challenged, TunnelError};
 use super::{Placed, Sessions, refused, tunnel_limits};
 use crate::{
     credentials::Admitted,
-    registry::{JoinClaim, Joining},
+    registry::{JoinClaim, Joining, Role},
 };
 
 impl Sessions {
@@ -16,11 +16,12 @@ impl Sessions {
         &self,
         client: Challenged,
         admitted: Admitted,
-        session: [u8; 16],
+        (session, role): ([u8; 16], Role),
     ) -> Result<Placed, TunnelError> {
         let claim = JoinClaim {
             hello: client.hello(),
             session,
+            role,
             proof: client.auth().join_proof,
             gateway_nonce: client.nonce(),
         };
@@ -46,9 +47,14 @@ impl Sessions {
         let welcome = self.consent(keys, (joining.tunnel, proof), session.generation());
         let tunnel = client.welcome(welcome, tunnel_limits(keys), &self.scope).await?;
         let lane = joining.enter(tunnel).map_err(|error| refused(error.code()))?;
-        tracing::info!(group = %session.group, client = %session.client.id,
-            peer = %lane.tunnel.peer(), transport = %lane.tunnel.transport(),
-            session = session.number, id = %lane.tunnel.session(), "session moves to another tunnel");
+        let (client, peer) = (&session.client.id, lane.tunnel.peer());
+        let (id, transport) = (lane.tunnel.session(), lane.tunnel.transport());
+        match lane.role {
+            Role::Main => tracing::info!(group = %session.group, %client, %peer, %transport,
+                session = session.number, %id, "session moves to another tunnel"),
+            Role::Beside => tracing::debug!(group = %session.group, %client, %peer, %transport,
+                session = session.number, %id, "session has one more tunnel"),
+        }
         Ok(Placed::Further(session, lane))
     }
 }

@@ -6,7 +6,7 @@ use anyproxy_transport::{ClosedBy, TunnelError};
 use anyproxy_wire::codes::CloseCode;
 
 use super::Sessions;
-use crate::registry::{Lane, Session};
+use crate::registry::{Lane, Role, Session};
 
 impl Sessions {
     /// Hands the client's control messages to the session until the tunnel is over. Not dropped at
@@ -22,9 +22,7 @@ impl Sessions {
                 () = self.scope.cancelled() => {
                     tunnel.close(CloseCode::Shutdown, "the gateway is shutting down");
                 }
-                () = session.spent(&lane) => {
-                    tunnel.close(CloseCode::Shutdown, "the session moved to another tunnel");
-                }
+                why = session.spent(&lane) => tunnel.close(CloseCode::Shutdown, why),
                 frame = tunnel.recv_control() => match frame {
                     // The session outlives its tunnels.
                     Ok(frame) => drop(session.control.send((Arc::clone(&lane), frame)).await),
@@ -37,9 +35,13 @@ impl Sessions {
         if matches!(error, TunnelError::Closed { by: ClosedBy::Us, .. }) {
             tunnel.farewell().await;
         }
-        tracing::info!(group = %session.group, client = %session.client.id, peer = %tunnel.peer(),
-            transport = %tunnel.transport(), session = session.number, reason = %error,
-            "tunnel down");
+        let (client, peer, transport) = (&session.client.id, tunnel.peer(), tunnel.transport());
+        match lane.role {
+            Role::Main => tracing::info!(group = %session.group, %client, %peer, %transport,
+                session = session.number, reason = %error, "tunnel down"),
+            Role::Beside => tracing::debug!(group = %session.group, %client, %peer, %transport,
+                session = session.number, reason = %error, "tunnel down"),
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub struct Login {
     pub replica: u64,
     /// What the tunnel is for.
     pub intent: Intent,
-    /// With [`Intent::Join`]: the session's, from its Welcome.
+    /// With [`Intent::Join`] and [`Intent::Beside`]: the session's, from its Welcome.
     pub join_key: Option<JoinKey>,
     /// Silence after which this end pings, where that is sooner than the gateway asks for.
     pub ping_within: Option<Duration>,
@@ -231,7 +231,7 @@ fn prove(login: &Login, transcript: &Transcript) -> Result<SecretBytes, LoginErr
 }
 
 fn prove_join(login: &Login, hello: &Hello, challenge: &Challenge) -> Option<[u8; 32]> {
-    let Intent::Join { session } = login.intent else { return None };
+    let (Intent::Join { session } | Intent::Beside { session }) = login.intent else { return None };
     let JoinKey(key) = login.join_key?;
     Some(join_proof(&key, &session, &hello.nonce, &challenge.nonce))
 }

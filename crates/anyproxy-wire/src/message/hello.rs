@@ -52,8 +52,13 @@ pub struct Hello {
 pub enum Intent {
     /// A session of its own.
     New,
-    /// A further tunnel of a live session.
+    /// A further tunnel of a live session, which takes what is new from the others.
     Join {
+        /// The session's id, from Welcome.
+        session: [u8; 16],
+    },
+    /// A further tunnel of a live session, which shares what is new with those that are there.
+    Beside {
         /// The session's id, from Welcome.
         session: [u8; 16],
     },
@@ -87,6 +92,7 @@ impl Hello {
         match self.intent {
             Intent::New => &mut writer,
             Intent::Join { session } => writer.number(INTENT, 1).bytes(SESSION, &session),
+            Intent::Beside { session } => writer.number(INTENT, 3).bytes(SESSION, &session),
             Intent::Supersede { generation } => {
                 writer.number(INTENT, 2).number(GENERATION, generation)
             }
@@ -125,14 +131,16 @@ impl Hello {
 /// The fields of the other intents are checked for their form, then ignored.
 fn decode_intent(fields: &Fields<'_>) -> Result<Intent, WireError> {
     let session = fields.array(SESSION)?;
+    let named = || session.ok_or_else(|| fields.missing(SESSION));
     let generation = fields.number(GENERATION)?;
     match fields.number(INTENT)?.unwrap_or(0) {
         0 => Ok(Intent::New),
-        1 => Ok(Intent::Join { session: session.ok_or_else(|| fields.missing(SESSION))? }),
+        1 => Ok(Intent::Join { session: named()? }),
         2 => {
             let generation = generation.ok_or_else(|| fields.missing(GENERATION))?;
             Ok(Intent::Supersede { generation })
         }
+        3 => Ok(Intent::Beside { session: named()? }),
         _ => Err(fields.invalid(INTENT)),
     }
 }

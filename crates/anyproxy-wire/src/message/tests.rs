@@ -80,11 +80,11 @@ fn an_intent_needs_its_field() {
         software: String::new(),
     };
     hello.encode(&mut base);
-    for (intent, field) in [(1, "session"), (2, "generation")] {
+    for (intent, field) in [(1, "session"), (2, "generation"), (3, "session")] {
         let payload = [&base[..], &[9, 1, intent]].concat();
         assert_eq!(Hello::decode(&payload), Err(WireError::Missing { message: "Hello", field }));
     }
-    invalid(Hello::decode(&[&base[..], &[9, 1, 3]].concat()), "intent");
+    invalid(Hello::decode(&[&base[..], &[9, 1, 4]].concat()), "intent");
     let ignored = [&base[..], &[11, 1, 5]].concat();
     assert_eq!(Hello::decode(&ignored), Ok(hello));
     invalid(Hello::decode(&[&base[..], &[10, 1, 5]].concat()), "session");

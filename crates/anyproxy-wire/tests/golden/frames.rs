@@ -49,6 +49,11 @@ fn hello() -> Hello {
 fn openings() -> Vec<(&'static str, Frame)> {
     let join =
         Hello { intent: Intent::Join { session: [0x5e; 16] }, software: String::new(), ..hello() };
+    let beside = Hello {
+        intent: Intent::Beside { session: [0x5e; 16] },
+        software: String::new(),
+        ..hello()
+    };
     let supersede = Hello {
         versions: vec![1, 2],
         features: 5,
@@ -65,6 +70,7 @@ fn openings() -> Vec<(&'static str, Frame)> {
     vec![
         ("Hello", Frame::Hello(hello())),
         ("Hello, join", Frame::Hello(join)),
+        ("Hello, beside", Frame::Hello(beside)),
         ("Hello, supersede", Frame::Hello(supersede)),
         ("Challenge", Frame::Challenge(challenge)),
         ("Challenge, bound", Frame::Challenge(bound)),

@@ -89,6 +89,13 @@ pub struct ClientArgs {
         value_parser = clap::value_parser!(u32).range(1..=64)
     )]
     pub replicas: Option<u32>,
+    /// How many TCP connections a session may have over the WebSocket, 1 to 8; those besides the first
+    /// only while it is used [default: 4]
+    #[arg(
+        long, env = "ANYPROXY_WS_CONNECTIONS", value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=8)
+    )]
+    pub ws_connections: Option<u32>,
     /// How to prove membership: a generated secret, a password that a person chose, or this client's
     /// certificate [default: certificate if there is one, else secret]
     #[arg(long, env = "ANYPROXY_METHOD")]

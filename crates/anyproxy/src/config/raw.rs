@@ -146,6 +146,8 @@ pub struct RawClient {
     pub proxy_password_file: Option<Text>,
     /// `Host` of the WebSocket's request.
     pub ws_host: Option<Text>,
+    /// TCP connections of one session over the WebSocket.
+    pub ws_connections: Option<Spanned<i64>>,
     /// The pin of the gateway's CA.
     pub pin: Option<Text>,
     /// The name that the gateway's certificate must carry.

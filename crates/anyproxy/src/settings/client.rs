@@ -56,6 +56,8 @@ pub struct ClientSettings {
     pub client_id: String,
     /// Parallel sessions, each with a tunnel of its own; at least one.
     pub replicas: u32,
+    /// TCP connections that each of them may have over the WebSocket; at least one.
+    pub ws_connections: usize,
     /// The group's secret, or the seed of the client's own key; empty where a certificate proves who it is.
     pub secret: Secret,
     /// How it is proven.
@@ -125,6 +127,11 @@ impl ClientSettings {
             client_id: id(input, args, raw)?,
             certificate,
             replicas: limits::replicas(input, args.replicas, raw.replicas.as_ref())?,
+            ws_connections: limits::ws_connections(
+                input,
+                args.ws_connections,
+                raw.ws_connections.as_ref(),
+            )?,
             method,
             limits: ClientLimits::build(input, args.drain, raw)?,
             policy: policy(input, args, &raw.policy)?,

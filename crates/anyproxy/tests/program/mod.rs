@@ -138,10 +138,20 @@ impl Running {
         (id, ca): (&str, &str),
         transport: &str,
     ) -> Self {
+        Self::of(Self::client_command(dir, gateway, (id, ca), transport))
+    }
+
+    /// What starts such a client.
+    pub(crate) fn client_command(
+        dir: &Directory,
+        gateway: &Self,
+        (id, ca): (&str, &str),
+        transport: &str,
+    ) -> Command {
         let at = gateway.address("tunnels=").to_string();
         let secret = ["--group", "demo", "--secret-file", "certs/demo.secret"];
         let line = ["client", "-g", &at, "--ca", ca, "--client-id", id, "--transport", transport];
-        Self::start(dir, &[&line[..], &secret].concat())
+        dir.command(&[&line[..], &secret].concat())
     }
 
     /// Sends a signal to the service, `-HUP` for example.

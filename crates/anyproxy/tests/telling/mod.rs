@@ -53,6 +53,7 @@ pub(crate) fn gateway(dir: &Directory, flags: &[&str]) -> Running {
     Running::gateway(dir, &[&telling, flags].concat())
 }
 
+/// It has one tunnel, over the WebSocket too.
 pub(crate) fn client(dir: &Directory, gateway: SocketAddr, transport: &str) -> Running {
     let at = gateway.to_string();
     let target = format!("127.0.0.1:0:{}", echo());
@@ -61,7 +62,8 @@ pub(crate) fn client(dir: &Directory, gateway: SocketAddr, transport: &str) -> R
     let more =
         ["--secret-file", "certs/demo.secret", "--transport", transport, "--forward", &target];
     let telling = ["--admin", "127.0.0.1:0", "--status-socket", "client.sock", "-l", "debug"];
-    Running::of(dir.command(&[&line[..], &more[..], &telling[..]].concat()))
+    let one = ["--ws-connections", "1"];
+    Running::of(dir.command(&[&line[..], &more[..], &telling[..], &one[..]].concat()))
 }
 
 /// One that tells about itself by now.

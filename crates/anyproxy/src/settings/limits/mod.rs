@@ -112,6 +112,19 @@ pub(super) fn replicas(
     }
 }
 
+/// Without a word, as many as let small requests pass a download under loss (docs/performance.md).
+pub(super) fn ws_connections(
+    input: &Input<'_>,
+    flag: Option<u32>,
+    raw: Option<&Spanned<i64>>,
+) -> Result<usize, ConfigError> {
+    match (flag, raw) {
+        (Some(flag), _) => Ok(usize::try_from(flag).unwrap_or(1)),
+        (None, Some(raw)) => input.number(raw, (1..=8, "a number from 1 to 8")),
+        (None, None) => Ok(4),
+    }
+}
+
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

@@ -1,0 +1,126 @@
+//! Further connections of a session over the WebSocket, beside the one that it came up with.
+//!
+//! What is behind a lost segment waits for it, whoever's it is: TCP delivers in order. So over one connection a small
+//! request waits for the losses of another user's download. Over several it meets those of its own alone. They are
+//! made when something is opened for the first time, so a client at rest has one connection, and the
+//! gateway closes them again when nothing was opened there for a while. QUIC's streams do not wait for each other.
+//!
+//! It is as well without them: nothing is said of a failure but in the debug log, and the next open tries again after
+//! a pause.
+
+use std::{sync::Arc, time::Duration};
+
+use anyproxy_transport::{Transport, Tunnel};
+use anyproxy_wire::backoff::Backoff;
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, pending},
+    stream::FuturesUnordered,
+};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{failure::Failure, replica::random};
+
+/// The mean of the first pause after a failure is half of this.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// An attempt to make one.
+pub(crate) type Attempt = BoxFuture<'static, Result<Tunnel, Failure>>;
+
+/// What is to be done.
+pub(crate) enum Step {
+    /// So many are to be [tried](Beside::try_one).
+    Wanted(usize),
+    /// One more is up, and was dialled then.
+    Up(Tunnel, std::time::Instant),
+}
+
+pub(crate) struct Beside {
+    /// How many the session may have, with the first.
+    most: usize,
+    /// Those that share what is new with the first.
+    live: usize,
+    /// What carries the session.
+    transport: Option<Transport>,
+    /// Told whenever the gateway opens something.
+    opened: Arc<Notify>,
+    attempts: FuturesUnordered<BoxFuture<'static, (std::time::Instant, Result<Tunnel, Failure>)>>,
+    backoff: Backoff,
+    not_before: Instant,
+}
+
+impl Beside {
+    pub(crate) fn new(most: usize, opened: Arc<Notify>) -> Self {
+        Self {
+            most,
+            live: 0,
+            transport: None,
+            opened,
+            attempts: FuturesUnordered::new(),
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Another tunnel carries the session, or none any more. What is under way is given up, since it might not be
+    /// clear to both ends which came first.
+    pub(crate) fn moved(&mut self, transport: Option<Transport>, live: usize) {
+        self.transport = transport;
+        self.attempts.clear();
+        self.live = live;
+    }
+
+    /// One ended, and so many are left. What was opened while there were enough asks for no other.
+    pub(crate) fn lost(&mut self, live: usize) {
+        self.live = live;
+        let _ = self.opened.notified().now_or_never();
+    }
+
+    /// There are so many now.
+    pub(crate) fn came(&mut self, live: usize) {
+        self.live = live;
+    }
+
+    pub(crate) fn try_one(&mut self, attempt: Attempt) {
+        let born = Instant::now().into_std();
+        self.attempts.push(Box::pin(async move { (born, attempt.await) }));
+    }
+
+    /// Waits for what is to be done. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Step {
+        loop {
+            let there = self.live.saturating_add(self.attempts.len()).saturating_add(1);
+            let room = self.most.saturating_sub(there);
+            let wanted = room > 0 && self.transport == Some(Transport::WebSocket);
+            tokio::select! {
+                biased;
+                Some((born, done)) = self.attempts.next() => match done {
+                    Ok(tunnel) => {
+                        self.backoff.reset();
+                        return Step::Up(tunnel, born);
+                    }
+                    Err(failure) => self.pause(&failure),
+                },
+                () = self.opened.notified(), if wanted => {
+                    if Instant::now() >= self.not_before {
+                        return Step::Wanted(room);
+                    }
+                }
+                else => return pending().await,
+            }
+        }
+    }
+
+    /// All that failed together count as one.
+    fn pause(&mut self, failure: &Failure) {
+        tracing::debug!(reason = %failure, "no further connection to the gateway");
+        let now = Instant::now();
+        if now >= self.not_before {
+            self.not_before = now + self.backoff.next(random());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! One of a session's tunnels.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use anyproxy_transport::Tunnel;
+use tokio::time::Instant;
+
+use crate::registry::pulse::{LEAST_OF_FLOWS, Pulse};
+
+/// What a tunnel is to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It takes what is new from all that came before.
+    Main,
+    /// It takes a part of what is new from the main one before it.
+    Beside,
+}
+
+/// One of a session's tunnels.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// Unique among all sessions of this process, and ascending.
+    pub(crate) number: u64,
+    pub(crate) tunnel: Tunnel,
+    pub(crate) role: Role,
+    pub(in crate::registry) pulse: Pulse,
+    /// When it came up.
+    pub(in crate::registry) since: Instant,
+    /// Streams, and those that are about to be opened. It grows under the lock of the session's lanes only.
+    uses: AtomicUsize,
+    /// Uses that there ever were; it wraps.
+    used: AtomicU64,
+    /// Nothing is opened there any more. Set under the lock of the session's lanes.
+    retired: AtomicBool,
+}
+
+/// One use of a lane; it stays open until this is dropped.
+#[derive(Debug)]
+pub(crate) struct InUse(Arc<Lane>);
+
+impl InUse {
+    /// The session's lanes are locked.
+    pub(super) fn new(lane: &Arc<Lane>) -> Self {
+        lane.uses.fetch_add(1, Ordering::Relaxed);
+        lane.used.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(lane))
+    }
+
+    pub(in crate::registry) fn lane(&self) -> &Arc<Lane> {
+        &self.0
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.uses.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Lane {
+    pub(in crate::registry) fn new(number: u64, tunnel: Tunnel, role: Role) -> Arc<Self> {
+        Arc::new(Self {
+            number,
+            tunnel,
+            role,
+            pulse: Pulse::default(),
+            since: Instant::now(),
+            uses: AtomicUsize::new(0),
+            used: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+        })
+    }
+
+    /// Waits until nothing at all has come over it for long enough after now that it is taken for
+    /// silent; for ever if something comes. Cancel safe.
+    pub(crate) async fn silent(&self) {
+        self.pulse.silent(&self.tunnel).await;
+    }
+
+    /// Whether nothing at all comes over it for a while from now, within which something just sent would
+    /// have been acknowledged. Looks only once, at the end. Cancel safe.
+    pub(crate) async fn stays_silent(&self) -> bool {
+        self.tunnel.is_closed() || self.pulse.stays_silent(&self.tunnel, LEAST_OF_FLOWS).await
+    }
+
+    /// Waits until something has come over it. Cancel safe.
+    pub(crate) async fn heard(&self) {
+        self.pulse.heard(&self.tunnel).await;
+    }
+
+    /// Whether its peer is there, as far as is known.
+    pub(super) fn answers(&self) -> bool {
+        !self.tunnel.is_closed() && !self.tunnel.is_suspected()
+    }
+
+    /// How many streams it has or is about to have.
+    pub(super) fn load(&self) -> usize {
+        self.uses.load(Ordering::Relaxed)
+    }
+
+    /// Tells one time from another between which it was used.
+    pub(super) fn mark(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_unused(&self) -> bool {
+        self.load() == 0 && self.tunnel.streams() == 0
+    }
+
+    /// The session's lanes are locked.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+}
