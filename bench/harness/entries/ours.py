@@ -15,9 +15,9 @@ def gateway(pair, more_groups=0, status=None):
     return pair.spawn("A", *argv, *(("--status-socket", status) if status else ()))
 
 
-def client(pair, transport, name="client", replicas=1):
-    """Starts a client with so many sessions. All clients ask for the same ports and share what arrives there."""
-    path = _client(pair, transport, name, replicas)
+def client(pair, transport, name="client", replicas=1, more=""):
+    """Starts a client with so many sessions and `more` lines of settings. All clients ask for the same ports and share what arrives there."""
+    path = _client(pair, transport, name, replicas, more)
     return pair.spawn("B", programs.anyproxy(), "client", "--config", path)
 
 
@@ -58,7 +58,7 @@ forwards = ["{VISITORS}", "{DATAGRAMS}"]
 """)
 
 
-def _client(pair, transport, name, replicas):
+def _client(pair, transport, name, replicas, more):
     return pair.write(f"{name}.toml", f"""
 gateway = "{pair.a_address}:{TUNNEL}"
 ca = "{pair.certificates.ca}"
@@ -68,6 +68,7 @@ replicas = {replicas}
 secret_file = "{_secret(pair)}"
 transport = "{transport}"
 drain = "0s"
+{more}
 
 [log]
 level = "warn"
@@ -85,22 +86,22 @@ target = "127.0.0.1:{SERVICE_DATAGRAMS}"
 """)
 
 
-def _over(transport, replicas):
+def _over(transport, more):
     def start(pair):
         gateway(pair)
         pair.await_port("A", TUNNEL)
-        client(pair, transport, replicas=replicas)
+        client(pair, transport, more=more)
     return start
 
 
-def _entry(transport, kind, about, replicas=1):
-    name = f"ours-{transport}" if replicas == 1 else f"ours-{transport}-{replicas}"
-    return Entry(name, about, _over(transport, replicas), (programs.anyproxy(),), kind, multiplexed=True,
+def _entry(name, transport, kind, about, more=""):
+    return Entry(name, about, _over(transport, more), (programs.anyproxy(),), kind, multiplexed=True,
                  datagrams=True, ours=True)
 
 
 ENTRIES = [
-    _entry("quic", "quic", "AnyProxy over QUIC, all visitors in one connection"),
-    _entry("ws", "tls", "AnyProxy over WebSocket in TLS, all visitors in one connection"),
-    _entry("ws", "tls", "AnyProxy over WebSocket in TLS with `replicas = 4`, visitors spread over four connections", 4),
+    _entry("ours-quic", "quic", "quic", "AnyProxy over QUIC, all visitors in one connection"),
+    _entry("ours-ws", "ws", "tls", "AnyProxy over WebSocket in TLS, all visitors in four connections once it is used"),
+    _entry("ours-ws-1", "ws", "tls", "AnyProxy over WebSocket in TLS with `ws_connections = 1`, all visitors in one connection",
+           "ws_connections = 1"),
 ]
