@@ -2,14 +2,16 @@
 //!
 //! What is behind a lost segment waits for it, whoever's it is: TCP delivers in order. So over one connection a small
 //! request waits for the losses of another user's download. Over several it meets those of its own alone. They are
-//! made when something is opened for the first time, so a client at rest has one connection, and the
-//! gateway closes them again when nothing was opened there for a while. QUIC's streams do not wait for each other.
+//! made when something that was opened stays open for a moment, so a client at rest has one connection, and a thousand
+//! that answer a request now and then have a thousand. The gateway closes them again when nothing was opened there for
+//! a while. QUIC's streams do not wait for each other.
 //!
 //! It is as well without them: nothing is said of a failure but in the debug log, and the next open tries again after
 //! a pause.
 
 use std::{sync::Arc, time::Duration};
 
+use anyproxy_runtime::Scope;
 use anyproxy_transport::{Transport, Tunnel};
 use anyproxy_wire::backoff::Backoff;
 use futures_util::{
@@ -17,9 +19,15 @@ use futures_util::{
     future::{BoxFuture, pending},
     stream::FuturesUnordered,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use crate::{failure::Failure, replica::random};
+
+/// How long something is to be live before there is need. Most requests are over by then.
+const SETTLES: Duration = Duration::from_millis(250);
 
 /// The mean of the first pause after a failure is half of this.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
@@ -45,18 +53,24 @@ pub(crate) struct Beside {
     transport: Option<Transport>,
     /// Told whenever the gateway opens something.
     opened: Arc<Notify>,
+    /// What is live on all tunnels.
+    connections: Scope,
+    /// When to look whether something that was opened is still live.
+    look_at: Option<Instant>,
     attempts: FuturesUnordered<BoxFuture<'static, (std::time::Instant, Result<Tunnel, Failure>)>>,
     backoff: Backoff,
     not_before: Instant,
 }
 
 impl Beside {
-    pub(crate) fn new(most: usize, opened: Arc<Notify>) -> Self {
+    pub(crate) fn new(most: usize, opened: Arc<Notify>, connections: Scope) -> Self {
         Self {
             most,
             live: 0,
             transport: None,
             opened,
+            connections,
+            look_at: None,
             attempts: FuturesUnordered::new(),
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             not_before: Instant::now(),
@@ -68,12 +82,12 @@ impl Beside {
     pub(crate) fn moved(&mut self, transport: Option<Transport>, live: usize) {
         self.transport = transport;
         self.attempts.clear();
-        self.live = live;
+        (self.live, self.look_at) = (live, None);
     }
 
     /// One ended, and so many are left. What was opened while there were enough asks for no other.
     pub(crate) fn lost(&mut self, live: usize) {
-        self.live = live;
+        (self.live, self.look_at) = (live, None);
         let _ = self.opened.notified().now_or_never();
     }
 
@@ -102,10 +116,16 @@ impl Beside {
                     }
                     Err(failure) => self.pause(&failure),
                 },
-                () = self.opened.notified(), if wanted => {
-                    if Instant::now() >= self.not_before {
+                () = sleep_until(self.look_at.unwrap_or_else(Instant::now)),
+                    if wanted && self.look_at.is_some() =>
+                {
+                    self.look_at = None;
+                    if self.connections.tasks() > 0 && Instant::now() >= self.not_before {
                         return Step::Wanted(room);
                     }
+                }
+                () = self.opened.notified(), if wanted && self.look_at.is_none() => {
+                    self.look_at = Some(Instant::now() + SETTLES);
                 }
                 else => return pending().await,
             }

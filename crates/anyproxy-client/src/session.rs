@@ -59,7 +59,7 @@ impl<'a> Session<'a> {
         let due = (0..replica.exit.forwards.len()).map(|index| (now, index)).collect();
         let chosen = replica.ports.changes();
         let most = replica.exit.limits.websocket_connections;
-        let mut beside = Beside::new(most, lanes.opened());
+        let mut beside = Beside::new(most, lanes.opened(), replica.connections.clone());
         if let Some(tunnel) = lanes.current() {
             replica.reporter.connected(tunnel.transport(), replica.exit.forwards.len());
             beside.moved(Some(tunnel.transport()), lanes.beside());
