@@ -22,7 +22,7 @@ use std::{
 };
 
 use anyproxy_runtime::LineWatch;
-use anyproxy_wire::credit::GrowthPool;
+use anyproxy_wire::{credit::GrowthPool, room};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::rates::Rates;
@@ -268,7 +268,7 @@ impl Eviction {
 impl Drop for Charge {
     fn drop(&mut self) {
         self.set(0);
-        self.budget.entries().remove(&self.key);
+        room::remove(&mut self.budget.entries(), &self.key);
     }
 }
 

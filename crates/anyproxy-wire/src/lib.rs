@@ -40,6 +40,7 @@ pub mod join_token;
 pub mod message;
 pub mod mux;
 pub mod proxy_header;
+pub mod room;
 pub mod varint;
 
 pub use error::WireError;

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_wire::datagram::MAX_DATAGRAM;
+use anyproxy_wire::{datagram::MAX_DATAGRAM, room};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -146,7 +146,7 @@ impl Inboxes {
     /// The flow is over: what it did not take is dropped.
     pub(super) fn leave(&self, flow: u64) {
         let mut state = lock(&self.state);
-        let inbox = state.flows.remove(&flow);
+        let inbox = room::remove(&mut state.flows, &flow);
         if state.ended.len() >= REMEMBERED {
             state.ended.pop_front();
         }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyproxy_wire::{codes::CloseCode, frame::MAX_CREDITS};
+use anyproxy_wire::{codes::CloseCode, frame::MAX_CREDITS, room};
 use futures_util::task::AtomicWaker;
 use quinn::{Connection, ConnectionError};
 use tokio::sync::Notify;
@@ -116,8 +116,8 @@ impl Shared {
     }
 
     pub(super) fn forget(&self, stream: u64) {
-        lock(&self.sends).remove(&stream);
-        lock(&self.out).credits.remove(&stream);
+        room::remove(&mut lock(&self.sends), &stream);
+        room::remove(&mut lock(&self.out).credits, &stream);
         self.inboxes.forget(stream);
     }
 

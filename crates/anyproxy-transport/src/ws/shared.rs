@@ -17,6 +17,7 @@ use anyproxy_wire::{
     frame::Frame,
     message::{Open, OpenReply},
     mux::{Event, Mux, MuxConfig, Queued},
+    room,
 };
 use futures_util::task::AtomicWaker;
 use tokio::{sync::Notify, time::Instant};
@@ -167,7 +168,7 @@ impl Shared {
             }
             Event::Closed(id) => {
                 self.inboxes.forget(id);
-                let handle = state.handles.remove(&id);
+                let handle = room::remove(&mut state.handles, &id);
                 wakers.extend(
                     handle.into_iter().flat_map(|handle| [handle.reader, handle.writer]).flatten(),
                 );

@@ -10,6 +10,7 @@ use anyproxy_wire::{
     codes::{OpenCode, StreamCode},
     message::OpenReply,
     mux::{FinState, Read, Written},
+    room,
 };
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -186,7 +187,7 @@ fn lost_or_ended(state: &State) -> StreamError {
 impl Drop for WsStream {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        state.handles.remove(&self.id);
+        room::remove(&mut state.handles, &self.id);
         state.mux.release(self.id);
         // A flood is for the driver to see.
         let _ = self.shared.dispatch(state);

@@ -143,7 +143,7 @@ impl Mux {
     }
 
     fn forget(&mut self, id: u64) {
-        self.streams.remove(&id);
+        crate::room::remove(&mut self.streams, &id);
         self.events.push(Event::Closed(id));
     }
 
