@@ -64,7 +64,7 @@ struct Hall {
 impl Hall {
     async fn open(site: Site, transport: Transport) -> Self {
         let target = target::echo(&site);
-        let options = Options::new(transport).forwards(&[target]);
+        let options = Options::new(transport).one_connection().forwards(&[target]);
         let certificates = Certificates::new(&["gateway.test"]);
         let mut config = lab::gateway_config(&site, &options, &certificates);
         let any = SocketAddr::new(site.gateway_ip, 0);

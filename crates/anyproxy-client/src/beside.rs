@@ -12,8 +12,8 @@
 use std::{sync::Arc, time::Duration};
 
 use anyproxy_runtime::Scope;
-use anyproxy_transport::{Transport, Tunnel};
-use anyproxy_wire::backoff::Backoff;
+use anyproxy_transport::{LoginError, Transport, Tunnel, TunnelError};
+use anyproxy_wire::{backoff::Backoff, codes::CloseCode};
 use futures_util::{
     FutureExt as _, StreamExt as _,
     future::{BoxFuture, pending},
@@ -33,15 +33,29 @@ const SETTLES: Duration = Duration::from_millis(250);
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 
+/// One that ended sooner was no good: something on the way lets a connection up and cuts it.
+const GOOD: Duration = Duration::from_secs(60);
+
+/// One that was made.
+pub(crate) struct Further {
+    pub(crate) tunnel: Tunnel,
+    /// Its number within the session.
+    pub(crate) order: u64,
+    /// The number of the one that it is beside.
+    pub(crate) main: u64,
+    /// When it was dialled.
+    pub(crate) born: std::time::Instant,
+}
+
 /// An attempt to make one.
-pub(crate) type Attempt = BoxFuture<'static, Result<Tunnel, Failure>>;
+pub(crate) type Attempt = BoxFuture<'static, Result<Further, Failure>>;
 
 /// What is to be done.
 pub(crate) enum Step {
-    /// So many are to be [tried](Beside::try_one).
-    Wanted(usize),
-    /// One more is up, and was dialled then.
-    Up(Tunnel, std::time::Instant),
+    /// One more is to be [tried](Beside::attempt).
+    Wanted,
+    /// One more is up.
+    Up(Further),
 }
 
 pub(crate) struct Beside {
@@ -57,7 +71,9 @@ pub(crate) struct Beside {
     connections: Scope,
     /// When to look whether something that was opened is still live.
     look_at: Option<Instant>,
-    attempts: FuturesUnordered<BoxFuture<'static, (std::time::Instant, Result<Tunnel, Failure>)>>,
+    /// At most one. It is not given up when the session moves: its tunnel may be up at the gateway already, and have
+    /// streams.
+    attempts: FuturesUnordered<Attempt>,
     backoff: Backoff,
     not_before: Instant,
 }
@@ -77,51 +93,53 @@ impl Beside {
         }
     }
 
-    /// Another tunnel carries the session, or none any more. What is under way is given up, since it might not be
-    /// clear to both ends which came first.
+    /// Another tunnel carries the session, or none any more.
     pub(crate) fn moved(&mut self, transport: Option<Transport>, live: usize) {
-        self.transport = transport;
-        self.attempts.clear();
-        (self.live, self.look_at) = (live, None);
+        (self.transport, self.live, self.look_at) = (transport, live, None);
     }
 
-    /// One ended, and so many are left. What was opened while there were enough asks for no other.
-    pub(crate) fn lost(&mut self, live: usize) {
+    /// One that was up since `born` ended, and so many are left. What was opened while there were enough asks for no
+    /// other.
+    pub(crate) fn lost(&mut self, born: std::time::Instant, error: &TunnelError, live: usize) {
         (self.live, self.look_at) = (live, None);
         let _ = self.opened.notified().now_or_never();
+        let lasted = Instant::now().into_std().saturating_duration_since(born) >= GOOD;
+        if lasted || error.code() == Some(CloseCode::Shutdown) {
+            self.backoff.reset();
+        } else {
+            self.pause();
+        }
     }
 
     /// There are so many now.
     pub(crate) fn came(&mut self, live: usize) {
         self.live = live;
+        // Those that are still missing, one after the other.
+        self.look_at = Some(Instant::now());
     }
 
-    pub(crate) fn try_one(&mut self, attempt: Attempt) {
-        let born = Instant::now().into_std();
-        self.attempts.push(Box::pin(async move { (born, attempt.await) }));
+    pub(crate) fn attempt(&mut self, attempt: Attempt) {
+        self.attempts.push(attempt);
     }
 
     /// Waits for what is to be done. Cancel safe.
     pub(crate) async fn next(&mut self) -> Step {
         loop {
-            let there = self.live.saturating_add(self.attempts.len()).saturating_add(1);
-            let room = self.most.saturating_sub(there);
-            let wanted = room > 0 && self.transport == Some(Transport::WebSocket);
+            let wanted = self.live.saturating_add(1) < self.most
+                && self.attempts.is_empty()
+                && self.transport == Some(Transport::WebSocket);
             tokio::select! {
                 biased;
-                Some((born, done)) = self.attempts.next() => match done {
-                    Ok(tunnel) => {
-                        self.backoff.reset();
-                        return Step::Up(tunnel, born);
-                    }
-                    Err(failure) => self.pause(&failure),
+                Some(done) = self.attempts.next() => match done {
+                    Ok(further) => return Step::Up(further),
+                    Err(failure) => self.failed(&failure),
                 },
                 () = sleep_until(self.look_at.unwrap_or_else(Instant::now)),
                     if wanted && self.look_at.is_some() =>
                 {
                     self.look_at = None;
                     if self.connections.tasks() > 0 && Instant::now() >= self.not_before {
-                        return Step::Wanted(room);
+                        return Step::Wanted;
                     }
                 }
                 () = self.opened.notified(), if wanted && self.look_at.is_none() => {
@@ -132,9 +150,16 @@ impl Beside {
         }
     }
 
-    /// All that failed together count as one.
-    fn pause(&mut self, failure: &Failure) {
+    fn failed(&mut self, failure: &Failure) {
         tracing::debug!(reason = %failure, "no further connection to the gateway");
+        if let Failure::Login(LoginError::Refused(refuse)) = failure {
+            self.backoff.at_least(refuse.retry_after);
+        }
+        self.pause();
+    }
+
+    /// All that ended together count as one.
+    fn pause(&mut self) {
         let now = Instant::now();
         if now >= self.not_before {
             self.not_before = now + self.backoff.next(random());

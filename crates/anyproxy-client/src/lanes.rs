@@ -12,7 +12,7 @@ use anyproxy_wire::{codes::CloseCode, frame::Frame};
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-use crate::{connection::Exit, place::Places, wake::Wake};
+use crate::{connection::Exit, place::Places, wake::Wake, ways::Fresh};
 
 /// Control messages that may wait for the session.
 const CONTROL_QUEUE: usize = 16;
@@ -61,12 +61,16 @@ pub(crate) enum Role {
     Main,
     /// A part of what is new goes there.
     Beside,
+    /// Nothing new goes there: when it came up, the session had moved.
+    Left,
 }
 
 /// One of the session's tunnels.
 struct Lane {
     number: u64,
     tunnel: Tunnel,
+    /// Its number within the session, by the gateway.
+    order: u64,
     born: Instant,
     role: Role,
 }
@@ -91,9 +95,9 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(exit: Arc<Exit>, connections: Scope, first: Tunnel, born: Instant) -> Self {
+    pub(crate) fn new(exit: Arc<Exit>, connections: Scope, first: Fresh) -> Self {
         let (say, said) = mpsc::channel(CONTROL_QUEUE);
-        let flows = Arc::new(Semaphore::new(first.max_flows().min(Semaphore::MAX_PERMITS)));
+        let flows = Arc::new(Semaphore::new(first.tunnel.max_flows().min(Semaphore::MAX_PERMITS)));
         let (tunnels, attended, ended) = (Vec::new(), FuturesUnordered::new(), None);
         let wake = Wake::new(Arc::clone(&exit.net));
         let places = Places::new(Arc::clone(&exit.net));
@@ -111,12 +115,12 @@ impl Lanes {
             wake,
             places,
         };
-        lanes.add(first, born, Role::Main);
+        lanes.add((first.tunnel, first.order), first.born, Role::Main);
         lanes
     }
 
     /// Serves what the gateway opens on this one too; it was dialled at `born`.
-    pub(crate) fn add(&mut self, tunnel: Tunnel, born: Instant, role: Role) {
+    pub(crate) fn add(&mut self, (tunnel, order): (Tunnel, u64), born: Instant, role: Role) {
         let number = self.next;
         self.next = number.wrapping_add(1);
         // All ports may be taken away at once.
@@ -129,7 +133,7 @@ impl Lanes {
         };
         let attending = attend(tunnel.clone(), serving, self.say.clone());
         self.attended.push(Box::pin(async move { (number, attending.await) }));
-        self.tunnels.push(Lane { number, tunnel, born, role });
+        self.tunnels.push(Lane { number, tunnel, order, born, role });
         self.look_around();
     }
 
@@ -152,19 +156,27 @@ impl Lanes {
         self.current_at().and_then(|at| self.tunnels.get(at)).map(|lane| lane.born)
     }
 
+    /// Its number within the session.
+    pub(crate) fn order(&self) -> Option<u64> {
+        self.current_at().and_then(|at| self.tunnels.get(at)).map(|lane| lane.order)
+    }
+
     /// How many share what is new with it.
     pub(crate) fn beside(&self) -> usize {
-        let shared = self.main_at().map_or(self.tunnels.len(), |at| self.tunnels.len() - at);
-        shared.saturating_sub(1)
+        let Some(main) = self.main_at() else { return self.tunnels.len().saturating_sub(1) };
+        self.tunnels.iter().skip(main).filter(|lane| lane.role == Role::Beside).count()
     }
 
     fn main_at(&self) -> Option<usize> {
         self.tunnels.iter().rposition(|lane| lane.role == Role::Main)
     }
 
-    /// Where only those beside a main one are left, the last of them takes its place.
+    /// Where no main one is left, the first of the others takes its place: what comes later does not change that, and
+    /// the gateway sees it alike.
     fn current_at(&self) -> Option<usize> {
-        self.main_at().or(self.tunnels.len().checked_sub(1))
+        let orders = || self.tunnels.iter().map(|lane| lane.order);
+        self.main_at()
+            .or_else(|| orders().min().and_then(|least| orders().position(|it| it == least)))
     }
 
     /// All of them.
@@ -216,7 +228,7 @@ impl Lanes {
             _ if self.tunnels.is_empty() => News::Over(lost),
             _ if carried => News::FellBack(lost),
             Role::Main => News::Left(lost),
-            Role::Beside => News::BesideOver(lost),
+            Role::Beside | Role::Left => News::BesideOver(lost),
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::{
     session::{End, Session},
     state::{Reporter, State},
     wake::Wake,
-    ways::{Event, Fresh, Ways, shut_down},
+    ways::{Event, Ways, shut_down},
 };
 
 /// A session that lasted this long was a good one: the next failure starts from the first pause.
@@ -134,18 +134,19 @@ impl Supervisor {
                 }
             }
         };
-        let Fresh { tunnel, born, .. } = match event {
+        let fresh = match event {
             Event::Up(fresh) => fresh,
             Event::Exhausted(failure) => return failure,
             // There was none to be disowned.
             Event::Disowned => return shut_down(),
         };
+        let tunnel = &fresh.tunnel;
         tracing::info!(gateway = %tunnel.peer(), transport = %tunnel.transport(),
             group = %self.ways.group(), replica = self.replica.number, id = %tunnel.session(),
             "connected to the gateway");
         let Replica { exit, connections, notes, number, .. } = &self.replica;
-        notes.up(*number, &tunnel, self.ways.reason(tunnel.transport()));
-        let mut lanes = Lanes::new(Arc::clone(exit), connections.clone(), tunnel, born);
+        notes.up(*number, tunnel, self.ways.reason(tunnel.transport()));
+        let mut lanes = Lanes::new(Arc::clone(exit), connections.clone(), fresh);
         match Session::new(&mut lanes, &mut self.ways, &self.replica).run().await {
             End::Over(error) => Failure::Over(error),
             End::Leaving(goaway) => leave(&self.replica, self.former.enter(), lanes, goaway).await,

@@ -8,10 +8,11 @@ use anyproxy_wire::{
     frame::Frame,
     message::{ForwardReply, ForwardRequest, Goaway},
 };
+use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    beside::{Beside, Step},
+    beside::{Beside, Further, Step},
     chosen::{Ask, Slot},
     lanes::{Lanes, Lost, News, Role},
     replica::Replica,
@@ -88,7 +89,7 @@ impl<'a> Session<'a> {
                     News::Said(tunnel, frame) => self.handle(&tunnel, frame),
                     News::FellBack(lost) if stage == Stage::Serving => self.fall_back(&lost),
                     News::BesideOver(lost) => {
-                        self.beside.lost(self.lanes.beside());
+                        self.beside.lost(lost.born, &lost.error, self.lanes.beside());
                         tracing::debug!(replica = self.replica.number, reason = %lost.error,
                             "a further tunnel is over");
                     }
@@ -116,7 +117,7 @@ impl<'a> Session<'a> {
                     }
                     Event::Exhausted(_) => {}
                 },
-                step = self.beside.next(), if stage == Stage::Serving => self.add(step),
+                step = self.beside.next(), if stage != Stage::Closing => self.add(step),
                 Ok(()) = self.chosen.changed() => {
                     let now = Instant::now();
                     let later = std::mem::take(&mut self.later);
@@ -129,26 +130,29 @@ impl<'a> Session<'a> {
     }
 
     /// What is new goes there from now on; what is live stays where it is.
-    fn move_to(&mut self, Fresh { tunnel, born, why }: Fresh) {
+    fn move_to(&mut self, Fresh { tunnel, order, born, why }: Fresh) {
         let transport = tunnel.transport();
         let why = why.unwrap_or_default();
         self.replica.notes.moved(self.replica.number, &tunnel, why);
         tracing::info!(gateway = %tunnel.peer(), %transport, reason = why,
             replica = self.replica.number, "moved to another tunnel");
-        self.lanes.add(tunnel, born, Role::Main);
+        self.lanes.add((tunnel, order), born, Role::Main);
         self.moved();
     }
 
     fn add(&mut self, step: Step) {
         match step {
-            Step::Wanted(count) => {
-                let attempts = (0..count).filter_map(|_| self.ways.beside());
-                attempts.for_each(|attempt| self.beside.try_one(attempt));
+            Step::Wanted => {
+                let attempt = self.lanes.order().and_then(|main| self.ways.beside(main));
+                attempt.into_iter().for_each(|attempt| self.beside.attempt(attempt));
             }
-            Step::Up(tunnel, born) => {
+            Step::Up(Further { tunnel, order, main, born }) => {
                 tracing::debug!(gateway = %tunnel.peer(), replica = self.replica.number,
                     "one more tunnel to the gateway");
-                self.lanes.add(tunnel, born, Role::Beside);
+                // It may have streams even if the session has moved meanwhile.
+                let is_beside = self.lanes.order() == Some(main);
+                let role = if is_beside { Role::Beside } else { Role::Left };
+                self.lanes.add((tunnel, order), born, role);
                 self.beside.came(self.lanes.beside());
             }
         }
@@ -165,8 +169,8 @@ impl<'a> Session<'a> {
         self.ways.lost(lost);
         let (Some(tunnel), Some(born)) = (self.lanes.current(), self.lanes.born()) else { return };
         tracing::warn!(transport = %tunnel.transport(), reason = %lost.error,
-            replica = self.replica.number, "back to the earlier tunnel");
-        self.replica.notes.moved(self.replica.number, tunnel, "the later tunnel was lost");
+            replica = self.replica.number, "a tunnel was lost; the session goes on over another of its own");
+        self.replica.notes.moved(self.replica.number, tunnel, "another tunnel was lost");
         self.ways.fell_back(tunnel, born);
         self.moved();
     }
@@ -216,9 +220,9 @@ impl<'a> Session<'a> {
             drain: self.replica.drain,
             reason: "the client is shutting down".into(),
         };
-        for tunnel in self.lanes.all() {
-            let _ = tunnel.send_control(Frame::Goaway(goaway.clone())).await;
-        }
+        // One that takes nothing does not hold the others up; an error means that it is over.
+        let saying = self.lanes.all().map(|it| it.send_control(Frame::Goaway(goaway.clone())));
+        join_all(saying).await;
     }
 
     #[allow(

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::{
     attempts::{Attempts, Step},
-    beside::Attempt,
+    beside::{Attempt, Further},
     config::{Choice, Limits},
     failure::Failure,
     lanes::Lost,
@@ -66,6 +66,8 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) tunnel: Tunnel,
+    /// Its number within the session.
+    pub(crate) order: u64,
     /// When it was dialled.
     pub(crate) born: std::time::Instant,
     /// Why there is another one, if there was one before.
@@ -250,16 +252,18 @@ impl Ways {
         login
     }
 
-    /// Makes one more tunnel for the session over the WebSocket; `None` without a session. It asks the gateway that
+    /// Makes one more tunnel for the session over the WebSocket, beside the one of this number; `None` without a
+    /// session. It asks the gateway that
     /// has it: another one behind the same name knows nothing of it.
-    pub(crate) fn beside(&self) -> Option<Attempt> {
+    pub(crate) fn beside(&self, main: u64) -> Option<Attempt> {
         let (session, key, tunnel) = self.session.as_ref()?;
         let session = *session;
         let mut login = self.login.clone();
-        (login.intent, login.join_key) = (Intent::Beside { session }, Some(*key));
+        (login.intent, login.join_key) = (Intent::Beside { session, main }, Some(*key));
         let gateways = self.dialer.gateway_of(tunnel).map_or(Gateways::Any, Gateways::Only);
         let (dialer, scope) = (Arc::clone(&self.dialer), self.scope.clone());
         let deadline = Deadline::after(ASIDE.min(self.patience));
+        let born = now();
         Some(Box::pin(async move {
             let connected = dialer.dial_to(Transport::WebSocket, gateways, deadline).await?;
             let (tunnel, welcome) = connected.log_in(&login, deadline, &scope).await?;
@@ -267,7 +271,7 @@ impl Ways {
                 tunnel.close(CloseCode::Protocol, STRANGE);
                 return Err(Failure::Over(tunnel.closed().await));
             }
-            Ok(tunnel)
+            Ok(Further { tunnel, order: welcome.tunnel, main, born })
         }))
     }
 
@@ -339,7 +343,7 @@ impl Ways {
         self.login.intent = Intent::Supersede { generation: welcome.generation };
         self.session = Some((welcome.session, JoinKey::of(welcome), tunnel.clone()));
         (self.failure, self.look_at) = (None, Instant::now());
-        Event::Up(Fresh { tunnel, born, why })
+        Event::Up(Fresh { tunnel, order: welcome.tunnel, born, why })
     }
 
     fn look(&mut self) {

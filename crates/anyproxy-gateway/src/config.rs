@@ -136,6 +136,8 @@ pub struct Limits {
     pub max_unproven: usize,
     /// Live sessions.
     pub max_sessions: usize,
+    /// Tunnels over the WebSocket besides the first of each session, over all of them.
+    pub max_beside: usize,
     /// Live user connections, over all ingresses.
     pub max_users: usize,
     /// Those of one IPv4 address or one IPv6 /64; loopback is not counted.
@@ -171,6 +173,7 @@ impl Default for Limits {
             max_handshakes_per_address: 512,
             max_unproven: 256,
             max_sessions: 4096,
+            max_beside: 3 * 4096,
             max_users: 65_536,
             max_users_per_address: 32_768,
             max_forwards: 1024,

@@ -146,8 +146,8 @@ impl Sessions {
                 Intent::Join { session } => {
                     self.join(client, admitted, (session, Role::Main)).await
                 }
-                Intent::Beside { session } => {
-                    self.join(client, admitted, (session, Role::Beside)).await
+                Intent::Beside { session, main } => {
+                    self.join(client, admitted, (session, Role::Beside(main))).await
                 }
                 Intent::New | Intent::Supersede { .. } => {
                     let placed = self.place(client, number, admitted).await;

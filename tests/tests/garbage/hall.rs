@@ -55,7 +55,7 @@ impl Hall {
         let (site, place) = (Site::loopback(), tempfile::tempdir().unwrap());
         let socket = place.path().join("ws.sock");
         let target = target::echo(&site);
-        let options = Options::new(transport).forwards(&[target]);
+        let options = Options::new(transport).one_connection().forwards(&[target]);
         let certificates = Certificates::new(&["gateway.test"]);
         let gateway = gateway(&site, &options, &certificates, &socket);
         let tunnels = gateway.addresses().tunnels;

@@ -1,3 +1,5 @@
+use tokio::time::timeout;
+
 use super::*;
 
 /// Something stays open.
@@ -21,29 +23,49 @@ impl Place {
         self.opened.notify_one();
     }
 
-    /// How many are wanted a little later.
-    async fn wanted(&mut self) -> Option<usize> {
-        match tokio::time::timeout(2 * SETTLES, self.beside.next()).await.ok()? {
-            Step::Wanted(count) => Some(count),
-            Step::Up(..) => None,
-        }
+    /// Whether one more is wanted a little later.
+    async fn wanted(&mut self) -> bool {
+        matches!(timeout(2 * SETTLES, self.beside.next()).await, Ok(Step::Wanted))
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn as_many_as_are_missing_are_wanted_when_something_stays_open() {
     let mut place = place(4);
-    assert_eq!(place.wanted().await, None, "nothing was opened");
+    assert!(!place.wanted().await, "nothing was opened");
     place.opened.notify_one();
-    assert_eq!(place.wanted().await, None, "it is over already");
+    assert!(!place.wanted().await, "it is over already");
     place.open();
-    assert_eq!(place.wanted().await, Some(3));
-    place.beside.try_one(Box::pin(std::future::pending()));
+    assert!(place.wanted().await);
+    place.beside.attempt(Box::pin(pending()));
     place.open();
-    assert_eq!(place.wanted().await, Some(2));
-    place.beside.came(2);
+    assert!(!place.wanted().await, "one at a time");
+    place.beside.attempts.clear();
+    for live in [1, 2] {
+        place.beside.came(live);
+        assert!(place.wanted().await, "{live} are there");
+    }
+    place.beside.came(3);
     place.open();
-    assert_eq!(place.wanted().await, None, "one is under way, two are there");
+    assert!(!place.wanted().await, "all are there");
+}
+
+/// Something on the way lets them up, and cuts them a moment later.
+#[tokio::test(start_paused = true)]
+async fn one_that_ends_soon_is_a_failure_and_one_that_is_not_needed_is_none() {
+    let mut place = place(2);
+    place.open();
+    for (by_whom, is_failure) in [(CloseCode::Abandoned, true), (CloseCode::Shutdown, false)] {
+        place.beside.not_before = Instant::now();
+        place.beside.came(1);
+        let error = TunnelError::Closed {
+            by: anyproxy_transport::ClosedBy::Peer,
+            code: by_whom,
+            reason: String::new(),
+        };
+        place.beside.lost(Instant::now().into_std(), &error, 0);
+        assert_eq!(place.beside.not_before > Instant::now(), is_failure, "{by_whom}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,10 +73,12 @@ async fn what_was_opened_while_there_were_enough_asks_for_no_other() {
     let mut place = place(2);
     place.beside.came(1);
     place.open();
-    place.beside.lost(0);
-    assert_eq!(place.wanted().await, None);
+    let error = TunnelError::PeerDead;
+    let long_ago = Instant::now().into_std() - 2 * GOOD;
+    place.beside.lost(long_ago, &error, 0);
+    assert!(!place.wanted().await);
     place.open();
-    assert_eq!(place.wanted().await, Some(1));
+    assert!(place.wanted().await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,10 +87,10 @@ async fn none_is_wanted_beside_quic_nor_without_a_session() {
     for transport in [Some(Transport::Quic), None] {
         place.beside.moved(transport, 0);
         place.open();
-        assert_eq!(place.wanted().await, None);
+        assert!(!place.wanted().await);
     }
     place.beside.moved(Some(Transport::WebSocket), 0);
-    assert_eq!(place.wanted().await, Some(3), "it is in use");
+    assert!(place.wanted().await, "it is in use");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,9 +99,9 @@ async fn after_a_failure_there_is_a_pause_that_grows() {
     place.open();
     let mut pauses = Vec::new();
     for _ in 0..12 {
-        place.beside.try_one(Box::pin(async { Err(crate::ways::shut_down()) }));
+        place.beside.attempt(Box::pin(async { Err(crate::ways::shut_down()) }));
         let began = Instant::now();
-        while place.wanted().await.is_none() {
+        while !place.wanted().await {
             place.opened.notify_one();
         }
         pauses.push(began.elapsed());

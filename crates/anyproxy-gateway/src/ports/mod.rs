@@ -294,13 +294,16 @@ impl Port {
     }
 
     /// Opens at one holder after the other, until a stream is under way. No byte has left before.
-    /// Holders in `tried` are left out; those that are asked join them.
+    /// Tunnels in `tried` are left out; those that are asked join them.
     async fn open(&self, mut opening: Opening, tried: &mut Vec<u64>) -> Option<(Stream, Bearer)> {
         while let Some((session, forward)) = self.pick(tried) {
-            tried.push(session.way());
+            // Else its tunnel was lost just now, and it is not picked again.
+            let Some(used) = session.enter(tried) else { continue };
+            let lane = Arc::clone(used.lane());
+            tried.push(lane.number);
             opening.target = Target::Forward(forward);
-            match session.open_in_lane(&opening).await {
-                Ok((stream, lane)) => return Some((stream, Bearer { session, lane })),
+            match session.open_in_lane(&opening, used).await {
+                Ok(stream) => return Some((stream, Bearer { session, lane })),
                 Err(error) => {
                     tracing::debug!(session = session.number, %error, "forward not opened")
                 }
@@ -309,9 +312,11 @@ impl Port {
         None
     }
 
-    /// Whether there is a holder that is not in `tried`.
-    fn has_others(&self, tried: &[u64]) -> bool {
-        self.holders().iter().any(|holder| !tried.contains(&holder.session.way()))
+    /// Whether there is a holder besides the session of this number that is not in `tried`. Another tunnel of that
+    /// one is not worth a round trip of waiting.
+    fn has_others(&self, number: u64, tried: &[u64]) -> bool {
+        let other = |session: &Session| session.number != number && !session.is_tried(tried);
+        self.holders().iter().any(|holder| other(&holder.session))
     }
 
     /// Whether a holder other than the session of this number seems to be well.

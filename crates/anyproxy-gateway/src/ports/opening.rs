@@ -29,7 +29,7 @@ pub(super) async fn open(
     let mut tried = Vec::new();
     loop {
         let (mut stream, bearer) = port.open(opening.clone(), &mut tried).await?;
-        if !port.has_others(&tried) {
+        if !port.has_others(bearer.session.number, &tried) {
             // The first bytes need not wait for the answer; a refusal resets the user.
             stream.expect_reply(deadline);
             return Some((stream, bearer));

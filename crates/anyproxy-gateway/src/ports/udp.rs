@@ -109,8 +109,8 @@ impl UserSide for User {
             return false;
         }
         // The session's next tunnel may carry it, or another session. Alone it is as good as any.
-        let moved = session.current().is_some_and(|current| current.number != lane.number);
-        moved && session.health() == Health::Good || self.port.has_good_others(session.number)
+        session.has_other(lane) && session.health() == Health::Good
+            || self.port.has_good_others(session.number)
     }
 
     fn draining(&self) {

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::{
     Group, Keys, Registry, Session,
-    lanes::{Lane, Lanes, Role},
+    lanes::{Lane, Lanes},
     roster::{Claim, ClientKey, Identity, KeptOut},
 };
 use crate::{credentials::Admitted, enrolment::Proven};
@@ -189,7 +189,7 @@ impl Admission {
     }
 
     fn enter(&self, tunnel: &Tunnel, keys: Keys) -> Result<(Joined, Arc<Lane>), NotAdmitted> {
-        let lane = Lane::new(self.registry.number(), tunnel.clone(), Role::Main);
+        let lane = Lane::first(self.registry.number(), tunnel.clone());
         let (frames, control) = mpsc::channel(CONTROL_QUEUE);
         let (session, superseded) = {
             let mut groups = self.registry.write();

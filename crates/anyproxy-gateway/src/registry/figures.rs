@@ -88,6 +88,9 @@ fn of(session: &Session) -> Option<SessionFigures> {
         stats.sent = stats.sent.saturating_add(other.sent);
         stats.received = stats.received.saturating_add(other.received);
     }
+    let (sent, received) = session.lanes.gone_bytes();
+    stats.sent = stats.sent.saturating_add(sent);
+    stats.received = stats.received.saturating_add(received);
     Some(SessionFigures {
         id: current.tunnel.session(),
         number: session.number,

@@ -15,7 +15,7 @@ use anyproxy_wire::{
 
 use super::{
     Registry, Session,
-    lanes::{Lane, NotJoined, Role},
+    lanes::{BesidePlace, Lane, NotJoined, Role},
     roster::ClientKey,
 };
 use crate::credentials::Admitted;
@@ -49,6 +49,7 @@ pub(crate) struct Joining {
     /// Counts the session's tunnels.
     pub(crate) tunnel: u64,
     role: Role,
+    place: Option<BesidePlace>,
     state: Place,
 }
 
@@ -76,7 +77,7 @@ impl Keys {
 impl NotJoined {
     pub(crate) fn code(self) -> CloseCode {
         match self {
-            Self::Over => CloseCode::NoSuchSession,
+            Self::Over | Self::Late => CloseCode::NoSuchSession,
             Self::Full => CloseCode::OverLimit,
         }
     }
@@ -84,7 +85,8 @@ impl NotJoined {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Over => "no such session",
-            Self::Full => "the session has all the tunnels it may have",
+            Self::Full => "the session, or the gateway, has all the tunnels it may have",
+            Self::Late => "the session has moved to another tunnel",
         }
     }
 }
@@ -95,6 +97,7 @@ impl Registry {
         self: &Arc<Self>,
         admitted: &Admitted,
         claim: &JoinClaim<'_>,
+        max_beside: usize,
     ) -> Result<Joining, NotJoined> {
         let session = {
             let groups = self.read();
@@ -113,8 +116,15 @@ impl Registry {
             return Err(NotJoined::Over);
         }
         let role = claim.role;
+        let place = match role {
+            Role::Main => None,
+            Role::Beside(_) => {
+                Some(BesidePlace::take(&self.beside, max_beside).ok_or(NotJoined::Full)?)
+            }
+        };
         let tunnel = session.lanes.expect(role)?;
-        Ok(Joining { registry: Arc::clone(self), session, tunnel, role, state: Place::Reserved })
+        let registry = Arc::clone(self);
+        Ok(Joining { registry, session, tunnel, role, place, state: Place::Reserved })
     }
 }
 
@@ -122,7 +132,8 @@ impl Joining {
     /// Lets the tunnel carry the session's new streams from now on, all or a part of them.
     pub(crate) fn enter(mut self, tunnel: Tunnel) -> Result<Arc<Lane>, NotJoined> {
         self.state = Place::Taken;
-        let lane = Lane::new(self.registry.number(), tunnel, self.role);
+        let numbers = (self.registry.number(), self.tunnel);
+        let lane = Lane::new(numbers, tunnel, self.role, self.place.take());
         match self.session.lanes.join(Arc::clone(&lane)) {
             Ok(()) => {
                 self.registry.arrived();

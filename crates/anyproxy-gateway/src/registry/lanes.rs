@@ -7,7 +7,7 @@
 //!                are suspected to be dead are left out
 //! older lanes    keep the streams that they have, and are closed when they have none; where there is no place
 //!                for one more, the oldest that is suspected to be dead gives way to it
-//! unused         one beside the main lane is closed when nothing was opened there for a minute
+//! unused         what is empty beside the main lane is closed when the session opened nothing for a minute
 //! no lane left   the session is over, and nothing joins it any more
 //! ```
 //!
@@ -23,17 +23,23 @@ use std::{
 };
 
 use anyproxy_wire::codes::CloseCode;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
-pub(crate) use lane::{InUse, Lane, Role};
+pub(crate) use lane::{BesidePlace, InUse, Lane, Role};
 use state::{End, Standing, State};
 
 /// How often it is looked whether an older lane has any stream left. The last reset of one that
 /// ends has that long to leave.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How long nothing is opened beside the main lane before what is unused there is closed.
+/// How long a session opens nothing before what is unused beside its main lane is closed.
 const UNUSED: Duration = Duration::from_secs(60);
+
+/// How often a lane in use beside the main one is asked for a sign of life.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a lane is closed that is not needed.
+const SPENT: &str = "the session needs it no longer";
 
 /// Why a tunnel does not join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub(crate) enum NotJoined {
     Over,
     /// It has as many as it may have.
     Full,
+    /// It has moved away from the tunnel that this one was to be beside.
+    Late,
 }
 
 /// All tunnels of a session.
@@ -69,10 +77,27 @@ impl Lanes {
         self.state().best().cloned()
     }
 
-    /// The lane for a new stream, which stays open for it.
-    pub(super) fn enter(&self) -> Option<InUse> {
-        let state = self.state();
-        state.least_used().or_else(|| state.best()).map(InUse::new)
+    /// The lane for a new stream, which stays open for it; none of those in `tried`.
+    pub(super) fn enter(&self, tried: &[u64]) -> Option<InUse> {
+        let mut state = self.state();
+        let entered = state.least_used(tried).map(InUse::new)?;
+        state.opened = state.opened.wrapping_add(1);
+        Some(entered)
+    }
+
+    /// Whether all that would take a new stream are in `tried`.
+    pub(super) fn are_tried(&self, tried: &[u64]) -> bool {
+        self.state().least_used(tried).is_none()
+    }
+
+    /// Whether another than `number` would take a new stream.
+    pub(super) fn has_other(&self, number: u64) -> bool {
+        self.state().has_other(number)
+    }
+
+    /// Bytes sent and received on those that are gone.
+    pub(super) fn gone_bytes(&self) -> (u64, u64) {
+        self.state().gone
     }
 
     /// How many came after the first.
@@ -98,6 +123,9 @@ impl Lanes {
             let mut state = self.state();
             if state.end == End::Over {
                 return Err(NotJoined::Over);
+            }
+            if state.is_late(role) {
+                return Err(NotJoined::Late);
             }
             let dark = if state.is_full(role) {
                 Some(state.take_dark(role).ok_or(NotJoined::Full)?)
@@ -132,6 +160,9 @@ impl Lanes {
             if state.end == End::Over {
                 return Err(NotJoined::Over);
             }
+            if state.is_late(role) {
+                return Err(NotJoined::Late);
+            }
             let older = state.lanes.clone();
             state.lanes.push(lane);
             if role == Role::Main {
@@ -150,7 +181,12 @@ impl Lanes {
     pub(super) fn leave(&self, number: u64) {
         {
             let mut state = self.state();
-            state.lanes.retain(|lane| lane.number != number);
+            for lane in state.lanes.extract_if(.., |lane| lane.number == number).collect::<Vec<_>>()
+            {
+                let (stats, (sent, received)) = (lane.tunnel.stats(), state.gone);
+                state.gone =
+                    (sent.saturating_add(stats.sent), received.saturating_add(stats.received));
+            }
             if state.lanes.is_empty() {
                 state.end = End::Over;
             }
@@ -183,20 +219,20 @@ impl Lanes {
     pub(super) async fn spent(&self, lane: &Lane) -> &'static str {
         let mut changes = self.changes.subscribe();
         let mut unused = 0;
-        while unused < 2 {
+        loop {
             let standing = self.state().standing(lane);
             match standing {
                 Standing::Current => drop(changes.changed().await),
-                Standing::Beside => {
-                    let before = lane.mark();
-                    tokio::select! {
-                        biased;
-                        _ = changes.changed() => {}
-                        () = tokio::time::sleep(UNUSED) => self.retire(lane, before),
-                    }
-                }
+                Standing::Beside => tokio::select! {
+                    biased;
+                    _ = changes.changed() => {}
+                    () = self.rests(lane) => {}
+                },
                 Standing::Left => {
                     unused = if lane.is_unused() { unused + 1 } else { 0 };
+                    if unused > 2 && self.shut(lane) {
+                        return SPENT;
+                    }
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             }
@@ -204,20 +240,37 @@ impl Lanes {
                 unused = 0;
             }
         }
-        if lane.is_retired() {
-            "the session needs it no longer"
-        } else {
-            "the session moved to another tunnel"
+    }
+
+    /// Waits until the session opened nothing for [`UNUSED`] and `lane` has nothing left; it is retired then. Cancel
+    /// safe. A lane in use is asked for a sign of life each second, or one that is dark would be found out too late.
+    async fn rests(&self, lane: &Lane) {
+        let (mut opened, mut since) = (self.state().opened, Instant::now());
+        loop {
+            let mark = lane.mark();
+            tokio::time::sleep(ASK_EVERY).await;
+            if lane.load() > 0 || lane.mark() != mark {
+                lane.tunnel.ping();
+            }
+            let state = self.state();
+            if state.opened != opened {
+                (opened, since) = (state.opened, Instant::now());
+            } else if since.elapsed() >= UNUSED && lane.is_unused() {
+                // Under the lock, or a stream could be on its way.
+                return lane.retire();
+            }
         }
     }
 
-    /// Takes no new streams there if there were none since `mark`, nor is any left. Under the lock, or one could be
-    /// on its way.
-    fn retire(&self, lane: &Lane, mark: u64) {
-        let _state = self.state();
-        if lane.mark() == mark && lane.is_unused() {
+    /// Lets nothing more onto a lane that was left and is empty. Under the lock: it may be needed again, where a later
+    /// one is lost.
+    fn shut(&self, lane: &Lane) -> bool {
+        let state = self.state();
+        let is_over = state.standing(lane) == Standing::Left && lane.is_unused();
+        if is_over {
             lane.retire();
         }
+        is_over
     }
 
     fn changed(&self) {

@@ -5,7 +5,8 @@
 
 /// Something that could serve it.
 pub(crate) trait Candidate {
-    fn number(&self) -> u64;
+    /// Whether nothing of it is left that is not in `tried`.
+    fn is_tried(&self, tried: &[u64]) -> bool;
     /// Whether it takes more, and would answer.
     fn health(&self) -> Health;
     /// What it serves already.
@@ -57,7 +58,7 @@ fn best_of<'a, T, C: Candidate>(
     let mut least = (Health::Gone, 0);
     for item in some {
         let it = candidate(item);
-        if tried.contains(&it.number()) {
+        if it.is_tried(tried) {
             continue;
         }
         let rank = (it.health(), it.load());
@@ -81,8 +82,8 @@ mod tests {
     struct Fake(u64, Health, usize);
 
     impl Candidate for Fake {
-        fn number(&self) -> u64 {
-            self.0
+        fn is_tried(&self, tried: &[u64]) -> bool {
+            tried.contains(&self.0)
         }
 
         fn health(&self) -> Health {
@@ -124,8 +125,8 @@ mod tests {
     struct Counted<'a>(u64, Health, &'a std::cell::Cell<usize>);
 
     impl Candidate for Counted<'_> {
-        fn number(&self) -> u64 {
-            self.0
+        fn is_tried(&self, tried: &[u64]) -> bool {
+            tried.contains(&self.0)
         }
 
         fn health(&self) -> Health {

@@ -41,7 +41,7 @@ pub(crate) use admission::{Admission, Joined, NotAdmitted};
 pub use figures::{GroupFigures, SessionFigures};
 pub(crate) use give_way::{GiveWay, MAKE_ROOM};
 pub(crate) use join::{JoinClaim, Joining, Keys};
-pub(crate) use lanes::{Lane, Role};
+pub(crate) use lanes::{InUse, Lane, Role};
 pub(crate) use load::{Candidate, Health, least_loaded};
 use roster::Roster;
 pub(crate) use session::Session;
@@ -61,6 +61,8 @@ pub struct Registry {
     next: AtomicU64,
     first_generation: u64,
     turn: AtomicUsize,
+    /// Tunnels beside the main ones of their sessions.
+    beside: Arc<AtomicUsize>,
     /// Counts the tunnels that came, and the sessions that were awaited and did not.
     arrivals: watch::Sender<u64>,
 }
@@ -107,6 +109,7 @@ impl Registry {
             next: AtomicU64::new(1),
             first_generation: since.as_secs().saturating_mul(GENERATIONS_EACH_SECOND),
             turn: AtomicUsize::new(0),
+            beside: Arc::default(),
             arrivals: watch::Sender::new(0),
         };
         registry.set_groups(groups);
@@ -207,11 +210,11 @@ impl Registry {
         }
     }
 
-    /// Whether `group` has a session that was not tried.
-    fn has_others(&self, group: &str, tried: &[u64]) -> bool {
+    /// Whether `group` has a session besides the one of this number that was not tried.
+    fn has_others(&self, group: &str, number: u64, tried: &[u64]) -> bool {
         let groups = self.read();
         let members = groups.get(group).map_or(&[][..], |group| group.roster.members());
-        members.iter().any(|session| !tried.contains(&session.way()))
+        members.iter().any(|session| session.number != number && !session.is_tried(tried))
     }
 
     /// Whether a session of `group` is about to be in the table. Its client is told first, and what it
@@ -220,11 +223,19 @@ impl Registry {
         self.read().get(group).is_some_and(|group| group.roster.awaits())
     }
 
-    /// The session of `group` with the fewest live streams that was not tried; ties take turns.
-    fn pick(&self, group: &str, tried: &[u64]) -> Option<Arc<Session>> {
+    /// The session of `group` with the fewest live streams that was not tried, and its tunnel that was not; ties take
+    /// turns.
+    fn pick(&self, group: &str, tried: &[u64]) -> Option<(Arc<Session>, InUse)> {
         let groups = self.read();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        least_loaded(groups.get(group)?.roster.members(), |it| &**it, turn, tried).cloned()
+        let members = groups.get(group)?.roster.members();
+        loop {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            let session = least_loaded(members, |it| &**it, turn, tried)?;
+            // Else its tunnel was lost just now, and it is not picked again.
+            if let Some(used) = session.enter(tried) {
+                return Some((Arc::clone(session), used));
+            }
+        }
     }
 
     /// A number for a session or a tunnel, ascending.

@@ -1,4 +1,4 @@
-//! Opening a user's connection at one session after the other.
+//! Opening a user's connection at one session after the other, and in one tunnel of a session after the other.
 //!
 //! ```text
 //! session 1 ─ Open ─ … silence ─┬─ … still waited for ─┬─▶ the first answer counts, the other
@@ -15,10 +15,11 @@ use std::sync::Arc;
 use anyproxy_runtime::Deadline;
 use anyproxy_transport::{ConnectionId, OpenError, StreamError};
 use anyproxy_wire::{codes::OpenCode, message::OpenReply};
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
 use super::{
-    Registry,
+    InUse, Registry,
+    load::Candidate as _,
     session::{Session, Unopened},
 };
 use crate::ingress::{OpenFailure, OpenRequest, Opened, Route};
@@ -32,11 +33,30 @@ impl Route for Registry {
 
 /// Whether another session may do better.
 enum Failed {
+    /// In this tunnel.
     Here(OpenFailure),
+    /// In this session, of which these are the tunnels.
+    Session(OpenFailure, Vec<u64>),
     Everywhere(OpenFailure),
 }
 
+/// Whom to turn to where a tunnel is silent.
+enum Elsewhere {
+    Session,
+    /// Another tunnel of the same session: it takes a longer silence, since on a path that loses packets the target
+    /// would often see two connections.
+    Lane,
+    Nowhere,
+}
+
 impl Registry {
+    fn elsewhere(&self, group: &str, session: &Session, tried: &[u64]) -> Elsewhere {
+        if self.has_others(group, session.number, tried) {
+            return Elsewhere::Session;
+        }
+        if session.is_tried(tried) { Elsewhere::Nowhere } else { Elsewhere::Lane }
+    }
+
     /// Tries one session after the other, as long as it is the session that fails and not the
     /// target, nor the group's limit. One that is silent is not waited for alone.
     async fn open_somewhere(&self, request: &OpenRequest) -> Result<Opened, OpenFailure> {
@@ -45,24 +65,31 @@ impl Registry {
         let mut failure = OpenFailure::NoSession;
         let mut arrivals = self.arrivals.subscribe();
         loop {
-            while let Some(session) = self.pick(&request.group, &tried) {
-                tried.push(session.way());
-                let asked = Arc::clone(&session);
-                attempts.push(async move { open_at(&asked, request).await });
-                if !self.has_others(&request.group, &tried) {
-                    // Nobody to turn to: no watch for silence.
-                    break;
-                }
+            while let Some((session, used)) = self.pick(&request.group, &tried) {
+                let (asked, lane) = (Arc::clone(&session), Arc::clone(used.lane()));
+                tried.push(lane.number);
+                attempts.push(async move { open_at(&asked, used, request).await });
+                let silent = match self.elsewhere(&request.group, &session, &tried) {
+                    Elsewhere::Session => lane.silent().left_future(),
+                    Elsewhere::Lane => lane.dark().right_future(),
+                    // No watch for silence.
+                    Elsewhere::Nowhere => break,
+                };
+                let number = session.number;
                 let answered = tokio::select! {
                     biased;
                     answered = attempts.next() => answered,
-                    () = session.silent() => None,
+                    () = silent => None,
                 };
                 match answered {
                     Some(Ok(opened)) => return Ok(opened),
                     Some(Err(Failed::Everywhere(failure))) => return Err(failure),
                     Some(Err(Failed::Here(here))) => failure = here,
-                    None => tracing::debug!(session = session.number, "silent; asking another"),
+                    Some(Err(Failed::Session(here, lanes))) => {
+                        failure = here;
+                        tried.extend(lanes);
+                    }
+                    None => tracing::debug!(session = number, "silent; asking another"),
                 }
             }
             // A client that was welcomed may have told its users, while it is not in the table yet; or it came
@@ -76,6 +103,10 @@ impl Registry {
                     Ok(opened) => return Ok(opened),
                     Err(Failed::Everywhere(failure)) => return Err(failure),
                     Err(Failed::Here(here)) => failure = here,
+                    Err(Failed::Session(here, lanes)) => {
+                        failure = here;
+                        tried.extend(lanes);
+                    }
                 },
                 // A session that moved to another tunnel, a new one, or one that does not come after all.
                 Ok(()) = arrivals.changed(), if waits => {}
@@ -85,15 +116,22 @@ impl Registry {
     }
 }
 
-async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened, Failed> {
+async fn open_at(
+    session: &Arc<Session>,
+    used: InUse,
+    request: &OpenRequest,
+) -> Result<Opened, Failed> {
+    let lane = Arc::clone(used.lane());
+    let in_session =
+        |failure| Failed::Session(failure, session.lanes().iter().map(|it| it.number).collect());
     let overloaded = |detail: String| OpenFailure::Refused { code: OpenCode::Overloaded, detail };
-    let opened = session.open_in_lane(&request.opening).await;
-    let (mut stream, lane) = opened.map_err(|error| match error {
+    let opened = session.open_in_lane(&request.opening, used).await;
+    let mut stream = opened.map_err(|error| match error {
         Unopened::Full(full) => Failed::Everywhere(overloaded(full.to_string())),
-        Unopened::Flows => Failed::Here(overloaded(error.to_string())),
+        Unopened::Flows => in_session(overloaded(error.to_string())),
         Unopened::Tunnel(OpenError::Overloaded) => {
             let detail = "too many connections, or readers that rest, in this session";
-            Failed::Here(overloaded(detail.into()))
+            in_session(overloaded(detail.into()))
         }
         Unopened::Tunnel(OpenError::Tunnel(_)) => Failed::Here(OpenFailure::Lost),
     })?;
@@ -113,7 +151,7 @@ async fn open_at(session: &Arc<Session>, request: &OpenRequest) -> Result<Opened
         session.leave();
     }
     let elsewhere = matches!(reply.code, OpenCode::Draining | OpenCode::Overloaded);
-    Err(if elsewhere { Failed::Here(refused) } else { Failed::Everywhere(refused) })
+    Err(if elsewhere { in_session(refused) } else { Failed::Everywhere(refused) })
 }
 
 /// An Open that went out. Dropped before the answer, it tells of that: the user has left, the time is over, or

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use anyproxy_transport::{OpenError, Opening, Stream, TunnelError};
+use anyproxy_transport::{OpenError, Opening, Stream};
 use anyproxy_wire::{codes::CloseCode, frame::Frame, message::Protocol};
 use futures_util::future::{BoxFuture, FutureExt as _, pending};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use super::{
     GiveWay,
     join::Keys,
-    lanes::{Lane, Lanes},
+    lanes::{InUse, Lane, Lanes},
     load::{Candidate, Health},
     roster::{ClientKey, Identity, Member},
     share::{Full, Permit, Share},
@@ -58,13 +58,14 @@ pub(crate) enum Unopened {
 }
 
 impl Session {
-    /// Opens a data stream, and tells which tunnel carries it. Every user's connection and flow comes
+    /// Opens a data stream in a lane that it has [entered](Self::enter). Every user's connection and flow comes
     /// through here: it counts among its group's, and takes part of its bandwidth, for as long as the stream
     /// lives. Where the group is full, connections that it only keeps for later give way. Cancel safe.
     pub(crate) async fn open_in_lane(
         &self,
         opening: &Opening,
-    ) -> Result<(Stream, Arc<Lane>), Unopened> {
+        used: InUse,
+    ) -> Result<Stream, Unopened> {
         let permit = self.permit(opening.protocol).await?;
         let flow = match opening.protocol {
             Protocol::Tcp => None,
@@ -76,12 +77,10 @@ impl Session {
         if self.load() >= self.keys.max_streams {
             return Err(OpenError::Overloaded.into());
         }
-        let used = self.lanes.enter().ok_or(OpenError::Tunnel(TunnelError::PeerDead))?;
-        let lane = Arc::clone(used.lane());
-        let mut stream = lane.tunnel.open(opening).await?;
+        let mut stream = used.lane().tunnel.open(opening).await?;
         stream.keep(Box::new((permit, flow, used)));
         stream.set_meters(self.share.meters().clone());
-        Ok((stream, lane))
+        Ok(stream)
     }
 
     /// Whether it opens no more flows.
@@ -102,13 +101,14 @@ impl Session {
         }
     }
 
-    /// Waits until nothing at all has come from the client for long enough after now that it is
-    /// taken for silent; for ever if something comes. Cancel safe.
-    pub(crate) async fn silent(&self) {
-        match self.lanes.best() {
-            Some(lane) => lane.pulse.silent(&lane.tunnel).await,
-            None => pending().await,
-        }
+    /// A tunnel for a new stream; none of those in `tried`.
+    pub(crate) fn enter(&self, tried: &[u64]) -> Option<InUse> {
+        self.lanes.enter(tried)
+    }
+
+    /// Whether another tunnel than `lane` would take what is new.
+    pub(crate) fn has_other(&self, lane: &Lane) -> bool {
+        self.lanes.has_other(lane.number)
     }
 
     /// Its tunnels, in the order in which they joined.
@@ -149,11 +149,6 @@ impl Session {
     /// Bytes that stalled connections may hold, as an upper bound.
     pub(super) fn stalled(&self) -> u64 {
         self.keys.budget.charged()
-    }
-
-    /// Where it would open a stream: another number once it has moved to another tunnel.
-    pub(crate) fn way(&self) -> u64 {
-        self.lanes.best().map_or(0, |lane| lane.number)
     }
 
     /// The subject of the certificate that let it in, for people.
@@ -229,8 +224,8 @@ impl Member for Session {
 }
 
 impl Candidate for Session {
-    fn number(&self) -> u64 {
-        self.way()
+    fn is_tried(&self, tried: &[u64]) -> bool {
+        self.lanes.are_tried(tried)
     }
 
     fn health(&self) -> Health {

@@ -25,7 +25,7 @@ impl Sessions {
             proof: client.auth().join_proof,
             gateway_nonce: client.nonce(),
         };
-        match self.registry.join(&admitted, &claim) {
+        match self.registry.join(&admitted, &claim, self.limits.max_beside) {
             Ok(joining) => self.welcome_again(client, joining, admitted.proof).await,
             Err(error) => {
                 tracing::debug!(peer = %client.peer(), group = ?client.hello().principal,
@@ -52,7 +52,7 @@ impl Sessions {
         match lane.role {
             Role::Main => tracing::info!(group = %session.group, %client, %peer, %transport,
                 session = session.number, %id, "session moves to another tunnel"),
-            Role::Beside => tracing::debug!(group = %session.group, %client, %peer, %transport,
+            Role::Beside(_) => tracing::debug!(group = %session.group, %client, %peer, %transport,
                 session = session.number, %id, "session has one more tunnel"),
         }
         Ok(Placed::Further(session, lane))

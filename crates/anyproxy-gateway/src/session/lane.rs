@@ -39,7 +39,7 @@ impl Sessions {
         match lane.role {
             Role::Main => tracing::info!(group = %session.group, %client, %peer, %transport,
                 session = session.number, reason = %error, "tunnel down"),
-            Role::Beside => tracing::debug!(group = %session.group, %client, %peer, %transport,
+            Role::Beside(_) => tracing::debug!(group = %session.group, %client, %peer, %transport,
                 session = session.number, reason = %error, "tunnel down"),
         }
     }

@@ -231,7 +231,9 @@ fn prove(login: &Login, transcript: &Transcript) -> Result<SecretBytes, LoginErr
 }
 
 fn prove_join(login: &Login, hello: &Hello, challenge: &Challenge) -> Option<[u8; 32]> {
-    let (Intent::Join { session } | Intent::Beside { session }) = login.intent else { return None };
+    let (Intent::Join { session } | Intent::Beside { session, .. }) = login.intent else {
+        return None;
+    };
     let JoinKey(key) = login.join_key?;
     Some(join_proof(&key, &session, &hello.nonce, &challenge.nonce))
 }

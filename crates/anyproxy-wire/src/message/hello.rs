@@ -19,6 +19,7 @@ const SESSION: Field = Field(10, "session");
 const GENERATION: Field = Field(11, "generation");
 const INITIAL_CREDIT: Field = Field(12, "initial credit");
 const SOFTWARE: Field = Field(13, "software");
+const MAIN: Field = Field(14, "main");
 
 /// The client's first message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum Intent {
     Beside {
         /// The session's id, from Welcome.
         session: [u8; 16],
+        /// The number of the tunnel that it is to be beside, from its Welcome.
+        main: u64,
     },
     /// A session in the place of an earlier one of the same principal and client id.
     Supersede {
@@ -92,13 +95,16 @@ impl Hello {
         match self.intent {
             Intent::New => &mut writer,
             Intent::Join { session } => writer.number(INTENT, 1).bytes(SESSION, &session),
-            Intent::Beside { session } => writer.number(INTENT, 3).bytes(SESSION, &session),
+            Intent::Beside { session, .. } => writer.number(INTENT, 3).bytes(SESSION, &session),
             Intent::Supersede { generation } => {
                 writer.number(INTENT, 2).number(GENERATION, generation)
             }
         }
         .number_unless(INITIAL_CREDIT, DEFAULT_CREDIT, self.initial_credit)
         .text_if(SOFTWARE, &self.software, MAX_SOFTWARE);
+        if let Intent::Beside { main, .. } = self.intent {
+            writer.number(MAIN, main);
+        }
     }
 
     /// Reads a payload.
@@ -140,7 +146,10 @@ fn decode_intent(fields: &Fields<'_>) -> Result<Intent, WireError> {
             let generation = generation.ok_or_else(|| fields.missing(GENERATION))?;
             Ok(Intent::Supersede { generation })
         }
-        3 => Ok(Intent::Beside { session: named()? }),
+        3 => {
+            let main = fields.number(MAIN)?.ok_or_else(|| fields.missing(MAIN))?;
+            Ok(Intent::Beside { session: named()?, main })
+        }
         _ => Err(fields.invalid(INTENT)),
     }
 }

@@ -80,7 +80,7 @@ fn an_intent_needs_its_field() {
         software: String::new(),
     };
     hello.encode(&mut base);
-    for (intent, field) in [(1, "session"), (2, "generation"), (3, "session")] {
+    for (intent, field) in [(1, "session"), (2, "generation"), (3, "main")] {
         let payload = [&base[..], &[9, 1, intent]].concat();
         assert_eq!(Hello::decode(&payload), Err(WireError::Missing { message: "Hello", field }));
     }

@@ -82,7 +82,7 @@ fn intent() -> impl Strategy<Value = Intent> {
     prop_oneof![
         Just(Intent::New),
         any::<[u8; 16]>().prop_map(|session| Intent::Join { session }),
-        any::<[u8; 16]>().prop_map(|session| Intent::Beside { session }),
+        (any::<[u8; 16]>(), number()).prop_map(|(session, main)| Intent::Beside { session, main }),
         number().prop_map(|generation| Intent::Supersede { generation }),
     ]
 }

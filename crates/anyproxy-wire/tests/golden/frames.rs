@@ -50,7 +50,7 @@ fn openings() -> Vec<(&'static str, Frame)> {
     let join =
         Hello { intent: Intent::Join { session: [0x5e; 16] }, software: String::new(), ..hello() };
     let beside = Hello {
-        intent: Intent::Beside { session: [0x5e; 16] },
+        intent: Intent::Beside { session: [0x5e; 16], main: 2 },
         software: String::new(),
         ..hello()
     };

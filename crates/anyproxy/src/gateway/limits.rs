@@ -5,8 +5,8 @@ use anyproxy_gateway::Limits;
 use crate::{files, settings::GatewayLimits};
 
 /// What was chosen, within what `files` descriptors are enough for: no kind of connection may use up
-/// those of another, and an eighth is left for listeners, look-ups and the log. A forwarded port counts twice
-/// in it: at most one user waits there, accepted, for a place among `max_users`.
+/// those of another, and an eighth is left for listeners, look-ups, the log and further tunnels of a session. A forwarded
+/// port counts twice in it: at most one user waits there, accepted, for a place among `max_users`.
 pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
     let default = Limits::default();
     let cut = |key, numbers, eighths| files::within(key, numbers, (files / 8) * eighths);
@@ -26,6 +26,8 @@ pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
             .unwrap_or((max_handshakes / 2).max(1)),
         max_unproven: chosen.max_unproven,
         max_sessions: cut("max_sessions", (chosen.max_sessions, default.max_sessions), 1),
+        // A session is as well with one, so these come last.
+        max_beside: default.max_beside.min(files / 64),
         max_users,
         max_users_per_address: chosen.max_users_per_address.unwrap_or((max_users / 2).max(1)),
         max_forwards: files::within("max_forwards", forwards, ports),
@@ -100,6 +102,7 @@ mod tests {
             assert_eq!((limits.max_handshakes, limits.max_sessions), (128, 128));
             assert_eq!(limits.max_handshakes_per_address, 64);
             assert_eq!((limits.max_forwards, limits.max_ports), (64, 64));
+            assert_eq!(limits.max_beside, 16);
         }
         assert_eq!(within(&chosen, 0).max_users, 1, "never none");
     }

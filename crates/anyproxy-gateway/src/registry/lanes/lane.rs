@@ -1,8 +1,11 @@
 //! One of a session's tunnels.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use anyproxy_transport::Tunnel;
@@ -10,13 +13,16 @@ use tokio::time::Instant;
 
 use crate::registry::pulse::{LEAST_OF_FLOWS, Pulse};
 
+/// How often it is looked whether the peer is suspected to be gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// What a tunnel is to its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// It takes what is new from all that came before.
     Main,
-    /// It takes a part of what is new from the main one before it.
-    Beside,
+    /// It takes a part of what is new from the one of this number within the session.
+    Beside(u64),
 }
 
 /// One of a session's tunnels.
@@ -24,6 +30,8 @@ pub(crate) enum Role {
 pub(crate) struct Lane {
     /// Unique among all sessions of this process, and ascending.
     pub(crate) number: u64,
+    /// Counts the tunnels of its session.
+    pub(super) within: u64,
     pub(crate) tunnel: Tunnel,
     pub(crate) role: Role,
     pub(in crate::registry) pulse: Pulse,
@@ -35,6 +43,27 @@ pub(crate) struct Lane {
     used: AtomicU64,
     /// Nothing is opened there any more. Set under the lock of the session's lanes.
     retired: AtomicBool,
+    /// Of all sessions' tunnels beside others.
+    _place: Option<BesidePlace>,
+}
+
+/// A place among all tunnels of the gateway that are beside others; given back on drop.
+#[derive(Debug)]
+pub(crate) struct BesidePlace(Arc<AtomicUsize>);
+
+impl BesidePlace {
+    /// `None` when `most` are taken.
+    pub(in crate::registry) fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let more = |taken: usize| (taken < most).then(|| taken.saturating_add(1));
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for BesidePlace {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One use of a lane; it stays open until this is dropped.
@@ -49,7 +78,7 @@ impl InUse {
         Self(Arc::clone(lane))
     }
 
-    pub(in crate::registry) fn lane(&self) -> &Arc<Lane> {
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
         &self.0
     }
 }
@@ -61,9 +90,20 @@ impl Drop for InUse {
 }
 
 impl Lane {
-    pub(in crate::registry) fn new(number: u64, tunnel: Tunnel, role: Role) -> Arc<Self> {
+    /// The one that a session comes up with.
+    pub(in crate::registry) fn first(number: u64, tunnel: Tunnel) -> Arc<Self> {
+        Self::new((number, 0), tunnel, Role::Main, None)
+    }
+
+    pub(in crate::registry) fn new(
+        (number, within): (u64, u64),
+        tunnel: Tunnel,
+        role: Role,
+        place: Option<BesidePlace>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             number,
+            within,
             tunnel,
             role,
             pulse: Pulse::default(),
@@ -71,6 +111,7 @@ impl Lane {
             uses: AtomicUsize::new(0),
             used: AtomicU64::new(0),
             retired: AtomicBool::new(false),
+            _place: place,
         })
     }
 
@@ -78,6 +119,15 @@ impl Lane {
     /// silent; for ever if something comes. Cancel safe.
     pub(crate) async fn silent(&self) {
         self.pulse.silent(&self.tunnel).await;
+    }
+
+    /// Asks for a sign of life and waits until the peer is suspected to be gone, after
+    /// [seconds](Tunnel::is_suspected). Cancel safe.
+    pub(crate) async fn dark(&self) {
+        self.tunnel.ping();
+        while self.answers() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Whether nothing at all comes over it for a while from now, within which something just sent would

@@ -1,14 +1,14 @@
 //! Which lanes there are, and which of them takes what is new.
 
-use std::sync::Arc;
+use std::{mem::discriminant, sync::Arc};
 
 use super::{Lane, Role};
 
 /// Main tunnels of one session at once: the old one, the new one, and those whose streams outlast two moves.
 const MAX_MAIN: usize = 4;
 
-/// Tunnels beside them at once, old ones too.
-const MAX_BESIDE: usize = 8;
+/// Tunnels beside them at once, also those that were left.
+const MAX_BESIDE: usize = 14;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -20,6 +20,10 @@ pub(super) struct State {
     pub(super) next: u64,
     /// Main ones that came after the first.
     pub(super) moves: u64,
+    /// Streams that were ever opened; it wraps.
+    pub(super) opened: u64,
+    /// Bytes sent and received on those that are gone.
+    pub(super) gone: (u64, u64),
     pub(super) end: End,
 }
 
@@ -43,27 +47,39 @@ pub(super) enum Standing {
 
 impl State {
     pub(super) fn new(first: Arc<Lane>) -> Self {
-        Self { lanes: vec![first], coming: Vec::new(), next: 1, moves: 0, end: End::Open }
+        let (lanes, coming) = (vec![first], Vec::new());
+        Self { lanes, coming, next: 1, moves: 0, opened: 0, gone: (0, 0), end: End::Open }
     }
 
     /// Takes out the oldest lane of its role that is suspected and not the current one.
     pub(super) fn take_dark(&mut self, role: Role) -> Option<Arc<Lane>> {
         let current = self.current()?.number;
         let is_dark = |lane: &Arc<Lane>| {
-            lane.role == role && lane.number != current && lane.tunnel.is_suspected()
+            discriminant(&lane.role) == discriminant(&role)
+                && lane.number != current
+                && lane.tunnel.is_suspected()
         };
         let at = self.lanes.iter().position(is_dark)?;
         Some(self.lanes.remove(at))
     }
 
     pub(super) fn is_full(&self, role: Role) -> bool {
-        let live = self.lanes.iter().filter(|lane| lane.role == role).count();
-        let coming = self.coming.iter().filter(|coming| **coming == role).count();
+        let alike = |other: &Role| discriminant(other) == discriminant(&role);
+        let live = self.lanes.iter().filter(|lane| alike(&lane.role)).count();
+        let coming = self.coming.iter().filter(|coming| alike(coming)).count();
         let most = match role {
             Role::Main => MAX_MAIN,
-            Role::Beside => MAX_BESIDE,
+            Role::Beside(_) => MAX_BESIDE,
         };
         live.saturating_add(coming) >= most
+    }
+
+    /// Whether what a tunnel is to be beside is not the one for new streams any more. Its client may not know that yet.
+    pub(super) fn is_late(&self, role: Role) -> bool {
+        match role {
+            Role::Main => false,
+            Role::Beside(main) => self.current().is_none_or(|current| current.within != main),
+        }
     }
 
     /// One that was expected has joined, or does not come.
@@ -80,16 +96,16 @@ impl State {
         self.lanes.get(from..).unwrap_or_default()
     }
 
-    /// The only one may be closed already, which whoever uses it sees: to ask takes the lock of the
+    /// The last main lane that is open; without one, of the others the one that was expected first, so that none that
+    /// comes changes it. The only one may be closed already, which whoever uses it sees: to ask takes the lock of the
     /// tunnel, and this is asked for several times for each stream.
     pub(super) fn current(&self) -> Option<&Arc<Lane>> {
         if let [only] = self.lanes.as_slice() {
             return Some(only);
         }
-        let serving = self.serving();
-        let main = serving.first().filter(|lane| lane.role == Role::Main);
         let open = |lane: &&Arc<Lane>| !lane.tunnel.is_closed();
-        main.filter(open).or_else(|| serving.iter().rev().find(open))
+        let main = self.lanes.iter().rev().filter(|lane| lane.role == Role::Main).find(open);
+        main.or_else(|| self.lanes.iter().filter(open).min_by_key(|lane| lane.within))
     }
 
     pub(super) fn best(&self) -> Option<&Arc<Lane>> {
@@ -97,18 +113,31 @@ impl State {
         if !current.tunnel.is_suspected() {
             return Some(current);
         }
-        Some(self.lanes.iter().rev().find(|lane| lane.answers()).unwrap_or(current))
+        let answers = |lane: &&Arc<Lane>| !lane.is_retired() && lane.answers();
+        Some(self.lanes.iter().rev().find(answers).unwrap_or(current))
     }
 
-    /// Of those for new streams that answer, the one with the fewest; among equals the last.
-    pub(super) fn least_used(&self) -> Option<&Arc<Lane>> {
+    /// Those for new streams that answer; else the best there is.
+    fn fit(&self) -> Vec<&Arc<Lane>> {
         if let [only] = self.lanes.as_slice() {
-            return Some(only);
+            return vec![only];
         }
         let fit = |lane: &&Arc<Lane>| {
             !lane.is_retired() && lane.answers() && !lane.pulse.is_silent(&lane.tunnel)
         };
-        self.serving().iter().rev().filter(fit).min_by_key(|lane| lane.load())
+        let fit = self.serving().iter().filter(fit).collect::<Vec<_>>();
+        if fit.is_empty() { self.best().into_iter().collect() } else { fit }
+    }
+
+    /// The one with the fewest streams that is not in `tried`; among equals the last.
+    pub(super) fn least_used(&self, tried: &[u64]) -> Option<&Arc<Lane>> {
+        let fit = self.fit().into_iter().rev();
+        fit.filter(|lane| !tried.contains(&lane.number)).min_by_key(|lane| lane.load())
+    }
+
+    /// Whether another than `number` would take a new stream.
+    pub(super) fn has_other(&self, number: u64) -> bool {
+        self.fit().iter().any(|lane| lane.number != number)
     }
 
     pub(super) fn standing(&self, lane: &Lane) -> Standing {
