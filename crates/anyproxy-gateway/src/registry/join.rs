@@ -136,7 +136,9 @@ impl Joining {
         let lane = Lane::new(numbers, tunnel, self.role, self.place.take());
         match self.session.lanes.join(Arc::clone(&lane)) {
             Ok(()) => {
-                self.registry.arrived();
+                if lane.role == Role::Main {
+                    self.registry.arrived();
+                }
                 Ok(lane)
             }
             Err(error) => {
