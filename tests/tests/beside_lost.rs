@@ -180,6 +180,25 @@ async fn nobody_waits_for_a_tunnel_that_is_dark() {
     }
 }
 
+/// A port's users have sent their first bytes, and are not asked for again. So a tunnel that is dark is left alone soon,
+/// though nothing was on it.
+#[tokio::test(start_paused = true)]
+async fn a_dark_tunnel_gets_no_users_of_a_port_for_long() {
+    let place = Place::new().await;
+    place.middlebox.fate(2, Fate::Dark);
+    let mut users = Vec::new();
+    for _ in 0..7 {
+        // Some of them are put there.
+        users.push(timeout(SECOND / 2, place.pair.user(place.port)).await);
+        sleep(SECOND).await;
+    }
+    assert!(users.iter().any(Result::is_err), "it was never tried");
+    for _ in 0..16 {
+        let user = timeout(SECOND, place.pair.user(place.port)).await;
+        users.push(Ok(user.expect("put where nobody answers")));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_session_outlives_the_tunnel_that_it_came_up_with() {
     let place = Place::new().await;

@@ -3,8 +3,8 @@
 //! What is behind a lost segment waits for it, whoever's it is: TCP delivers in order. So over one connection a small
 //! request waits for the losses of another user's download. Over several it meets those of its own alone. They are
 //! made when something that was opened stays open for a moment, so a client at rest has one connection, and a thousand
-//! that answer a request now and then have a thousand. The gateway closes them again when nothing was opened there for
-//! a while. QUIC's streams do not wait for each other.
+//! that answer a request now and then have a thousand. The gateway closes what is empty when the session opened nothing
+//! for a while. QUIC's streams do not wait for each other.
 //!
 //! It is as well without them: nothing is said of a failure but in the debug log, and the next open tries again after
 //! a pause.
@@ -101,8 +101,10 @@ impl Beside {
     /// One that was up since `born` ended, and so many are left. What was opened while there were enough asks for no
     /// other.
     pub(crate) fn lost(&mut self, born: std::time::Instant, error: &TunnelError, live: usize) {
-        (self.live, self.look_at) = (live, None);
-        let _ = self.opened.notified().now_or_never();
+        if live < self.live {
+            (self.live, self.look_at) = (live, None);
+            let _ = self.opened.notified().now_or_never();
+        }
         let lasted = Instant::now().into_std().saturating_duration_since(born) >= GOOD;
         if lasted || error.code() == Some(CloseCode::Shutdown) {
             self.backoff.reset();

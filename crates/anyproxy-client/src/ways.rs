@@ -253,8 +253,7 @@ impl Ways {
     }
 
     /// Makes one more tunnel for the session over the WebSocket, beside the one of this number; `None` without a
-    /// session. It asks the gateway that
-    /// has it: another one behind the same name knows nothing of it.
+    /// session. It asks the gateway that has it: another one behind the same name knows nothing of it.
     pub(crate) fn beside(&self, main: u64) -> Option<Attempt> {
         let (session, key, tunnel) = self.session.as_ref()?;
         let session = *session;

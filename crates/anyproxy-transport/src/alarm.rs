@@ -17,6 +17,8 @@ pub(crate) struct Alarm {
     suspected: AtomicBool,
     /// Why to ask at once, until the task takes it: silence that no clock counted.
     doubt: Mutex<Option<Duration>>,
+    /// Somebody wants to know whether the peer is there.
+    asked: AtomicBool,
     raised: Notify,
 }
 
@@ -29,6 +31,16 @@ impl Alarm {
     /// The task has looked.
     pub(crate) fn follow(&self, heartbeat: &Heartbeat) {
         self.suspected.store(heartbeat.is_suspected(), Ordering::Relaxed);
+    }
+
+    /// Lets the task ask the peer, and suspect it if it does not answer.
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody [asked](Self::ask) since it was last looked.
+    pub(crate) fn take_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::Relaxed)
     }
 
     /// See [`Heartbeat::doubt`]; several add up.

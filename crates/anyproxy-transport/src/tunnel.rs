@@ -257,11 +257,12 @@ impl Tunnel {
         }
     }
 
-    /// Sends a Ping, whatever else was sent: its answer is a sign of life also where nothing was.
+    /// Sends a Ping, whatever else was sent: its answer is a sign of life also where nothing was, and without one the
+    /// peer is [suspected](Self::is_suspected).
     pub fn ping(&self) {
         match &*self.arm {
             Arm::Quic(tunnel) => tunnel.ping(),
-            Arm::WebSocket(tunnel) => tunnel.probe(),
+            Arm::WebSocket(tunnel) => tunnel.ping(),
         }
     }
 

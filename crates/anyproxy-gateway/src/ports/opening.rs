@@ -53,6 +53,7 @@ pub(super) async fn open(
                 }
             }
             Sign::Silent => {
+                tried.extend(bearer.session.lanes().iter().map(|lane| lane.number));
                 tracing::debug!(
                     connection = %stream.label(),
                     session = bearer.session.number,

@@ -109,8 +109,10 @@ impl UserSide for User {
             return false;
         }
         // The session's next tunnel may carry it, or another session. Alone it is as good as any.
-        session.has_other(lane) && session.health() == Health::Good
-            || self.port.has_good_others(session.number)
+        // Over TCP a lost segment is silence too: a tunnel that is in use has to be suspected.
+        let is_left = !session.uses(lane) || lane.tunnel.is_suspected() || lane.tunnel.is_closed();
+        let moved = is_left && session.has_other(lane);
+        moved && session.health() == Health::Good || self.port.has_good_others(session.number)
     }
 
     fn draining(&self) {

@@ -80,7 +80,7 @@ impl Registry {
 
 /// `None` for one that has just ended.
 fn of(session: &Session) -> Option<SessionFigures> {
-    let lanes = session.lanes();
+    let (lanes, (sent, received)) = session.lanes.with_gone();
     let current = session.current()?;
     let mut stats = current.tunnel.stats();
     let others = lanes.iter().filter(|lane| lane.number != current.number);
@@ -88,7 +88,6 @@ fn of(session: &Session) -> Option<SessionFigures> {
         stats.sent = stats.sent.saturating_add(other.sent);
         stats.received = stats.received.saturating_add(other.received);
     }
-    let (sent, received) = session.lanes.gone_bytes();
     stats.sent = stats.sent.saturating_add(sent);
     stats.received = stats.received.saturating_add(received);
     Some(SessionFigures {

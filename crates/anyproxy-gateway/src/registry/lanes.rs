@@ -35,8 +35,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a session opens nothing before what is unused beside its main lane is closed.
 const UNUSED: Duration = Duration::from_secs(60);
 
-/// How often a lane in use beside the main one is asked for a sign of life.
+/// How often a lane beside the main one is asked for a sign of life, and for how long after the session opened something.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+const IN_USE: Duration = Duration::from_secs(5);
 
 /// Why a lane is closed that is not needed.
 const SPENT: &str = "the session needs it no longer";
@@ -81,7 +82,7 @@ impl Lanes {
     pub(super) fn enter(&self, tried: &[u64]) -> Option<InUse> {
         let mut state = self.state();
         let entered = state.least_used(tried).map(InUse::new)?;
-        state.opened = state.opened.wrapping_add(1);
+        state.opened_at = Instant::now();
         Some(entered)
     }
 
@@ -95,12 +96,18 @@ impl Lanes {
         self.state().has_other(number)
     }
 
-    /// Bytes sent and received on those that are gone.
-    pub(super) fn gone_bytes(&self) -> (u64, u64) {
-        self.state().gone
+    /// Whether what is new may go to `lane`.
+    pub(super) fn uses(&self, lane: &Lane) -> bool {
+        self.state().standing(lane) != Standing::Left
     }
 
-    /// How many came after the first.
+    /// All that are there, and bytes sent and received on those that are gone.
+    pub(super) fn with_gone(&self) -> (Vec<Arc<Lane>>, (u64, u64)) {
+        let state = self.state();
+        (state.lanes.clone(), state.gone)
+    }
+
+    /// How many main ones came after the first.
     pub(super) fn moves(&self) -> u64 {
         self.state().moves
     }
@@ -181,12 +188,7 @@ impl Lanes {
     pub(super) fn leave(&self, number: u64) {
         {
             let mut state = self.state();
-            for lane in state.lanes.extract_if(.., |lane| lane.number == number).collect::<Vec<_>>()
-            {
-                let (stats, (sent, received)) = (lane.tunnel.stats(), state.gone);
-                state.gone =
-                    (sent.saturating_add(stats.sent), received.saturating_add(stats.received));
-            }
+            state.remove(number);
             if state.lanes.is_empty() {
                 state.end = End::Over;
             }
@@ -243,21 +245,20 @@ impl Lanes {
     }
 
     /// Waits until the session opened nothing for [`UNUSED`] and `lane` has nothing left; it is retired then. Cancel
-    /// safe. A lane in use is asked for a sign of life each second, or one that is dark would be found out too late.
+    /// safe. While something is opened now and then, it is asked for a sign of life each second: one that is dark would
+    /// be found out too late.
     async fn rests(&self, lane: &Lane) {
-        let (mut opened, mut since) = (self.state().opened, Instant::now());
         loop {
-            let mark = lane.mark();
             tokio::time::sleep(ASK_EVERY).await;
-            if lane.load() > 0 || lane.mark() != mark {
-                lane.tunnel.ping();
-            }
             let state = self.state();
-            if state.opened != opened {
-                (opened, since) = (state.opened, Instant::now());
-            } else if since.elapsed() >= UNUSED && lane.is_unused() {
+            let quiet = state.opened_at.max(lane.since).elapsed();
+            if quiet >= UNUSED && lane.is_unused() {
                 // Under the lock, or a stream could be on its way.
                 return lane.retire();
+            }
+            drop(state);
+            if quiet < IN_USE {
+                lane.tunnel.ping();
             }
         }
     }

@@ -41,6 +41,7 @@ enum Failed {
 }
 
 /// Whom to turn to where a tunnel is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Elsewhere {
     Session,
     /// Another tunnel of the same session: it takes a longer silence, since on a path that loses packets the target
@@ -69,7 +70,8 @@ impl Registry {
                 let (asked, lane) = (Arc::clone(&session), Arc::clone(used.lane()));
                 tried.push(lane.number);
                 attempts.push(async move { open_at(&asked, used, request).await });
-                let silent = match self.elsewhere(&request.group, &session, &tried) {
+                let elsewhere = self.elsewhere(&request.group, &session, &tried);
+                let silent = match elsewhere {
                     Elsewhere::Session => lane.silent().left_future(),
                     Elsewhere::Lane => lane.dark().right_future(),
                     // No watch for silence.
@@ -89,7 +91,12 @@ impl Registry {
                         failure = here;
                         tried.extend(lanes);
                     }
-                    None => tracing::debug!(session = number, "silent; asking another"),
+                    None => {
+                        tracing::debug!(session = number, "silent; asking another");
+                        if elsewhere == Elsewhere::Session {
+                            tried.extend(session.lanes().iter().map(|lane| lane.number));
+                        }
+                    }
                 }
             }
             // A client that was welcomed may have told its users, while it is not in the table yet; or it came

@@ -106,6 +106,11 @@ impl Session {
         self.lanes.enter(tried)
     }
 
+    /// Whether what is new may go to `lane`.
+    pub(crate) fn uses(&self, lane: &Lane) -> bool {
+        self.lanes.uses(lane)
+    }
+
     /// Whether another tunnel than `lane` would take what is new.
     pub(crate) fn has_other(&self, lane: &Lane) -> bool {
         self.lanes.has_other(lane.number)

@@ -144,7 +144,8 @@ impl Driver {
             self.shared.settings.budget.rates().forget();
             self.gauge = Gauge::new(now, self.socket.get_ref().sent());
         }
-        if self.shared.state().mux.wants_more_than_liveness() {
+        let asked = self.shared.alarm.take_asked();
+        if asked || self.shared.state().mux.wants_more_than_liveness() {
             self.pulse.sent();
         }
         self.gauge.look(now, self.socket.get_ref().sent(), self.shared.settings.budget.rates());

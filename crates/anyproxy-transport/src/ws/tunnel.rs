@@ -151,6 +151,12 @@ impl WsTunnel {
         self.shared.state().lost.is_some()
     }
 
+    /// Suspects the peer if it does not answer.
+    pub(crate) fn ping(&self) {
+        self.shared.alarm.ask();
+        self.probe();
+    }
+
     /// Several at once are one Ping.
     pub(crate) fn probe(&self) {
         let token = self.shared.ping_token();

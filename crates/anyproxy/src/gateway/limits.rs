@@ -5,14 +5,15 @@ use anyproxy_gateway::Limits;
 use crate::{files, settings::GatewayLimits};
 
 /// What was chosen, within what `files` descriptors are enough for: no kind of connection may use up
-/// those of another, and an eighth is left for listeners, look-ups, the log and further tunnels of a session. A forwarded
-/// port counts twice in it: at most one user waits there, accepted, for a place among `max_users`.
+/// those of another, and an eighth is left for listeners, look-ups and the log. A forwarded port counts twice
+/// in it: at most one user waits there, accepted, for a place among `max_users`.
 pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
     let default = Limits::default();
     let cut = |key, numbers, eighths| files::within(key, numbers, (files / 8) * eighths);
     let handshakes = (chosen.max_handshakes, default.max_handshakes);
     let max_handshakes = cut("max_handshakes", handshakes, 1);
     let max_users = cut("max_users", (chosen.max_users, default.max_users), 5);
+    let max_sessions = cut("max_sessions", (chosen.max_sessions, default.max_sessions), 1);
     let forwards = (chosen.max_forwards, default.max_forwards);
     let ports = files / 16;
     Limits {
@@ -25,9 +26,9 @@ pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
             .max_handshakes_per_address
             .unwrap_or((max_handshakes / 2).max(1)),
         max_unproven: chosen.max_unproven,
-        max_sessions: cut("max_sessions", (chosen.max_sessions, default.max_sessions), 1),
-        // A session is as well with one, so these come last.
-        max_beside: default.max_beside.min(files / 64),
+        max_sessions,
+        // What the first tunnels leave of their eighth: a session does without further ones.
+        max_beside: default.max_beside.min((files / 8).saturating_sub(max_sessions)),
         max_users,
         max_users_per_address: chosen.max_users_per_address.unwrap_or((max_users / 2).max(1)),
         max_forwards: files::within("max_forwards", forwards, ports),
@@ -102,7 +103,7 @@ mod tests {
             assert_eq!((limits.max_handshakes, limits.max_sessions), (128, 128));
             assert_eq!(limits.max_handshakes_per_address, 64);
             assert_eq!((limits.max_forwards, limits.max_ports), (64, 64));
-            assert_eq!(limits.max_beside, 16);
+            assert_eq!(limits.max_beside, 0, "sessions need them all");
         }
         assert_eq!(within(&chosen, 0).max_users, 1, "never none");
     }

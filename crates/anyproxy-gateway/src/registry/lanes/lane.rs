@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -39,8 +39,6 @@ pub(crate) struct Lane {
     pub(in crate::registry) since: Instant,
     /// Streams, and those that are about to be opened. It grows under the lock of the session's lanes only.
     uses: AtomicUsize,
-    /// Uses that there ever were; it wraps.
-    used: AtomicU64,
     /// Nothing is opened there any more. Set under the lock of the session's lanes.
     retired: AtomicBool,
     /// Of all sessions' tunnels beside others.
@@ -74,7 +72,6 @@ impl InUse {
     /// The session's lanes are locked.
     pub(super) fn new(lane: &Arc<Lane>) -> Self {
         lane.uses.fetch_add(1, Ordering::Relaxed);
-        lane.used.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(lane))
     }
 
@@ -109,7 +106,6 @@ impl Lane {
             pulse: Pulse::default(),
             since: Instant::now(),
             uses: AtomicUsize::new(0),
-            used: AtomicU64::new(0),
             retired: AtomicBool::new(false),
             _place: place,
         })
@@ -151,11 +147,6 @@ impl Lane {
         self.uses.load(Ordering::Relaxed)
     }
 
-    /// Tells one time from another between which it was used.
-    pub(super) fn mark(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
     pub(super) fn is_unused(&self) -> bool {
         self.load() == 0 && self.tunnel.streams() == 0
     }
@@ -163,6 +154,11 @@ impl Lane {
     /// The session's lanes are locked.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// It is needed again. The session's lanes are locked.
+    pub(super) fn recall(&self) {
+        self.retired.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn is_retired(&self) -> bool {

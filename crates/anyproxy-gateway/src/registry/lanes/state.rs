@@ -2,6 +2,8 @@
 
 use std::{mem::discriminant, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::{Lane, Role};
 
 /// Main tunnels of one session at once: the old one, the new one, and those whose streams outlast two moves.
@@ -20,8 +22,8 @@ pub(super) struct State {
     pub(super) next: u64,
     /// Main ones that came after the first.
     pub(super) moves: u64,
-    /// Streams that were ever opened; it wraps.
-    pub(super) opened: u64,
+    /// When a stream was last opened.
+    pub(super) opened_at: Instant,
     /// Bytes sent and received on those that are gone.
     pub(super) gone: (u64, u64),
     pub(super) end: End,
@@ -48,7 +50,15 @@ pub(super) enum Standing {
 impl State {
     pub(super) fn new(first: Arc<Lane>) -> Self {
         let (lanes, coming) = (vec![first], Vec::new());
-        Self { lanes, coming, next: 1, moves: 0, opened: 0, gone: (0, 0), end: End::Open }
+        Self {
+            lanes,
+            coming,
+            next: 1,
+            moves: 0,
+            opened_at: Instant::now(),
+            gone: (0, 0),
+            end: End::Open,
+        }
     }
 
     /// Takes out the oldest lane of its role that is suspected and not the current one.
@@ -59,8 +69,21 @@ impl State {
                 && lane.number != current
                 && lane.tunnel.is_suspected()
         };
-        let at = self.lanes.iter().position(is_dark)?;
-        Some(self.lanes.remove(at))
+        let dark = self.lanes.iter().find(|lane| is_dark(lane))?.number;
+        self.remove(dark)
+    }
+
+    /// What went through it still counts.
+    pub(super) fn remove(&mut self, number: u64) -> Option<Arc<Lane>> {
+        let at = self.lanes.iter().position(|lane| lane.number == number)?;
+        let lane = self.lanes.remove(at);
+        let (stats, (sent, received)) = (lane.tunnel.stats(), self.gone);
+        self.gone = (sent.saturating_add(stats.sent), received.saturating_add(stats.received));
+        // One that was to be closed may be the best there is now.
+        if let Some(current) = self.current() {
+            current.recall();
+        }
+        Some(lane)
     }
 
     pub(super) fn is_full(&self, role: Role) -> bool {
