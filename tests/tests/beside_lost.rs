@@ -79,7 +79,9 @@ impl Middlebox {
     }
 
     fn fate(&self, number: usize, fate: Fate) {
-        self.fates.send_modify(|fates| drop(fates.insert(number, fate)));
+        self.fates.send_modify(|fates| {
+            fates.insert(number, fate);
+        });
     }
 }
 

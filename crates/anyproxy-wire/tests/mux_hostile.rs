@@ -90,6 +90,7 @@ fn frame() -> impl Strategy<Value = Frame> {
     ]
 }
 
+#[allow(clippy::large_enum_variant, reason = "there are a few at a time")]
 #[derive(Debug, Clone)]
 enum Op {
     Receive(Frame),

@@ -1,4 +1,4 @@
-use tokio::time::timeout;
+use anyproxy_runtime::Deadline;
 
 use super::*;
 
@@ -25,7 +25,8 @@ impl Place {
 
     /// Whether one more is wanted a little later.
     async fn wanted(&mut self) -> bool {
-        matches!(timeout(2 * SETTLES, self.beside.next()).await, Ok(Step::Wanted))
+        let next = Deadline::after(2 * SETTLES).bound(self.beside.next());
+        matches!(next.await, Ok(Step::Wanted))
     }
 }
 
