@@ -12,7 +12,10 @@ pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
     let cut = |key, numbers, eighths| files::within(key, numbers, (files / 8) * eighths);
     let handshakes = (chosen.max_handshakes, default.max_handshakes);
     let max_handshakes = cut("max_handshakes", handshakes, 1);
-    let max_users = cut("max_users", (chosen.max_users, default.max_users), 5);
+    // A session does without further tunnels, so they have few of many.
+    let further = files / 64;
+    let users = (files / 8 * 5).saturating_sub(further);
+    let max_users = files::within("max_users", (chosen.max_users, default.max_users), users);
     let max_sessions = cut("max_sessions", (chosen.max_sessions, default.max_sessions), 1);
     let forwards = (chosen.max_forwards, default.max_forwards);
     let ports = files / 16;
@@ -27,8 +30,7 @@ pub(super) fn within(chosen: &GatewayLimits, files: usize) -> Limits {
             .unwrap_or((max_handshakes / 2).max(1)),
         max_unproven: chosen.max_unproven,
         max_sessions,
-        // What the first tunnels leave of their eighth: a session does without further ones.
-        max_beside: default.max_beside.min((files / 8).saturating_sub(max_sessions)),
+        max_beside: default.max_beside.min(further),
         max_users,
         max_users_per_address: chosen.max_users_per_address.unwrap_or((max_users / 2).max(1)),
         max_forwards: files::within("max_forwards", forwards, ports),
@@ -99,11 +101,11 @@ mod tests {
     fn few_descriptors_cut_choices_and_defaults() {
         let chosen = GatewayLimits { max_users: Some(5_000), ..by_default() };
         for limits in [within(&chosen, 1024), within(&by_default(), 1024)] {
-            assert_eq!((limits.max_users, limits.max_users_per_address), (640, 320));
+            assert_eq!((limits.max_users, limits.max_users_per_address), (624, 312));
             assert_eq!((limits.max_handshakes, limits.max_sessions), (128, 128));
             assert_eq!(limits.max_handshakes_per_address, 64);
             assert_eq!((limits.max_forwards, limits.max_ports), (64, 64));
-            assert_eq!(limits.max_beside, 0, "sessions need them all");
+            assert_eq!(limits.max_beside, 16);
         }
         assert_eq!(within(&chosen, 0).max_users, 1, "never none");
     }
