@@ -142,9 +142,6 @@ impl State {
 
     /// Those for new streams that answer; else the best there is.
     fn fit(&self) -> Vec<&Arc<Lane>> {
-        if let [only] = self.lanes.as_slice() {
-            return vec![only];
-        }
         let fit = |lane: &&Arc<Lane>| {
             !lane.is_retired() && lane.answers() && !lane.pulse.is_silent(&lane.tunnel)
         };
@@ -154,6 +151,10 @@ impl State {
 
     /// The one with the fewest streams that is not in `tried`; among equals the last.
     pub(super) fn least_used(&self, tried: &[u64]) -> Option<&Arc<Lane>> {
+        // As over QUIC always, and asked for several times for each stream.
+        if let [only] = self.lanes.as_slice() {
+            return Some(only).filter(|lane| !tried.contains(&lane.number));
+        }
         let fit = self.fit().into_iter().rev();
         fit.filter(|lane| !tried.contains(&lane.number)).min_by_key(|lane| lane.load())
     }
